@@ -1,0 +1,8 @@
+"""The one exception that means: the user asked for something that cannot be done."""
+
+
+class InputError(ValueError):
+    """Bad input: its message is one line that names the key or file, the value, and what was expected.
+
+    The command line prints it without a traceback and exits with 2.
+    """
