@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Bad input: its message is one line that names the key or file, the value, and what was expected.
+    """Bad input: one line that names the key or file, the value, and what was expected.
 
     The command line prints it without a traceback and exits with 2.
     """

@@ -1,0 +1,61 @@
+"""What all config files share: the parser of ``:ARG,ARG``."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from ssl_jax.errors import InputError
+
+PRESETS = ("smoke", "default", "paper")
+
+
+class Arguments(NamedTuple):
+    """What stands behind the colon: a preset, and values by name."""
+
+    preset: str
+    values: Mapping[str, Any]
+
+
+KEYS: dict[str, Callable[[str], Any]] = {"data": str, "epochs": float, "seed": int}
+
+
+def parse(arg: str | None) -> Arguments:
+    """Read ``"paper,data=cifar10,epochs=200"``.
+
+    Args:
+      arg: a preset (``smoke``, ``default``, ``paper``) and ``key=value`` pairs, in any order.
+
+    Returns:
+      The preset, ``default`` if there is none, and the values.
+
+    Raises:
+      InputError: names what is neither, or a value of the wrong type.
+    """
+    preset, values = "default", {}
+    for part in filter(None, (arg or "").split(",")):
+        key, equals, text = part.partition("=")
+        if not equals and key in PRESETS:
+            preset = key
+        elif equals and key in KEYS:
+            try:
+                values[key] = KEYS[key](text)
+            except ValueError:
+                raise InputError(f"--config: {part!r}; expected a number behind {key}=") from None
+        else:
+            raise InputError(
+                f"--config: {part!r} is unknown; expected {', '.join(PRESETS)}, or "
+                f"{', '.join(k + '=...' for k in KEYS)}"
+            )
+    return Arguments(preset, values)
+
+
+def apply(config: ConfigDict, arguments: Arguments) -> ConfigDict:
+    """Set what the arguments name, and lock."""
+    if "data" in arguments.values:
+        config.data.name = arguments.values["data"]
+    if "epochs" in arguments.values:
+        config.train.epochs, config.train.steps = arguments.values["epochs"], None
+    if "seed" in arguments.values:
+        config.seed = arguments.values["seed"]
+    return config.lock()

@@ -1,0 +1,15 @@
+"""Augmentations on the device: ``f(key, image, *, ...) -> image`` on one image; one vmap batches.
+
+An image is ``[h, w, c]`` float32 in [0, 1] with one or three channels; so is the result. Each
+random function draws its parameters and hands them to a deterministic one that stands beside it.
+"""
+
+from ssl_jax.augment import recipes as recipes
+from ssl_jax.augment.blur import gaussian_blur as gaussian_blur
+from ssl_jax.augment.color import color_jitter as color_jitter
+from ssl_jax.augment.color import grayscale as grayscale
+from ssl_jax.augment.color import solarize as solarize
+from ssl_jax.augment.compose import compose as compose
+from ssl_jax.augment.geometry import horizontal_flip as horizontal_flip
+from ssl_jax.augment.geometry import random_crop as random_crop
+from ssl_jax.augment.geometry import random_resized_crop as random_resized_crop

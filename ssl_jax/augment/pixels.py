@@ -1,0 +1,18 @@
+"""Between bytes, pixels in [0, 1], and what a network reads."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
+
+
+def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
+    """Bytes 0 to 255 as float32 in [0, 1]."""
+    return images.astype(jnp.float32) / 255
+
+
+def normalize(
+    images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Array, "*b h w c"]:
+    """``(images - mean) / std``, a number each for every channel."""
+    return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)

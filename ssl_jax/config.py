@@ -1,0 +1,216 @@
+"""The settings of a run: their defaults, what each may be, and what the data adds to them.
+
+``defaults`` gives every setting that is not the method's own; a file in ``configs/`` adds the
+``method`` block and changes what its method wants otherwise. ``check`` refuses what makes no sense.
+``resolve`` fills in what depends on the data, so that a run's ``config.json`` says all there is.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from ssl_jax.errors import InputError
+
+
+class Rule(NamedTuple):
+    """What a setting may be: its type, in words, and as a test. ``optional`` allows None too."""
+
+    type: type
+    expected: str
+    holds: Callable[[Any], bool]
+    optional: bool = False
+
+
+def _whole(least: int, *, optional: bool = False) -> Rule:
+    return Rule(int, f"a whole number of at least {least}", lambda x: x >= least, optional)
+
+
+def _number(least: float, *, optional: bool = False) -> Rule:
+    return Rule(float, f"a number of at least {least:g}", lambda x: x >= least, optional)
+
+
+def _above(bound: float, *, optional: bool = False) -> Rule:
+    return Rule(float, f"a number above {bound:g}", lambda x: x > bound, optional)
+
+
+def _between(low: float, high: float) -> Rule:
+    return Rule(float, f"a number from {low:g} to {high:g}", lambda x: low <= x <= high)
+
+
+def _one_of(*names: str) -> Rule:
+    return Rule(str, f"one of {', '.join(names)}", lambda x: x in names)
+
+
+_TEXT = Rule(str, "a text that is not empty", bool)
+_OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
+_OPTIONAL_NUMBERS = Rule(tuple, "a number for each channel", bool, optional=True)
+_DEVIATIONS = Rule(
+    tuple, "a number above 0 for each channel", lambda x: bool(x) and min(x) > 0, optional=True
+)
+
+SETTINGS: dict[str, tuple[Any, Rule]] = {
+    "seed": (0, _whole(0)),
+    "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
+    "data.name": ("fashion_mnist_mini", _TEXT),
+    "data.batch_size": (256, _whole(1)),
+    "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
+    "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
+    "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
+    "data.std": (None, _DEVIATIONS),
+    "data.holdout": (0, _whole(0)),  # training images that stand in for the test set
+    "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
+    "data.max_unreadable": (100, _whole(0)),  # files of a folder
+    "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
+    "network.name": ("resnet_small", _one_of("resnet_small", "resnet18", "resnet34", "resnet50")),
+    "network.stem": ("patch", _one_of("patch", "small", "imagenet")),
+    "network.dtype": ("float32", _one_of("float32", "bfloat16")),  # of the computation
+    "optimizer.name": ("adamw", _one_of("adamw", "lars", "sgd")),
+    "optimizer.learning_rate": (1e-3, _above(0)),  # for a batch of 256; scaled with the batch
+    "optimizer.weight_decay": (1e-4, _number(0)),
+    "optimizer.momentum": (0.9, _between(0, 0.9999)),  # of lars and sgd
+    "optimizer.warmup": (0.05, _between(0, 1)),  # share of all steps
+    "train.epochs": (None, _above(0, optional=True)),
+    "train.steps": (None, _whole(1, optional=True)),  # takes precedence over epochs
+    "train.checkpoint_every": (500, _whole(1)),  # steps
+    "train.log_every": (10, _whole(1)),  # steps
+    "evaluation.layers": (("features",), Rule(tuple, "names of layers", bool)),  # concatenated
+    "evaluation.batch_size": (500, _whole(1)),
+    "evaluation.knn_k": (20, _whole(1)),
+    "evaluation.knn_temperature": (0.1, _above(0)),
+    "evaluation.train_examples": (50_000, _whole(1)),  # at most so many fit the probes
+}
+
+# Settings of methods, wherever a method has one of that name.
+METHOD_SETTINGS: dict[str, Rule] = {
+    "method.name": _TEXT,
+    "method.temperature": _above(0),
+    "method.projector": Rule(
+        tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1
+    ),
+    "method.augment.area": Rule(
+        tuple,
+        "two shares of the image, 0 < smallest <= largest <= 1",
+        lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
+    ),
+    "method.augment.strength": _number(0),
+    "method.augment.blur": _between(0, 1),
+}
+
+
+def defaults() -> ConfigDict:
+    """Every setting but the method's, at its default; what is None is chosen by ``resolve``."""
+    config = ConfigDict()
+    for key, (value, rule) in SETTINGS.items():
+        start = placeholder(rule.type) if value is None else value
+        block, _, name = key.rpartition(".")
+        if not block:
+            config[name] = start
+        elif block in config:
+            config[block][name] = start
+        else:
+            config[block] = ConfigDict({name: start})
+    return config
+
+
+def check(config: ConfigDict) -> None:
+    """Refuse a setting that is unknown, of the wrong type, or out of its range.
+
+    Raises:
+      InputError: names the key, its value and what was expected.
+    """
+    values = dict(flatten(config))
+    for key in SETTINGS:
+        if key not in values:
+            raise InputError(f"config.{key}: missing; expected {SETTINGS[key][1].expected}")
+    for key, value in values.items():
+        if key in SETTINGS:
+            _check_value(key, value, SETTINGS[key][1])
+        elif not key.startswith("method."):
+            raise InputError(f"config.{key}: there is no such setting")
+        elif key in METHOD_SETTINGS:
+            _check_value(key, value, METHOD_SETTINGS[key])
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"config.{key}: {value} is not a finite number")
+    if config.train.steps is None and config.train.epochs is None:
+        raise InputError("config.train.epochs: None; expected a number, here or in train.steps")
+
+
+def _check_value(key: str, value: Any, rule: Rule) -> None:
+    if value is None and rule.optional:
+        return
+    wrong = InputError(f"config.{key}: {value!r}; expected {rule.expected}")
+    if rule.type is tuple:
+        if not isinstance(value, tuple | list) or not all(map(_finite_or_text, value)):
+            raise wrong
+    elif isinstance(value, bool) or not isinstance(
+        value, (int, float) if rule.type is float else rule.type
+    ):
+        raise wrong
+    if not (_finite_or_text(value) or rule.type is tuple) or not rule.holds(value):
+        raise wrong
+
+
+def _finite_or_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+
+
+def resolve(
+    config: ConfigDict, facts: Mapping[str, Any], examples: int, devices: int
+) -> ConfigDict:
+    """The config with nothing left to choose.
+
+    Args:
+      config: that ``check`` has nothing against.
+      facts: what the data says of itself, for ``config.data``: channels, mean, ...
+      examples: how many there are to pretrain on.
+      devices: over which a batch is split.
+
+    Returns:
+      A new, locked config; resolving it again changes nothing.
+
+    Raises:
+      InputError: the batch does not split over the devices, or exceeds the examples.
+    """
+    check(config)
+    batch = config.data.batch_size
+    if batch % devices:
+        multiples = (batch // devices * devices, -(-batch // devices) * devices)
+        raise InputError(
+            f"config.data.batch_size: {batch} does not split over {devices} devices; expected a "
+            f"multiple of {devices}, such as {' or '.join(str(m) for m in multiples if m)}"
+        )
+    if batch > examples:
+        raise InputError(
+            f"config.data.batch_size: {batch} is more than the {examples} examples of "
+            f"{config.data.name}; expected at most {examples}"
+        )
+    resolved = ConfigDict(config.to_dict())
+    with resolved.unlocked():
+        resolved.data.update(facts)
+        if resolved.train.steps is None:
+            resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
+        resolved.train.epochs = resolved.train.steps * batch / examples
+    return resolved.lock()
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``("data.name", "cifar10")`` and so on for every setting."""
+    for name, value in config.items():
+        if isinstance(value, ConfigDict | dict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def from_json(values: Mapping[str, Any]) -> ConfigDict:
+    """The config that ``config.json`` holds; lists become tuples again."""
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: restore(v) for k, v in value.items()}
+        return tuple(map(restore, value)) if isinstance(value, list) else value
+
+    return ConfigDict(restore(values)).lock()

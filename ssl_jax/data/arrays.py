@@ -1,0 +1,163 @@
+"""Images that are arrays already: the user's own, and data sets small enough to be."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssl_jax.data import memory, pixels, statistics
+from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, gather, labels_of
+from ssl_jax.data.options import Options
+from ssl_jax.errors import InputError
+
+
+class Fitted:
+    """Another source with its images, uint8 [h, w, c], brought to one size and one depth."""
+
+    def __init__(self, source: Source, size: int, channels: int):
+        self.source = source
+        self.size = size
+        self.channels = channels
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The labels, int32 [n], or None."""
+        return labels_of(self.source)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Example:
+        example = self.source[index]
+        image = example["image"]
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        return {**example, "image": pixels.fit(picture, self.size, self.channels)}
+
+
+def from_arrays(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    test_images: np.ndarray,
+    test_labels: np.ndarray | None = None,
+    label_names: tuple[str, ...] | None = None,
+) -> Dataset:
+    """Makes a dataset of arrays in memory.
+
+    Args:
+      images: uint8 [n, h, h, 1 or 3] or [n, h, h]; what is trained on.
+      labels: integers [n] from 0, or None.
+      test_images: like `images`, [m, ...].
+      test_labels: integers [m], given if and only if `labels` are.
+      label_names: a name for each label; by default "0", "1", ...
+
+    Returns:
+      The dataset, with mean and standard deviation measured on `images`.
+
+    Raises:
+      InputError: shapes, types or labels do not agree.
+    """
+    train_images = _checked_images("images", images)
+    tested = _checked_images("test_images", test_images)
+    if train_images.shape[1] != train_images.shape[2]:
+        raise InputError(f"images: shape {train_images.shape} is not square; expected [n, h, h, c]")
+    if train_images.shape[1:] != tested.shape[1:]:
+        raise InputError(
+            f"test_images: shape {tested.shape[1:]} differs from the training images'; "
+            f"expected {train_images.shape[1:]}"
+        )
+    if (labels is None) != (test_labels is None):
+        missing = "labels" if labels is None else "test_labels"
+        raise InputError(f"{missing}: None while the other split has labels; expected both or none")
+    columns = {"image": train_images}
+    test_columns = {"image": tested}
+    if labels is not None and test_labels is not None:
+        columns["label"] = _checked_labels("labels", labels, len(train_images))
+        test_columns["label"] = _checked_labels("test_labels", test_labels, len(tested))
+        count = 1 + max(int(columns["label"].max()), int(test_columns["label"].max()))
+        label_names = tuple(label_names or map(str, range(count)))
+        if len(label_names) < count:
+            raise InputError(
+                f"label_names: {len(label_names)} names; expected {count}, one for each label"
+            )
+    elif label_names is not None:
+        raise InputError("label_names: given without labels; expected labels too")
+    train = Arrays(columns)
+    size, channels = train_images.shape[2:]
+    mean, std = statistics.measure(train)
+    facts = {"image_size": size, "channels": channels, "mean": mean, "std": std}
+    return Dataset(train, train, Arrays(test_columns), label_names, facts)
+
+
+def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
+    """Brings images in memory to the shape that a run was trained on.
+
+    Args:
+      images: [n, h, w, 1 or 3] or [n, h, w], of any size; uint8, or float from 0 to 1.
+      config_data: with the `image_size` and the `channels` that loading resolved.
+
+    Returns:
+      uint8 [n, image_size, image_size, channels].
+
+    Raises:
+      InputError: another shape, type or range.
+    """
+    images = np.asarray(images)
+    if np.issubdtype(images.dtype, np.floating):
+        if not np.all((images >= 0) & (images <= 1)):
+            raise InputError(
+                f"images: {images.dtype} from {images.min():g} to {images.max():g}, out of range; "
+                "expected 0 to 1"
+            )
+        images = np.round(images * 255).astype(np.uint8)
+    source = Arrays({"image": _checked_images("images", images)})
+    fitted = Fitted(source, config_data.image_size, config_data.channels)
+    return gather(fitted, np.arange(len(fitted)))["image"]
+
+
+def conform(source: Source, options: Options, size: int, channels: int, title: str) -> Source:
+    """Brings a source of images to the size and channels asked for.
+
+    Args:
+      source: examples with `image`, uint8 [h, w, c], and maybe `label`.
+      options: what is asked for, and how much memory may be used.
+      size: height and width of the images if nothing is asked for.
+      channels: likewise.
+      title: what the progress bar calls the images.
+
+    Returns:
+      The source itself if it is in memory and fits; else a copy in memory, or one that decodes as
+      it is read when the copy would be larger than `cache_mib`.
+    """
+    size = options.image_size or size
+    channels = options.channels or channels
+    if isinstance(source, Arrays) and source.columns["image"].shape[1:] == (size, size, channels):
+        return source
+    fitted = Fitted(source, size, channels)
+    if not memory.fits(len(source), size, channels, options.cache_mib):
+        return fitted
+    return memory.read_all(fitted.__getitem__, len(fitted), f"decoding {title} images") or fitted
+
+
+def _checked_images(name: str, images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise InputError(f"{name}: type {images.dtype} is not supported; expected uint8")
+    whole = images[..., None] if images.ndim == 3 else images
+    if whole.ndim != 4 or whole.shape[3] not in (1, 3) or 0 in whole.shape:
+        raise InputError(
+            f"{name}: shape {images.shape} is not supported; "
+            "expected images [n, h, w], [n, h, w, 1] or [n, h, w, 3]"
+        )
+    return whole
+
+
+def _checked_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.shape != (count,) or labels.min() < 0:
+        raise InputError(
+            f"{name}: {labels.dtype} {labels.shape} is wrong; "
+            f"expected {count} integers that are not negative, one for each image"
+        )
+    return labels.astype(np.int32)

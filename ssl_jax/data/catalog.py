@@ -1,0 +1,76 @@
+"""The data that can be named, and loading it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ssl_jax.data import fashion_mnist, options, statistics
+from ssl_jax.data.dataset import Dataset
+from ssl_jax.data.folder import open_folder
+from ssl_jax.data.holdout import hold_out
+from ssl_jax.data.options import Options
+from ssl_jax.data.tfds import open_tfds
+from ssl_jax.errors import InputError
+
+OPENERS: dict[str, Callable[[Options], Dataset]] = {
+    "fashion_mnist_mini": fashion_mnist.open_mini,
+    "fashion_mnist": fashion_mnist.open_whole,
+    "cifar10": lambda asked: open_tfds(asked, "cifar10"),
+    "cifar100": lambda asked: open_tfds(asked, "cifar100"),
+    "stl10": lambda asked: open_tfds(asked, "stl10"),
+    "imagenet": lambda asked: open_tfds(asked, "imagenet2012"),
+}
+PREFIXES: dict[str, Callable[[Options], Dataset]] = {
+    "tfds:": lambda asked: open_tfds(asked, asked.name.removeprefix("tfds:")),
+    "folder:": open_folder,
+}
+
+
+def load(config_data: Mapping[str, Any]) -> Dataset:
+    """Loads the data that a config names.
+
+    Args:
+      config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`; the facts
+        of an earlier load, stored in it, give the same data again. Its `name` is a key of `OPENERS`,
+        or `tfds:NAME` for any data set of images that TFDS knows, or `folder:/path` for a tree of
+        picture files.
+
+    Returns:
+      The dataset; its examples have the shape that `facts` says.
+
+    Raises:
+      InputError: a key, the name or the data behind it is wrong; in one line.
+    """
+    asked = options.read(config_data)
+    dataset = _opener(asked.name)(asked)
+    options.check_statistics(asked, dataset.facts["channels"])
+    if asked.holdout:
+        dataset = hold_out(dataset, asked.holdout)
+    if asked.batch_size > len(dataset.pretrain):
+        raise InputError(
+            f"data.batch_size: {asked.batch_size} is larger than the {len(dataset.pretrain)} "
+            f"training images of {asked.name}; expected at most {len(dataset.pretrain)}"
+        )
+    return dataset._replace(facts=_with_statistics(dataset, asked))
+
+
+def _opener(name: str) -> Callable[[Options], Dataset]:
+    if name in OPENERS:
+        return OPENERS[name]
+    for prefix, opener in PREFIXES.items():
+        if name.startswith(prefix):
+            return opener
+    known = ", ".join(OPENERS)
+    raise InputError(
+        f"data.name: {name!r} is unknown; expected one of {known}, tfds:NAME or folder:/path"
+    )
+
+
+def _with_statistics(dataset: Dataset, asked: Options) -> dict[str, Any]:
+    """The facts with mean and std: what is asked for, else what is known, else measured."""
+    facts = dict(dataset.facts)
+    given = {"mean": asked.mean, "std": asked.std}
+    facts.update({key: tuple(values) for key, values in given.items() if values is not None})
+    if "mean" not in facts or "std" not in facts:
+        mean, std = statistics.measure(dataset.pretrain)
+        facts = {**facts, "mean": facts.get("mean", mean), "std": facts.get("std", std)}
+    return facts

@@ -1,0 +1,91 @@
+"""Batches: a pure function of (seed, step), so that a resumed run needs no saved iterator."""
+
+import contextlib
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import grain
+import numpy as np
+
+from ssl_jax.data.dataset import Example, Source, gather
+from ssl_jax.errors import InputError
+
+_PREFETCHED = 2
+_MAX_SEED = 2**32 - 1
+
+
+def batches(
+    source: Source,
+    batch_size: int,
+    *,
+    seed: int,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Generator[Example]:
+    """Yields the training batches from `start_step` on, without end.
+
+    Every epoch is another permutation of the source. Batches run over the border of epochs, so no
+    example is dropped. The next batches are read in the background; `close()` ends that.
+
+    Args:
+      source: what to read.
+      batch_size: examples in the global batch, whatever the number of processes.
+      seed: picks the permutations; 0 to 2**32 - 1.
+      start_step: the number of the first batch; batches before it cost nothing.
+      process_index: which process this is; it gets its contiguous slice of every global batch.
+      process_count: how many processes share a global batch.
+
+    Returns:
+      An iterator over `{name: [batch_size // process_count, ...]}`.
+
+    Raises:
+      InputError: the batch is larger than the source or does not divide among the processes, or
+        the seed does not fit in 32 bits.
+    """
+    if not 1 <= batch_size <= len(source):
+        raise InputError(
+            f"data.batch_size: {batch_size} does not fit the source; "
+            f"expected 1 to {len(source)}, the number of its examples"
+        )
+    if batch_size % process_count:
+        raise InputError(
+            f"data.batch_size: {batch_size} does not divide among the processes; "
+            f"expected a multiple of {process_count}"
+        )
+    if not 0 <= seed <= _MAX_SEED:
+        raise InputError(f"seed: {seed} is out of range; expected 0 to {_MAX_SEED}")
+    order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
+    share = batch_size // process_count
+
+    def read(step: int) -> Example:
+        first = step * batch_size + process_index * share
+        return gather(source, np.array([order[first + row] for row in range(share)]))
+
+    return _prefetched(grain.MapDataset.range(start_step, sys.maxsize).map(read))
+
+
+def padded_batches(source: Source, batch_size: int) -> Generator[tuple[Example, np.ndarray]]:
+    """Yields the whole source once, in order, in batches of one size.
+
+    Args:
+      source: what to read.
+      batch_size: examples in a batch.
+
+    Returns:
+      An iterator over `{name: [batch_size, ...]}` and a mask, bool [batch_size]. The last batch is
+      filled up with copies of the last example, for which the mask is False.
+    """
+
+    def read(start: int) -> tuple[Example, np.ndarray]:
+        rows = np.arange(start, start + batch_size)
+        return gather(source, np.minimum(rows, len(source) - 1)), rows < len(source)
+
+    return _prefetched(grain.MapDataset.range(0, len(source), batch_size).map(read))
+
+
+def _prefetched(dataset: grain.MapDataset) -> Generator[Any]:
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_PREFETCHED)
+    with contextlib.closing(iter(dataset.to_iter_dataset(options))) as iterator:
+        yield from iterator

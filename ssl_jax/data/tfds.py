@@ -1,0 +1,166 @@
+"""Data sets of TensorFlow Datasets (TFDS), read without TensorFlow."""
+
+import functools
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssl_jax.data import memory, pixels, statistics
+from ssl_jax.data.dataset import Dataset, Example, Source, Subset
+from ssl_jax.data.folder import choose_size
+from ssl_jax.data.options import Options
+from ssl_jax.errors import InputError
+
+STATISTICS = {
+    "fashion_mnist": statistics.FASHION_MNIST,
+    "cifar10": statistics.CIFAR10,
+    "cifar100": statistics.CIFAR100,
+    "imagenet2012": statistics.IMAGENET,
+}
+_SIZES = {"imagenet2012": 224}
+_SAMPLE = 100
+
+
+class Records:
+    """A split of a TFDS data set, whose images are decoded and resized here.
+
+    Args:
+      records: what `tfds.data_source` gives with the decoding of `image` skipped.
+      labelled: whether the records have a class in `label`.
+      size: height and width of an example in pixels.
+      channels: 1 or 3.
+    """
+
+    def __init__(self, records: Sequence[Any], labelled: bool, size: int, channels: int):
+        self.records = records
+        self.labelled = labelled
+        self.size = size
+        self.channels = channels
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray | None:
+        """The labels, int32 [n], or None."""
+        if not self.labelled:
+            return None
+        return np.array([record["label"] for record in self.records], np.int32)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Example:
+        record = self.records[int(index)]
+        image = pixels.decode(io.BytesIO(record["image"]), self.size, self.channels)
+        if not self.labelled:
+            return {"image": image}
+        return {"image": image, "label": np.asarray(record["label"], np.int32)}
+
+
+def open_tfds(options: Options, name: str) -> Dataset:
+    """Opens a TFDS data set of images, preparing it if it is not on disk.
+
+    Pretraining uses the split `unlabelled` where there is one, else `train`. The test set is the
+    split `test` or else `validation` (ImageNet: `validation`, since its test labels are secret), or
+    else every tenth training image.
+
+    Args:
+      options: what is asked for.
+      name: the name TFDS knows it by, with a config and a version if wanted.
+
+    Raises:
+      InputError: the name is unknown, it is no data set of images or it cannot be prepared.
+    """
+    pixels.hush()
+    splits, features = _prepare(options, name)
+    base_name = name.split("/")[0].split(":")[0]
+    size = options.image_size or _SIZES.get(base_name) or _choose(features["image"], splits)
+    channels = options.channels or (1 if features["image"].shape[-1] == 1 else 3)
+    names = getattr(features["label"], "names", None) if "label" in features else None
+    notes: list[str] = []
+
+    def source(split: str, labelled: bool) -> Source:
+        records = Records(splits[split], labelled, size, channels)
+        if not memory.fits(len(records), size, channels, options.cache_mib):
+            notes.append(
+                f"{split} images are decoded as they are read: too many for data.cache_mib"
+            )
+            return records
+        arrays = memory.read_all(records.__getitem__, len(records), f"decoding {split} images")
+        return arrays or records
+
+    train = source("train", names is not None)
+    tested = "validation" if base_name == "imagenet2012" else _test_split(splits)
+    if tested is not None:
+        test = source(tested, names is not None)
+    else:
+        notes.append("no test split: every tenth training image is tested")
+        rows = np.arange(len(train))
+        test = Subset(train, rows[rows % 10 == 0])
+        train = Subset(train, rows[rows % 10 != 0])
+    facts: dict[str, Any] = {"image_size": size, "channels": channels}
+    if base_name in STATISTICS and channels == len(STATISTICS[base_name][0]):
+        facts["mean"], facts["std"] = STATISTICS[base_name]
+    return Dataset(
+        pretrain=source("unlabelled", False) if "unlabelled" in splits else train,
+        train=train,
+        test=test,
+        label_names=None if names is None else tuple(names),
+        facts=facts,
+        notes=tuple(notes),
+    )
+
+
+def _prepare(options: Options, name: str) -> tuple[dict[str, Sequence[Any]], dict[str, Any]]:
+    """Returns the splits of a data set, with undecoded images, and its features."""
+    import tensorflow_datasets as tfds
+
+    key = f"data.name: {options.name!r}"
+    try:
+        builder = tfds.builder(name, data_dir=options.data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        raise InputError(
+            f"{key} is not known to TFDS; expected a name from its catalogue"
+        ) from error
+    except Exception as error:
+        raise InputError(f"{key} cannot be opened by TFDS: {_first_line(error)}") from error
+    features = builder.info.features
+    if "image" not in features or not isinstance(features["image"], tfds.features.Image):
+        raise InputError(f"{key} has no feature 'image'; expected a data set of images")
+    try:
+        splits = tfds.data_source(
+            name,
+            data_dir=options.data_dir,
+            decoders={"image": tfds.decode.SkipDecoding()},
+        )
+    except Exception as error:  # network, disk, a missing package: all are the user's to settle
+        raise InputError(
+            f"{key} cannot be prepared by TFDS: {_first_line(error)}; expected it in "
+            f"{builder.data_dir}, or a network and `pip install importlib_resources tensorflow`"
+        ) from error
+    if not len(splits.get("train", ())):
+        raise InputError(f"{key} has the splits {sorted(splits)}; expected 'train' among them")
+    return splits, features
+
+
+def _test_split(splits: dict[str, Sequence[Any]]) -> str | None:
+    return next((split for split in ("test", "validation") if split in splits), None)
+
+
+def _choose(feature: Any, splits: dict[str, Sequence[Any]]) -> int:
+    """The shorter side of the images if all have one shape, else chosen as for a folder."""
+    height, width, _ = feature.shape
+    if height and width:
+        return min(height, width)
+    records = splits["train"]
+    sides = []
+    for row in np.unique(np.linspace(0, len(records) - 1, _SAMPLE).astype(int)).tolist():
+        with Image.open(io.BytesIO(records[row]["image"])) as image:
+            sides.append(min(image.size))
+    return choose_size(sides)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

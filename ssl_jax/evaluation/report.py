@@ -1,0 +1,365 @@
+"""``report.html``: one self-contained page on which a person sees what a run has learned."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from ssl_jax.evaluation import charts
+
+_Verdict = Literal["unknown", "behind", "level", "ahead"]
+_SCORES = {
+    "knn_top1": "k nearest neighbours",
+    "linear_top1": "Linear probe, all labels",
+    "linear100_top1": "Linear probe, 100 labels",
+}
+_BASELINES = {"random_init": "the untrained network", "input": "the raw pixels"}
+_VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")
+_ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
+_DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+_VIEWED, _QUERIES, _NEAREST = 12, 10, 5
+_MATRIX_CLASSES, _PAIRS = 20, 15
+
+
+class Neighbours(NamedTuple):
+    """Test images beside the training images that are nearest to them.
+
+    Attributes:
+      queries: uint8 [q, h, w, c].
+      learned: uint8 [q, k, h, w, c], nearest in the space of the features, the nearest first.
+      pixels: uint8 [q, k, h, w, c], nearest in the space of the raw pixels.
+      labels: class names of queries [q], learned [q][k] and pixels [q][k]; None without labels.
+    """
+
+    queries: np.ndarray
+    learned: np.ndarray
+    pixels: np.ndarray
+    labels: tuple[Sequence[str], Sequence[Sequence[str]], Sequence[Sequence[str]]] | None = None
+
+
+class Page(NamedTuple):
+    """All that the page shows; what is None or empty is left out.
+
+    Attributes:
+      title: such as "SimCLR on fashion_mnist_mini".
+      facts: short ones, shown under the title: steps, batch, network, time, machine.
+      notes: lines that the data layer told the user.
+      metrics: rows of metrics.jsonl, each with "step".
+      values: evaluation.json.
+      views: [v, n, h, w, c], uint8 or floats in [0, 1]: v augmented views of n training images, of
+        which 12 are shown.
+      neighbours: of which 10 queries with 5 neighbours each are shown.
+      features: [m, d] of test examples.
+      labels: int [m].
+      label_names: of the classes 0, 1, ...
+      predictions: int [m], the linear probe's.
+      config: the resolved config, nested.
+    """
+
+    title: str
+    facts: Mapping[str, str] = {}
+    notes: Sequence[str] = ()
+    metrics: Sequence[Mapping[str, float]] = ()
+    values: Mapping[str, float] = {}
+    views: np.ndarray | None = None
+    neighbours: Neighbours | None = None
+    features: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    label_names: Sequence[str] | None = None
+    predictions: np.ndarray | None = None
+    config: Mapping[str, Any] = {}
+
+
+class Score(NamedTuple):
+    """One score of the learned features and of what they must beat; fractions, NaN if missing.
+
+    Attributes:
+      name: of the score, in words.
+      learned: of the learned features.
+      random_init: of the same network untrained.
+      input: of the raw input.
+      lead: of learned over the better of the other two.
+      uncertainty: twice the paired standard error of that lead.
+      verdict: "ahead" of both and "behind" one by more than that, "level", or "unknown" if a
+        number is missing.
+    """
+
+    name: str
+    learned: float
+    random_init: float
+    input: float
+    lead: float
+    uncertainty: float
+    verdict: _Verdict
+
+
+class Verdict(NamedTuple):
+    """What the scores say: a sentence, and one more for each score that falls short."""
+
+    headline: str
+    shortfalls: list[str]
+
+
+def score_table(values: Mapping[str, float]) -> list[Score]:
+    """The labelled scores that were measured, in a fixed order; for the page and the console.
+
+    Args:
+      values: evaluation.json.
+
+    Returns:
+      A row for each; none for data without labels.
+    """
+    rows = []
+    for key in _measured(values):
+        untrained, raw = (_number(values, f"{name}_{key}") for name in _BASELINES)
+        leads = _leads(values, key)
+        lead, uncertainty = leads[
+            "input" if raw > untrained or math.isnan(untrained) else "random_init"
+        ]
+        found = {_judge(*each) for each in leads.values()}
+        worst = min(found, key=_VERDICTS.index)
+        learned = _number(values, key)
+        rows.append(Score(_SCORES[key], learned, untrained, raw, lead, uncertainty, worst))
+    return rows
+
+
+def verdict(values: Mapping[str, float]) -> Verdict:
+    """Says whether the learned features beat both the untrained network and the raw input."""
+    if not values:
+        return Verdict("This run has not been evaluated yet.", [])
+    scores = score_table(values)
+    if not scores:
+        return Verdict(
+            "There are no labels to score the features with; look at what they hold to be alike.",
+            [],
+        )
+    both = " and ".join(_BASELINES.values())
+    ahead = sum(score.verdict == "ahead" for score in scores)
+    if all(score.verdict == "unknown" for score in scores):
+        headline = f"Whether the features beat {both} cannot be said: numbers are missing."
+    elif ahead == 0:
+        headline = f"The features learned without labels do not beat {both} in any score."
+    else:
+        of = _ALL[len(scores)] if ahead == len(scores) else f"{ahead} of {len(scores)} scores"
+        headline = f"The features learned without labels beat {both} in {of}."
+    shortfalls = [
+        _shortfall(values, key)
+        for key, score in zip(_measured(values), scores, strict=True)
+        if score.verdict != "ahead"
+    ]
+    return Verdict(headline, shortfalls)
+
+
+def percent(fraction: float) -> str:
+    """0.8437 -> "84.4%"; a dash if it is not a number."""
+    return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else _DASH
+
+
+def points(fraction: float) -> str:
+    """A difference in percentage points, signed: -0.012 -> "−1.2"; a dash if not a number."""
+    if not math.isfinite(fraction):
+        return _DASH
+    return f"{round(100 * fraction, 1) + 0.0:+.1f}".replace("-", _MINUS)
+
+
+def write(path: Path, page: Page) -> None:
+    """Writes the page, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(render(page).encode("utf-8", "replace"))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def render(page: Page) -> str:
+    """The page as HTML; the same bytes for the same input."""
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters.update(
+        percent=percent, points=points, number=_written, picture=charts.picture
+    )
+    source = resources.files("ssl_jax.evaluation").joinpath("report.html").read_text("utf-8")
+    names = _class_names(page.label_names or ())
+    return environment.from_string(source).render(
+        page=page,
+        verdict=verdict(page.values),
+        scores=score_table(page.values),
+        curves=_curves(page.metrics),
+        views=_views(page.views),
+        crisp=charts.CRISP_SIDE,
+        neighbours=list(_neighbours(page.neighbours)),
+        map=None
+        if page.features is None
+        else charts.feature_map(page.features, page.labels, names),
+        confusion=_confusion(page.labels, page.predictions, names),
+        rest=_rest(page.values),
+        settings=list(_settings(page.config)),
+    )
+
+
+def _measured(values: Mapping[str, float]) -> list[str]:
+    return [key for key in _SCORES if key in values]
+
+
+def _number(values: Mapping[str, float], key: str) -> float:
+    value = values.get(key)
+    return math.nan if value is None else float(value)
+
+
+def _leads(values: Mapping[str, float], key: str) -> dict[str, tuple[float, float]]:
+    """For each baseline the lead over it, and twice the standard error of that."""
+    return {
+        name: (
+            _number(values, key) - _number(values, f"{name}_{key}"),
+            2 * _number(values, f"{key}_minus_{name}_se"),
+        )
+        for name in _BASELINES
+    }
+
+
+def _judge(lead: float, uncertainty: float) -> _Verdict:
+    if not math.isfinite(lead + uncertainty):
+        return "unknown"
+    if abs(lead) <= uncertainty:
+        return "level"
+    return "ahead" if lead > 0 else "behind"
+
+
+def _shortfall(values: Mapping[str, float], key: str) -> str:
+    phrases = []
+    for name, (lead, uncertainty) in _leads(values, key).items():
+        amount = f"{_BASELINES[name]} ({points(lead)} ± {points(uncertainty)[1:]} points)"
+        match _judge(lead, uncertainty):
+            case "unknown":
+                phrases.append(f"no full comparison with {_BASELINES[name]}")
+            case "level":
+                phrases.append(f"no clear lead over {amount}")
+            case "behind":
+                phrases.append(f"behind {amount}")
+    return f"{_SCORES[key]}: {', '.join(phrases)}."
+
+
+def _class_names(names: Sequence[str]) -> dict[int, str]:
+    """On one line each, and printable: they may come from the names of folders."""
+    return {
+        label: " ".join(name.encode("utf-8", "replace").decode().split())
+        for label, name in enumerate(names)
+    }
+
+
+def _written(value: float) -> str:
+    """1234 -> "1,234"; 0.123456 -> "0.1235"; a dash if it is not a number."""
+    if not math.isfinite(value):
+        return _DASH
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What of evaluation.json the table of scores does not hold."""
+    shown = {
+        name
+        for key in _SCORES
+        for name in (
+            key,
+            *(f"{b}_{key}" for b in _BASELINES),
+            *(f"{key}_minus_{b}_se" for b in _BASELINES),
+        )
+    }
+    return [(name, _written(value)) for name, value in values.items() if name not in shown]
+
+
+def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
+    """The charts of the loss, the learning rate and the speed, and the numbers of their caption."""
+    loss = charts.curve(rows, "loss", "loss", 190)
+    if loss is None:
+        return None
+    steps, values = charts.series(rows, "loss")
+    mean = charts.running_mean(values, max(1, len(values) // 25))
+    return {
+        "loss": loss,
+        "small": [
+            chart
+            for key, title in (
+                ("learning_rate", "learning rate"),
+                ("examples_per_second", "examples a second"),
+            )
+            if (chart := charts.curve(rows, key, title, 110)) is not None
+        ],
+        "first": mean[0],
+        "last": mean[-1],
+        "step": steps[-1],
+        "lost": sum("loss" in row for row in rows) - len(values),
+    }
+
+
+def _views(views: np.ndarray | None) -> list[np.ndarray] | None:
+    """The views of each shown image: n of [v, h, w, c]."""
+    return None if views is None else list(np.asarray(views)[:, :_VIEWED].swapaxes(0, 1))
+
+
+def _neighbours(neighbours: Neighbours | None) -> Iterator[dict[str, Any]]:
+    """For each query its picture, its name, and two rows of tiles: picture, name, whether alike."""
+    if neighbours is None:
+        return
+    for i, query in enumerate(neighbours.queries[:_QUERIES]):
+        name = neighbours.labels[0][i] if neighbours.labels else None
+        rows = []
+        for which, (title, pictures) in enumerate(
+            (("learned features", neighbours.learned[i]), ("raw pixels", neighbours.pixels[i])), 1
+        ):
+            shown = pictures[:_NEAREST]
+            found = neighbours.labels[which][i][:_NEAREST] if neighbours.labels else None
+            rows.append(
+                {
+                    "title": title,
+                    "tiles": [(p, found[j] if found else None) for j, p in enumerate(shown)],
+                    "right": sum(other == name for other in found) if found else None,
+                    "wrong": list(dict.fromkeys(x for x in found if x != name)) if found else [],
+                }
+            )
+        yield {"picture": query, "name": name, "rows": rows}
+
+
+def _confusion(
+    labels: np.ndarray | None, predictions: np.ndarray | None, names: Mapping[int, str]
+) -> dict[str, Any] | None:
+    """Of each class the shares taken for each; beyond 20 classes the commonest mistakes."""
+    if labels is None or predictions is None or not len(labels):
+        return None
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    classes, places = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
+    true, taken = places[: len(labels)], places[len(labels) :]
+    words = [names.get(label, str(label)) for label in classes.tolist()]
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (true, taken), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    if len(classes) <= _MATRIX_CLASSES:
+        return {"names": words, "shares": shares.tolist()}
+    wrong = counts * (1 - np.eye(len(classes), dtype=int))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
+    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
+    return {
+        "names": words,
+        "pairs": [
+            (words[i], words[j], int(counts[i, j]), float(shares[i, j]))
+            for i, j in pairs
+            if wrong[i, j]
+        ],
+    }
+
+
+def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The config as ``a.b.c`` and value, as flags would name them."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value, ensure_ascii=False, default=str)

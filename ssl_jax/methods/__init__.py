@@ -1,0 +1,13 @@
+"""Methods by the name that ``config.method.name`` gives them."""
+
+from ml_collections import ConfigDict
+
+from ssl_jax.methods import simclr
+from ssl_jax.methods.base import Method as Method
+
+METHODS = {"simclr": simclr.make}
+
+
+def make(config: ConfigDict) -> Method:
+    """The method of ``config.method.name``."""
+    return METHODS[config.method.name](config)

@@ -1,0 +1,87 @@
+"""SimCLR: two random views of an image attract, views of all other images repel.
+
+Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
+https://arxiv.org/abs/2002.05709, Algorithm 1:
+
+    h = f(view),  z = g(h),  loss = mean of NT-Xent(z1, z2) over all 2n views
+
+``f`` is a ResNet, ``g`` a projector that is thrown away after pretraining; features are ``h``.
+
+Deviations: none in the loss. BatchNorm sees both views of the batch jointly and over all devices,
+as in the authors' code. On images with one channel the colour operations that have nothing to act
+on drop out. Run by ``configs/simclr.py``.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from ssl_jax import augment, losses
+from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.nn import backbones, from_module, heads
+from ssl_jax.nn.functional import join_views, split_views
+
+
+class SimCLR(nnx.Module):
+    """``images -> h`` (as ``features``, beside the backbone's other layers) and ``z = g(h)``."""
+
+    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
+        self.backbone = backbones.make(config.network, channels=config.data.channels, rngs=rngs)
+        self.projector = heads.MLP(
+            self.backbone.features,
+            config.method.projector,
+            dtype=jnp.dtype(config.network.dtype),
+            rngs=rngs,
+        )
+
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """All layers of normalised images."""
+        layers = self.backbone(images, train=train)
+        return layers | {"z": self.projector(layers["features"], train=train)}
+
+
+def make(config: ConfigDict) -> Method:
+    """SimCLR as the config has it.
+
+    Args:
+      config: ``method.temperature``, ``method.projector`` (widths of its layers),
+        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``network``, and of ``data``
+        the ``channels``, ``mean`` and ``std``.
+
+    Returns:
+      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
+    """
+    network = from_module(lambda rngs: SimCLR(config, rngs))
+    augmentation = jax.vmap(augment.recipes.simclr(**config.method.augment))
+
+    def read(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        return normalize(images, config.data.mean, config.data.std)
+
+    def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
+        del batch
+        return network.init(key)
+
+    def views(key: PRNGKeyArray, batch: Batch) -> Views:
+        images = to_float(batch["image"])
+        keys = jax.random.split(key, (2, len(images)))
+        return {"image": jnp.stack([augmentation(k, images) for k in keys])}
+
+    def loss(
+        params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
+        del key, step
+        layers, stats = network.apply(params, stats, read(join_views(views["image"])), train=True)
+        z1, z2 = split_views(layers["z"], 2)
+        value = losses.nt_xent(z1, z2, temperature=config.method.temperature).mean()
+        return value, (stats, {})
+
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+        layers, _ = network.apply(params, stats, read(to_float(batch["image"])), train=False)
+        return layers
+
+    return Method(init, views, loss, no_update, embed)

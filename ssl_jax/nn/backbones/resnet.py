@@ -1,0 +1,175 @@
+"""Residual networks (He et al. 2016, https://arxiv.org/abs/1512.03385), and one for CPUs."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from ssl_jax.nn.conv import Conv
+
+_GRID = 4
+
+
+class ResNet(nnx.Module):
+    """A stem, stages of residual blocks that halve the sides, and a mean over what is left.
+
+    Args:
+      channels: of the images.
+      blocks: how many blocks each stage has.
+      widths: channels of each stage, before a bottleneck's expansion.
+      bottleneck: blocks of 1x1, 3x3, 1x1 with four times the width out (ResNet-50), else two 3x3.
+      stem: ``imagenet`` (7x7 of stride 2, then a 3x3 maximum of stride 2), ``small`` (3x3 of stride
+        1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
+      dtype: of the computation; parameters and statistics are float32.
+      rngs: ``params`` initialises.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        blocks: Sequence[int],
+        widths: Sequence[int],
+        bottleneck: bool,
+        stem: str,
+        dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
+        self.stem = stem
+        self.conv = Conv(channels, widths[0], kernel_size, stride=stride, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(widths[0], dtype=dtype, rngs=rngs)
+        block = Bottleneck if bottleneck else BasicBlock
+        stages, features = [], widths[0]
+        for stage, (depth, width) in enumerate(zip(blocks, widths, strict=True)):
+            layers = []
+            for position in range(depth):
+                stride = 2 if stage > 0 and position == 0 else 1
+                layers.append(block(features, width, stride=stride, dtype=dtype, rngs=rngs))
+                features = layers[-1].features
+            stages.append(nnx.List(layers))
+        self.stages = nnx.List(stages)
+        self.features = features
+
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """Features of normalised images.
+
+        Args:
+          images: ``[n, h, w, c]``.
+          train: BatchNorm uses and updates the batch's statistics.
+
+        Returns:
+          ``stage1``, ``stage2``, ...: each stage's output, mean over positions, float32;
+          ``stage1_grid``, ...: the same as means over the cells of a 4 x 4 grid, which keep what is
+          where; ``features``: the last stage, mean over positions.
+        """
+        x = nnx.relu(self.norm(self.conv(images), use_running_average=not train))
+        if self.stem == "imagenet":
+            x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        outputs = {}
+        for number, stage in enumerate(self.stages, start=1):
+            for block in stage:
+                x = block(x, train=train)
+            outputs[f"stage{number}"] = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+            outputs[f"stage{number}_grid"] = _grid(x)
+        return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
+
+
+def _grid(x: Float[Array, "n h w c"]) -> Float[Array, "n _"]:
+    """Means over the cells of a 4 x 4 grid; of a map that is smaller, over single positions."""
+    rows, columns = (_cells(size) for size in x.shape[1:3])
+    cells = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
+    return cells.reshape(len(x), -1)
+
+
+def _cells(size: int) -> Float[np.ndarray, "cells size"]:
+    """Row ``i`` averages the positions that cell ``i`` touches, as adaptive pooling does."""
+    count = min(_GRID, size)
+    matrix = np.zeros((count, size), np.float32)
+    for i in range(count):
+        first, end = i * size // count, -(-(i + 1) * size // count)
+        matrix[i, first:end] = 1 / (end - first)
+    return matrix
+
+
+class BasicBlock(nnx.Module):
+    """Two 3x3 convolutions and the way around them."""
+
+    def __init__(
+        self, in_features: int, width: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.features = width
+        self.conv1 = Conv(in_features, width, 3, stride=stride, dtype=dtype, rngs=rngs)
+        self.norm1 = batch_norm(width, dtype=dtype, rngs=rngs)
+        self.conv2 = Conv(width, width, 3, dtype=dtype, rngs=rngs)
+        self.norm2 = batch_norm(width, dtype=dtype, rngs=rngs)
+        self.shortcut = _shortcut(in_features, width, stride, dtype, rngs)
+
+    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
+        """``relu(x + f(x))``."""
+        running = not train
+        y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
+        y = self.norm2(self.conv2(y), use_running_average=running)
+        return nnx.relu(y + (self.shortcut(x, train=train) if self.shortcut else x))
+
+
+class Bottleneck(nnx.Module):
+    """1x1 down, 3x3 with the stride, 1x1 up to four times the width, and the way around."""
+
+    def __init__(
+        self, in_features: int, width: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.features = 4 * width
+        self.conv1 = Conv(in_features, width, 1, dtype=dtype, rngs=rngs)
+        self.norm1 = batch_norm(width, dtype=dtype, rngs=rngs)
+        self.conv2 = Conv(width, width, 3, stride=stride, dtype=dtype, rngs=rngs)
+        self.norm2 = batch_norm(width, dtype=dtype, rngs=rngs)
+        self.conv3 = Conv(width, self.features, 1, dtype=dtype, rngs=rngs)
+        self.norm3 = batch_norm(self.features, dtype=dtype, rngs=rngs)
+        self.shortcut = _shortcut(in_features, self.features, stride, dtype, rngs)
+
+    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
+        """``relu(x + f(x))``."""
+        running = not train
+        y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
+        y = nnx.relu(self.norm2(self.conv2(y), use_running_average=running))
+        y = self.norm3(self.conv3(y), use_running_average=running)
+        return nnx.relu(y + (self.shortcut(x, train=train) if self.shortcut else x))
+
+
+class Projection(nnx.Module):
+    """A 1x1 convolution for the way around a block whose shape changes."""
+
+    def __init__(
+        self, in_features: int, features: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.conv = Conv(in_features, features, 1, stride=stride, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
+        """Convolve and normalise."""
+        return self.norm(self.conv(x), use_running_average=not train)
+
+
+def _shortcut(
+    in_features: int, features: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+) -> Projection | None:
+    if stride == 1 and in_features == features:
+        return None
+    return Projection(in_features, features, stride=stride, dtype=dtype, rngs=rngs)
+
+
+def batch_norm(features: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm:
+    """BatchNorm as in the papers: momentum .9, epsilon 1e-5; its sums are in float32."""
+    return nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+
+
+resnet18 = partial(ResNet, blocks=(2, 2, 2, 2), widths=(64, 128, 256, 512), bottleneck=False)
+resnet34 = partial(ResNet, blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), bottleneck=False)
+resnet50 = partial(ResNet, blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), bottleneck=True)
+resnet_small = partial(ResNet, blocks=(1, 1, 1), widths=(16, 32, 64), bottleneck=False)

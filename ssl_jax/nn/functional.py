@@ -1,0 +1,91 @@
+"""The only seam to flax.nnx: a module becomes two pure functions over plain dictionaries.
+
+Everything outside sees parameters and statistics as nested dictionaries of arrays, and never an nnx
+object. Inside, only nnx's Module, variables, split, merge and state are used.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+Params = dict[str, Any]
+Stats = dict[str, Any]
+
+
+class Network(NamedTuple):
+    """Two pure functions.
+
+    Attributes:
+      init: ``key -> params, stats``; ``stats`` are BatchNorm's running statistics, ``{}`` if none.
+      apply: ``(params, stats, *inputs, train) -> outputs, stats``; ``stats`` come back changed only
+        where ``train`` is True.
+    """
+
+    init: Callable[[PRNGKeyArray], tuple[Params, Stats]]
+    apply: Callable[..., tuple[Any, Stats]]
+
+
+def from_module(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    """The pure functions of the module that ``make(rngs)`` builds.
+
+    Args:
+      make: builds the module; its ``__call__(*inputs, train: bool)`` is what ``apply`` runs.
+
+    Returns:
+      A ``Network``. Its parameters are the module's ``nnx.Param``, its statistics the
+      ``nnx.BatchStat``; a module with any other kind of state is refused with a ValueError.
+    """
+
+    def split(key: PRNGKeyArray) -> tuple[Any, Params, Stats]:
+        graph, params, stats, rest = nnx.split(
+            make(nnx.Rngs(params=key)), nnx.Param, nnx.BatchStat, ...
+        )
+        if jax.tree.leaves(rest):
+            raise ValueError(f"only Param and BatchStat are supported, not {rest}")
+        return graph, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
+
+    def init(key: PRNGKeyArray) -> tuple[Params, Stats]:
+        _, params, stats = split(key)
+        return _named(params), _named(stats)
+
+    def graph() -> Any:
+        found = []
+        jax.eval_shape(lambda key: found.append(split(key)[0]), jax.random.key(0))
+        return found[0]
+
+    def apply(params: Params, stats: Stats, *inputs: PyTree[Array], train: bool) -> Any:
+        module = nnx.merge(graph(), _numbered(params), _numbered(stats))
+        outputs = module(*inputs, train=train)
+        return outputs, _named(nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+
+    return Network(init, apply)
+
+
+def _named(tree: Any) -> Any:
+    """List positions as strings, since a checkpoint's and a file's names are strings."""
+    if not isinstance(tree, dict):
+        return tree
+    return {str(name): _named(child) for name, child in tree.items()}
+
+
+def _numbered(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {int(n) if n.isdigit() else n: _numbered(child) for n, child in tree.items()}
+
+
+def join_views(views: Array) -> Array:
+    """``[v, n, ...]`` to ``[n * v, ...]``, so that BatchNorm sees all views of the batch jointly.
+
+    Examples stay the outer axis: with a batch sharded over devices nothing moves between them.
+    """
+    v, n = views.shape[:2]
+    return views.swapaxes(0, 1).reshape(n * v, *views.shape[2:])
+
+
+def split_views(joined: Array, v: int) -> Array:
+    """``[n * v, ...]`` back to ``[v, n, ...]``."""
+    return joined.reshape(-1, v, *joined.shape[1:]).swapaxes(0, 1)

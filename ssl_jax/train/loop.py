@@ -1,0 +1,111 @@
+"""The only loop: fetch, step, write, save; whatever the method."""
+
+from contextlib import closing
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from ssl_jax.data import Dataset, batches
+from ssl_jax.methods.base import Batch, Method
+from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.train import optim
+from ssl_jax.train.checkpoint import Checkpoints
+from ssl_jax.train.metrics import Journal
+from ssl_jax.train.progress import ProgressLine
+from ssl_jax.train.restore import earlier_weights, restore_latest
+from ssl_jax.train.state import TrainState, create
+from ssl_jax.train.step import make_step
+from ssl_jax.train.stop import Stopped, stop_requests
+from ssl_jax.train.workdir import CHECKPOINTS
+
+
+def train(
+    method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh, console: Console
+) -> TrainState:
+    """Make the steps that are left.
+
+    A run that was interrupted goes on from its last checkpoint and ends as if it had not been: the
+    batch and the key of a step depend on the seed and the step's number alone.
+
+    Args:
+      method: to be trained.
+      data: its ``pretrain`` source is trained on.
+      config: resolved.
+      workdir: whose checkpoints and metrics are continued.
+      mesh: of all devices.
+      console: for the progress.
+
+    Returns:
+      The state after ``config.train.steps`` steps.
+
+    Raises:
+      InputError: a checkpoint does not fit, or the loss does not stay finite.
+      Stopped: on Ctrl-C or SIGTERM, after saving.
+    """
+    init_key, step_key = run_keys(config)
+    state = _first_state(method, data, config, workdir, mesh, init_key)
+    start, steps, batch_size = int(state.step), config.train.steps, config.data.batch_size
+    if start == steps:
+        return state
+    if start:
+        console.print(f"resuming at step {start} of {steps}", highlight=False)
+    step = make_step(method, optim.make(config), step_key, mesh)
+    stream = batches(
+        data.pretrain,
+        batch_size,
+        seed=config.seed,
+        start_step=start,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    with (
+        stop_requests() as stop,
+        ProgressLine(console, start, steps) as progress,
+        closing(Journal(workdir, start, batch_size, progress.show)) as journal,
+        closing(Checkpoints(workdir / CHECKPOINTS)) as checkpoints,
+        closing(stream),
+    ):
+        for done in range(start + 1, steps + 1):
+            batch = put_batch(mesh, next(stream))
+            with jax.transfer_guard("disallow"):
+                state, metrics = step(state, batch)
+            if done % config.train.log_every == 0 or done == steps:
+                journal.add(done, metrics)
+            if done % config.train.checkpoint_every == 0 or done == steps or stop.is_set():
+                checkpoints.save(done, state)
+            if stop.is_set() and done < steps:
+                raise Stopped(f"stopped at step {done} of {steps}; the same command goes on")
+    return state
+
+
+def run_keys(config: ConfigDict) -> tuple[jax.Array, jax.Array]:
+    """The keys of the initialisation and of the steps."""
+    init_key, step_key = jax.random.split(jax.random.key(config.seed))
+    return init_key, step_key
+
+
+def batch_like(data: Dataset, batch_size: int) -> Batch:
+    """ShapeDtypeStructs of a training batch."""
+    example = data.pretrain[0]
+    return {
+        name: jax.ShapeDtypeStruct((batch_size, *np.shape(value)), np.asarray(value).dtype)
+        for name, value in example.items()
+    }
+
+
+def _first_state(
+    method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh, key: jax.Array
+) -> TrainState:
+    like, everywhere = batch_like(data, config.data.batch_size), replicated(mesh)
+    state = restore_latest(workdir, method, config, like, everywhere)
+    if state is not None:
+        return state
+    state = jax.device_put(create(method, optim.make(config), key, like), everywhere)
+    if config.init_from is None:
+        return state
+    earlier = earlier_weights(Path(config.init_from), method, like, everywhere)
+    return state._replace(params=earlier.params, extra=earlier.extra)

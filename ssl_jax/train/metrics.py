@@ -1,0 +1,97 @@
+"""What a run writes as it goes: ``metrics.jsonl`` and TensorBoard's ``events.*``."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from ssl_jax.errors import InputError
+from ssl_jax.methods.base import Metrics
+
+FILE = "metrics.jsonl"
+_BAD_ROWS = 5
+
+
+class Journal:
+    """One row every few steps.
+
+    A row is written when the next one comes, by when its numbers have long been computed: writing
+    never holds up the device.
+
+    Args:
+      workdir: of the run.
+      resumed_at: rows of later steps are dropped, since those steps are about to be made again.
+      batch_size: examples in a step.
+      show: called as ``show(step, loss, examples_per_second)`` for each row written.
+    """
+
+    def __init__(
+        self,
+        workdir: Path,
+        resumed_at: int,
+        batch_size: int,
+        show: Callable[[int, float, float], None],
+    ):
+        path = workdir / FILE
+        rows = [row for row in read(workdir) if row["step"] <= resumed_at]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self._file = path.open("a")
+        self._board = SummaryWriter(str(workdir), purge_step=resumed_at + 1)
+        self._batch_size = batch_size
+        self._show = show
+        self._pending: tuple[int, Metrics] | None = None
+        self._last_step = resumed_at
+        self._last_time = time.monotonic()
+        self._bad_rows = 0
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        """Take the metrics of a step, and write those that were taken before.
+
+        Raises:
+          InputError: the loss of five rows in a row was not finite.
+        """
+        if self._pending is not None:
+            self._write(*self._pending)
+        self._pending = (step, metrics)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._pending is not None:
+            self._write(*self._pending)
+        self._file.close()
+        self._board.close()
+
+    def _write(self, step: int, metrics: Metrics) -> None:
+        row = {name: float(value) for name, value in metrics.items()}
+        now = time.monotonic()
+        examples = (step - self._last_step) * self._batch_size
+        row["examples_per_second"] = examples / (now - self._last_time)
+        self._last_step, self._last_time, self._pending = step, now, None
+
+        self._file.write(json.dumps({"step": step, **row}) + "\n")
+        self._file.flush()
+        for name, value in row.items():
+            self._board.add_scalar(name, value, step)
+        self._show(step, row["loss"], row["examples_per_second"])
+
+        self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1
+        if self._bad_rows == _BAD_ROWS:
+            raise InputError(
+                f"config.optimizer.learning_rate: the loss is {row['loss']} at step {step} and was "
+                f"not finite at the {_BAD_ROWS} last rows; expected a rate that keeps it finite"
+            )
+
+
+def read(workdir: Path) -> list[dict[str, float]]:
+    """The rows so far; a last line cut off by a crash is left out."""
+    path = workdir / FILE
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows

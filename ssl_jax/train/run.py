@@ -1,0 +1,102 @@
+"""A trained run, taken up again from its workdir."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from ssl_jax import methods
+from ssl_jax.data import pixels
+from ssl_jax.data.dataset import Arrays
+from ssl_jax.errors import InputError
+from ssl_jax.evaluation.features import extract, make_embed
+from ssl_jax.methods.base import Method
+from ssl_jax.sharding import make_mesh, replicated
+from ssl_jax.train.restore import restore_latest
+from ssl_jax.train.workdir import read_config
+
+
+class Run(NamedTuple):
+    """What a run learned.
+
+    Attributes:
+      config: resolved.
+      method: that was trained.
+      params: what gradients trained.
+      extra: what lived beside them: BatchNorm statistics, teachers, queues.
+      step: how many steps were made.
+    """
+
+    config: ConfigDict
+    method: Method
+    params: Any
+    extra: Any
+    step: int
+
+    def embed(
+        self, images: UInt8[np.ndarray, "n h w c"] | Float[np.ndarray, "n h w c"]
+    ) -> Float[np.ndarray, "n d"]:
+        """Features of images, the same as the evaluation scores.
+
+        Args:
+          images: ``[n, h, w, c]`` or, grey, ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; any size
+            and either depth: they are resized, cropped to a square and normalised as in training.
+
+        Returns:
+          ``[n, d]`` float32.
+
+        Raises:
+          ValueError: another shape, type or range.
+        """
+        size, channels = self.config.data.image_size, self.config.data.channels
+        bytes_ = _as_bytes(images)
+        if bytes_.shape[1:] != (size, size, channels):
+            pictures = (Image.fromarray(b.squeeze(-1) if b.shape[-1] == 1 else b) for b in bytes_)
+            bytes_ = np.stack([pixels.fit(picture, size, channels) for picture in pictures])
+        source = Arrays({"image": bytes_})
+        mesh = make_mesh()
+        settings = self.config.evaluation
+        embed = make_embed(self.method, self.params, self.extra, settings.layers, mesh)
+        return extract(embed, source, settings.batch_size, mesh).z
+
+
+def load(workdir: str | Path, *, method: Method | None = None) -> Run:
+    """The run in a workdir, at its last checkpoint.
+
+    Args:
+      workdir: that ``pretrain.py`` or ``fit`` wrote.
+      method: that was trained; by default the one that the run's config names.
+
+    Returns:
+      The run.
+
+    Raises:
+      InputError: there is no such run, it has no checkpoint, or the checkpoint does not fit.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    method = method or methods.make(config)
+    shape = (1, config.data.image_size, config.data.image_size, config.data.channels)
+    batch = {"image": jax.ShapeDtypeStruct(shape, np.uint8)}
+    state = restore_latest(workdir, method, config, batch, replicated(make_mesh()))
+    if state is None:
+        raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
+    return Run(config, method, state.params, state.extra, int(state.step))
+
+
+def _as_bytes(images: np.ndarray) -> UInt8[np.ndarray, "n h w c"]:
+    images = np.asarray(images)
+    whole = images[..., None] if images.ndim == 3 else images
+    if whole.ndim != 4 or whole.shape[-1] not in (1, 3) or not whole.size:
+        raise ValueError(f"images have shape {images.shape}; expected [n, h, w, 1 or 3] or [n, h, w]")
+    if whole.dtype == np.uint8:
+        return whole
+    if not np.issubdtype(whole.dtype, np.floating):
+        raise ValueError(f"images have type {images.dtype}; expected uint8 or a float")
+    if not (whole.min() >= 0 and whole.max() <= 1):
+        raise ValueError(f"images range over {whole.min()}..{whole.max()}; floats go from 0 to 1")
+    return np.round(whole * 255).astype(np.uint8)

@@ -1,0 +1,72 @@
+"""The folder of a run: its settings, and whether it is new, unfinished or finished."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ssl_jax.config import flatten, from_json
+from ssl_jax.errors import InputError
+
+CONFIG = "config.json"
+EVALUATION = "evaluation.json"
+REPORT = "report.html"
+UNREADABLE = "unreadable.json"
+CHECKPOINTS = "checkpoints"
+
+
+def open_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Make a new workdir with its ``config.json``, or see that an old one has the same settings.
+
+    Raises:
+      InputError: the workdir cannot be written, or was made with other settings; names them.
+    """
+    if (workdir / CONFIG).exists():
+        _check_same(workdir, read_config(workdir), config)
+        return
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"{workdir}: is a file; expected a folder for the run")
+    if workdir.is_dir() and any(workdir.iterdir()):
+        raise InputError(f"{workdir}: holds files but no {CONFIG}; expected a new folder or a run")
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / CONFIG, config.to_dict())
+    except OSError as error:
+        raise InputError(f"{workdir}: cannot be written: {error.strerror}") from error
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The settings a run was made with.
+
+    Raises:
+      InputError: there is no ``config.json``, or it is damaged.
+    """
+    path = workdir / CONFIG
+    try:
+        return from_json(json.loads(path.read_text()))
+    except OSError:
+        raise InputError(f"{workdir}: has no {CONFIG}; expected the workdir of a run") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: is damaged: {error}") from error
+
+
+def finished(workdir: Path) -> bool:
+    """Whether nothing is left to do."""
+    return (workdir / EVALUATION).exists() and (workdir / REPORT).exists()
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(values, indent=2) + "\n")
+    os.replace(part, path)
+
+
+def _check_same(workdir: Path, there: ConfigDict, here: ConfigDict) -> None:
+    a, b = dict(flatten(there)), dict(flatten(here))
+    differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
+    if differing:
+        listed = ", ".join(f"{k} ({a.get(k)!r} there, {b.get(k)!r} here)" for k in differing)
+        raise InputError(f"{workdir}: was made with another config: {listed}; expected the same")

@@ -1,0 +1,21 @@
+"""Pictures and draws that the augmentation tests share."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def picture(h, w, c, seed=0):
+    """8-bit noise as float32 in [0, 1]; its first pixels are black, white, grey and primaries."""
+    image = np.random.default_rng(seed).integers(0, 256, (h * w, c))
+    corners = [(0, 0, 0), (255, 255, 255), (90, 90, 90), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    image[: len(corners)] = np.array(corners)[:, :c]
+    return jnp.asarray((image / 255).reshape(h, w, c), jnp.float32)
+
+
+def draws(f, images, n):
+    """Apply `f` with `n` keys to an image or to each of m: [n, h, w, c] or [m, n, h, w, c]."""
+    images = jnp.asarray(images, jnp.float32)
+    over_keys = jax.vmap(f, (0, None))
+    over_images = jax.vmap(over_keys, (None, 0)) if images.ndim == 4 else over_keys
+    return np.asarray(jax.jit(over_images)(jax.random.split(jax.random.key(0), n), images))

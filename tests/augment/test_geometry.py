@@ -1,0 +1,145 @@
+"""Crops, boxes and flips: against Pillow, the references and the laws of their draws."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+
+from ssl_jax import augment
+from ssl_jax.augment import geometry
+from tests.augment import draws, picture
+from tests.references import augment as reference
+
+BOXES = [  # (h, w), (top, left, height, width), size: smaller, larger, mixed, thin, whole
+    ((17, 23), (2, 3, 13, 17), (7, 5)),
+    ((17, 23), (0, 6, 5, 4), (17, 23)),
+    ((16, 16), (5, 0, 11, 3), (4, 9)),
+    ((9, 31), (8, 30, 1, 1), (4, 4)),
+    ((9, 31), (0, 0, 9, 31), (9, 31)),
+    ((64, 48), (1, 1, 63, 47), (3, 2)),
+]
+
+
+@pytest.mark.parametrize("c", [1, 3])
+@pytest.mark.parametrize(("shape", "box", "size"), BOXES)
+def test_crop_and_resize_is_pillows(shape, box, size, c):
+    image = picture(*shape, c)
+    top, left, height, width = box
+    actual = jax.jit(geometry.crop_and_resize, static_argnames="size")(image, *box, size=size)
+    assert actual.dtype == jnp.float32
+    expected = reference.crop_and_resize(image, *box, size=size)
+    np.testing.assert_allclose(actual, expected, atol=2e-6)
+    for i in range(c):  # mode "F" is Pillow's float arithmetic
+        crop = Image.fromarray(np.asarray(image[..., i])).crop(
+            (left, top, left + width, top + height)
+        )
+        pillow = crop.resize(size[::-1], Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(actual[..., i], np.asarray(pillow), atol=2e-6)
+
+
+def test_an_integer_size_is_a_square():
+    image = picture(9, 7, 3)
+    np.testing.assert_array_equal(
+        geometry.crop_and_resize(image, 1, 1, 5, 4, size=6),
+        geometry.crop_and_resize(image, 1, 1, 5, 4, size=(6, 6)),
+    )
+
+
+def boxes(h, w, n, **parameters):
+    """Boxes of `n` draws, read off an image whose channels are its rows and its columns.
+
+    Enlarging keeps a ramp a ramp inside, and the mean of the crop at the centre.
+    """
+    rows, columns = np.meshgrid(np.arange(h), np.arange(w), indexing="ij")
+    ramps = np.stack([rows, columns, columns], -1) / max(h, w)
+    f = partial(augment.random_resized_crop, size=(2 * h, 2 * w), **parameters)
+    crops = draws(f, ramps, n) * max(h, w)
+    vertical, horizontal = crops[:, :, 0, 0], crops[:, 0, :, 1]
+    top, height = _extent(vertical)
+    left, width = _extent(horizontal)
+    return np.stack([top, left, height, width], -1)
+
+
+def _extent(ramp):
+    middle = ramp.shape[1] // 2
+    length = (ramp[:, middle] - ramp[:, middle - 1]) * ramp.shape[1]
+    length = np.maximum(1, length)
+    start = ramp.mean(1) - (length - 1) / 2
+    for value in (length, start):
+        np.testing.assert_allclose(value, np.round(value), atol=0.05)
+    return np.round(start).astype(int), np.round(length).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [
+        ((32, 24), {}),
+        ((20, 30), {"area": (0.3, 0.9), "aspect": (0.5, 3.0)}),
+    ],
+)
+def test_boxes_have_torchvisions_distribution(shape, parameters):
+    h, w = shape
+    ours = boxes(h, w, 1500, **parameters)
+    rng = np.random.default_rng(0)
+    theirs = np.array([reference.sample_box(rng, h, w, **parameters) for _ in range(6000)])
+    for name, statistic in {
+        "area": lambda b: b[:, 2] * b[:, 3],
+        "aspect": lambda b: b[:, 3] / b[:, 2],
+        "height": lambda b: b[:, 2],
+        "width": lambda b: b[:, 3],
+        "top": lambda b: b[:, 0],
+        "left": lambda b: b[:, 1],
+        "bottom margin": lambda b: h - b[:, 0] - b[:, 2],
+        "right margin": lambda b: w - b[:, 1] - b[:, 3],
+        "diagonal": lambda b: b[:, 0] + b[:, 1],
+        "antidiagonal": lambda b: b[:, 0] - b[:, 1],
+    }.items():
+        p = stats.ks_2samp(statistic(ours), statistic(theirs)).pvalue
+        assert p > 1e-3, f"{name}: p = {p:.1e}"
+    assert (ours[:, :2] >= 0).all()
+    assert (ours[:, :2] + ours[:, 2:] <= shape).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "area", "box"),
+    [
+        ((8, 64), (0.5, 1.0), (0, 26, 8, 11)),
+        ((64, 8), (0.5, 1.0), (26, 0, 11, 8)),
+        ((10, 9), (2.0, 2.0), (0, 0, 10, 9)),
+    ],
+)
+def test_what_never_fits_falls_back_to_the_centre(shape, area, box):
+    assert (boxes(*shape, 20, area=area) == box).all()
+    assert reference.sample_box(np.random.default_rng(0), *shape, area) == box
+
+
+def test_random_resized_crop_keeps_the_size_unless_told():
+    image = picture(11, 14, 3)
+    key = jax.random.key(0)
+    for size, shape in [(None, (11, 14, 3)), (5, (5, 5, 3)), ((5, 6), (5, 6, 3))]:
+        f = partial(augment.random_resized_crop, size=size)
+        assert jax.eval_shape(f, key, image).shape == shape
+
+
+def test_random_crop_is_uniform_over_the_shifts():
+    image = picture(6, 7, 3)
+    for padding in (1, 2):
+        expected = reference.random_crops(image, padding)
+        crops = draws(partial(augment.random_crop, padding=padding), image, 1000)
+        same = (crops[:, None] == expected[None]).all((2, 3, 4))
+        assert (same.sum(1) == 1).all()
+        assert stats.chisquare(same.sum(0)).pvalue > 1e-3
+    np.testing.assert_array_equal(
+        augment.random_crop(jax.random.key(0), image, padding=0),
+        image,
+    )
+
+
+def test_horizontal_flip_mirrors_columns():
+    image = picture(5, 7, 3)
+    flipped = augment.horizontal_flip(jax.random.key(0), image, probability=1.0)
+    np.testing.assert_array_equal(flipped, image[:, ::-1])

@@ -1,0 +1,134 @@
+"""What every augmentation has in common: its signature, its batching, its range, its keys."""
+
+import inspect
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from ssl_jax import augment
+from tests.augment import draws, picture
+
+CASES = [
+    ("random_resized_crop", {}),
+    ("random_resized_crop", {"size": (5, 20), "area": (0.2, 0.5), "aspect": (0.5, 2.0)}),
+    ("random_crop", {}),
+    ("random_crop", {"padding": 2}),
+    ("horizontal_flip", {}),
+    ("color_jitter", {}),
+    ("color_jitter", {"brightness": 1.5, "hue": 0.5, "probability": 1.0}),
+    ("grayscale", {}),
+    ("grayscale", {"probability": 1.0}),
+    ("gaussian_blur", {}),
+    ("gaussian_blur", {"sigma": (1.0, 3.0), "kernel_size": 5, "probability": 1.0}),
+    ("solarize", {}),
+    ("solarize", {"threshold": 0.3, "probability": 1.0}),
+]
+SOMETIMES = {  # functions with a probability, and parameters under which they always show
+    "horizontal_flip": {},
+    "color_jitter": {},
+    "grayscale": {},
+    "gaussian_blur": {"sigma": (1.0, 2.0)},
+    "solarize": {},
+}
+PUBLIC = {
+    name: f
+    for name, f in vars(augment).items()
+    if not name.startswith("_") and callable(f) and name != "compose"
+}
+
+
+@pytest.mark.parametrize("c", [1, 3])
+@pytest.mark.parametrize(("name", "parameters"), CASES)
+def test_plain_jit_and_vmap_agree(name, parameters, c):
+    f = partial(getattr(augment, name), **parameters)
+    images = jnp.stack([picture(11, 14, c, seed) for seed in range(2)])
+    keys = jax.random.split(jax.random.key(1), 2)
+    plain = [f(key, image) for key, image in zip(keys, images, strict=True)]
+    size = parameters.get("size", (11, 14))
+    for image in plain:
+        assert image.shape == (*size, c)
+        assert image.dtype == jnp.float32
+        assert (image >= 0).all()
+        assert (image <= 1).all()
+    np.testing.assert_allclose(jax.jit(f)(keys[0], images[0]), plain[0], atol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(f))(keys, images), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in CASES} - {"solarize", "grayscale"}))
+def test_the_key_decides(name):
+    f = partial(getattr(augment, name), **SOMETIMES.get(name, {}))
+    first, again = draws(f, jnp.stack([picture(6, 7, 3)] * 2), 20)
+    np.testing.assert_array_equal(first, again)
+    assert len(np.unique(first, axis=0)) > 1
+
+
+@pytest.mark.parametrize("name", SOMETIMES)
+def test_probability(name):
+    f = partial(getattr(augment, name), **SOMETIMES[name])
+    image = picture(6, 7, 3)
+
+    def changed(probability):
+        images = draws(partial(f, probability=probability), image, 500)
+        return (images != image).any((1, 2, 3))
+
+    assert not changed(0.0).any()
+    assert changed(1.0).all()
+    assert stats.binomtest(int(changed(0.3).sum()), 500, 0.3).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_grammar(name):
+    f = PUBLIC[name]
+    key, image, *rest = inspect.signature(f).parameters.values()
+    assert (key.name, image.name) == ("key", "image")
+    for parameter in rest:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, parameter
+        assert parameter.default is not inspect.Parameter.empty, parameter
+    documentation = inspect.getdoc(f)
+    for section in ("Returns:", "References:"):
+        assert section in documentation
+
+
+@pytest.mark.parametrize("name", ["simclr", "byol"])
+def test_grammar_of_recipes(name):
+    f = getattr(augment.recipes, name)
+    for parameter in inspect.signature(f).parameters.values():
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, parameter
+        assert parameter.default is not inspect.Parameter.empty, parameter
+    documentation = inspect.getdoc(f)
+    for section in ("Returns:", "References:"):
+        assert section in documentation
+
+
+def test_the_tables_are_complete():
+    promised = {"random_resized_crop", "random_crop", "horizontal_flip", "color_jitter"}
+    promised |= {"grayscale", "gaussian_blur", "solarize"}
+    assert promised <= set(PUBLIC)
+    assert set(PUBLIC) == {name for name, _ in CASES}
+    sometimes = {n for n, f in PUBLIC.items() if "probability" in inspect.signature(f).parameters}
+    assert sometimes == set(SOMETIMES)
+
+
+def test_defaults_are_the_published_ones():
+    expected = {
+        "random_resized_crop": {"size": None, "area": (0.08, 1.0), "aspect": (3 / 4, 4 / 3)},
+        "random_crop": {"padding": 4},
+        "horizontal_flip": {"probability": 0.5},
+        "color_jitter": {
+            "brightness": 0.8,
+            "contrast": 0.8,
+            "saturation": 0.8,
+            "hue": 0.2,
+            "probability": 0.8,
+        },
+        "grayscale": {"probability": 0.2},
+        "gaussian_blur": {"sigma": (0.1, 2.0), "kernel_size": None, "probability": 0.5},
+        "solarize": {"threshold": 0.5, "probability": 0.2},
+    }
+    for name, defaults in expected.items():
+        _, _, *rest = inspect.signature(PUBLIC[name]).parameters.values()
+        assert {p.name: p.default for p in rest} == defaults

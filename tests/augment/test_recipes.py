@@ -1,0 +1,111 @@
+"""Recipes: how often each of their operations acts, seen on images that betray it."""
+
+import colorsys
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from ssl_jax.augment import recipes
+from tests.augment import draws, picture
+from tests.references import augment as reference
+
+FLAT = np.ones((8, 8, 3))  # of all operations only brightness and solarize change a flat grey
+TINTED = np.array([0.25, 0.2, 0.22]) * FLAT
+LEVELS = np.where(picture(8, 8, 1) < 0.5, 0.1, 0.3) * FLAT
+WHOLE = {"area": (1.0, 1.0)}  # on a small square image the only box that fits is all of it
+RECIPES = {
+    "simclr": lambda **parameters: recipes.simclr(**parameters),
+    "simclr, weak": lambda **parameters: recipes.simclr(strength=0.5, blur=0.0, **parameters),
+    "byol, first": lambda **parameters: recipes.byol(**parameters)[0],
+    "byol, second": lambda **parameters: recipes.byol(**parameters)[1],
+}
+
+
+@cache
+def outcomes(name):
+    images = np.stack([0.3 * FLAT, 0.9 * FLAT, TINTED, LEVELS])
+    drawn = draws(RECIPES[name](**WHOLE), images, 1000)
+    return dict(zip(("dark", "light", "tinted", "levels"), drawn, strict=True))
+
+
+def happens(observed, probability):
+    """Whether the booleans have this probability, exactly so at 0 and 1."""
+    if probability in (0.0, 1.0):
+        return observed.mean() == probability
+    return stats.binomtest(int(observed.sum()), observed.size, probability).pvalue > 1e-3
+
+
+def test_simclr_flips_half_and_greys_a_fifth():
+    image = picture(8, 8, 3)
+    images = draws(recipes.simclr(strength=0.0, blur=0.0, **WHOLE), image, 600)
+    grey = reference.grayscale(image)
+    expected = [image, image[:, ::-1], grey, grey[:, ::-1]]
+    same = np.stack([abs(images - e).max((1, 2, 3)) < 1e-5 for e in expected], -1)
+    assert (same.sum(-1) == 1).all()
+    assert happens(same[:, 1] | same[:, 3], 0.5)
+    assert happens(same[:, 2] | same[:, 3], 0.2)
+
+
+STRENGTHS = [("simclr", 0.8, 0.2), ("simclr, weak", 0.4, 0.1)]
+STRENGTHS += [("byol, first", 0.4, 0.1), ("byol, second", 0.4, 0.1)]
+
+
+@pytest.mark.parametrize(("name", "brightness", "hue"), STRENGTHS)
+def test_four_fifths_are_jittered_and_a_fifth_is_grey(name, brightness, hue):
+    ratios = outcomes(name)["dark"].mean((1, 2, 3)) / 0.3
+    jittered = abs(ratios - 1) > 1e-5
+    assert happens(jittered, 0.8)
+    uniform = stats.uniform(1 - brightness, 2 * brightness)
+    assert stats.kstest(ratios[jittered], uniform.cdf).pvalue > 1e-3
+
+    pixels = outcomes(name)["tinted"].mean((1, 2)).astype(np.float64)
+    grey = np.ptp(pixels, axis=-1) < 1e-5
+    assert happens(grey, 0.2)
+    hues = np.array([colorsys.rgb_to_hsv(*pixel)[0] for pixel in pixels[~grey]])
+    shifts = (hues - colorsys.rgb_to_hsv(*TINTED[0, 0])[0] + 0.5) % 1 - 0.5
+    shifts = shifts[abs(shifts) > 1e-4]
+    assert stats.kstest(shifts, stats.uniform(-hue, 2 * hue).cdf).pvalue > 1e-3
+
+
+def blurred(images):
+    """Whether an image of two levels has others: what acts pixel by pixel leaves it at two."""
+    low, high = (e(images, axis=(1, 2, 3), keepdims=True) for e in (np.min, np.max))
+    return (np.minimum(images - low, high - images) / (high - low)).max((1, 2, 3)) > 1e-3
+
+
+def blur_is_visible():
+    """Probability that σ, uniform in 0.1 .. 2, is large enough to be seen on LEVELS."""
+    sigmas = np.linspace(0.1, 0.5, 401)
+    images = np.stack([reference.blur(LEVELS, s, kernel_size=3) for s in sigmas])
+    return (2.0 - sigmas[blurred(images)].min()) / 1.9
+
+
+BLURS = [("simclr", 0.5), ("simclr, weak", 0.0), ("byol, first", 1.0), ("byol, second", 0.1)]
+
+
+@pytest.mark.parametrize(("name", "probability"), BLURS)
+def test_blur_is_as_frequent_as_told(name, probability):
+    assert happens(blurred(outcomes(name)["levels"]), probability * blur_is_visible())
+
+
+SOLARIZES = [("simclr, weak", 0.0), ("byol, first", 0.0), ("byol, second", 0.2)]
+
+
+@pytest.mark.parametrize(("name", "probability"), SOLARIZES)
+def test_only_byols_second_view_is_solarized(name, probability):
+    """Brightness of at most 0.4 leaves 0.9 above one half."""
+    assert happens(outcomes(name)["light"].mean((1, 2, 3)) < 0.5, probability)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_size_reaches_the_crop_and_the_range_holds(name):
+    for size, shape in [(None, (12, 10, 3)), (6, (6, 6, 3)), ((5, 7), (5, 7, 3))]:
+        view = jax.eval_shape(RECIPES[name](size=size), jax.random.key(0), picture(12, 10, 3))
+        assert view.shape == shape
+        assert view.dtype == np.float32
+    for images in outcomes(name).values():
+        assert images.min() >= 0
+        assert images.max() <= 1

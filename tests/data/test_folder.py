@@ -1,0 +1,328 @@
+"""Folders of pictures: what is read, what is skipped, which split, which labels."""
+
+import logging
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl_jax import data
+from ssl_jax.data.dataset import gather, labels_of
+from ssl_jax.data.folder import choose_size
+from ssl_jax.errors import InputError
+
+
+def put(root, path, value=0, *, size=(20, 20), mode="RGB"):
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, (value,) * len(mode) if mode != "L" else value).save(file)
+    return file
+
+
+def load(root, **options):
+    return data.load({"name": f"folder:{root}", "batch_size": 1, "image_size": 8, **options})
+
+
+def values(source):
+    """The picture each example was made from; all pixels of one picture are the same."""
+    return [int(source[index]["image"][0, 0, 0]) for index in range(len(source))]
+
+
+def refusal(root, **options):
+    with pytest.raises(InputError) as caught:
+        load(root, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+lazily = pytest.mark.parametrize("cache_mib", [2048, 0], ids=["memory", "lazy"])
+
+
+@lazily
+def test_flat_folder_is_split_by_name(tmp_path, cache_mib):
+    for number in range(60):
+        put(tmp_path, f"{number:02}.png", number)
+    dataset = load(tmp_path, cache_mib=cache_mib)
+    assert sorted(values(dataset.train) + values(dataset.test)) == list(range(60))
+    assert 1 <= len(dataset.test) <= 15
+    assert dataset.label_names is None
+    assert set(dataset.train[0]) == {"image"}
+    assert dataset.facts["image_size"] == 8
+    assert dataset.facts["channels"] == 3
+    assert any("no test images given" in note for note in dataset.notes)
+
+    tested = set(values(dataset.test))
+    for number in range(60, 80):
+        put(tmp_path, f"{number:02}.png", number)
+    grown = set(values(load(tmp_path).test))
+    assert tested <= grown
+    assert not (grown - tested) & set(range(60))
+
+
+@lazily
+def test_label_folders_and_splits(tmp_path, cache_mib):
+    put(tmp_path, "train/dog/a.png", 1)
+    put(tmp_path, "train/cat/deep/er/b.png", 2)
+    put(tmp_path, "train/cat/c.png", 3)
+    put(tmp_path, "test/dog/d.png", 4)
+    put(tmp_path, "test/emu/e.png", 5)
+    dataset = load(tmp_path, cache_mib=cache_mib)
+    assert dataset.label_names == ("cat", "dog", "emu")
+    assert values(dataset.train) == [3, 2, 1]
+    assert [int(dataset.train[row]["label"]) for row in range(3)] == [0, 0, 1]
+    assert gather(dataset.test, np.array([1, 0]))["label"].tolist() == [2, 1]
+    assert labels_of(dataset.train).tolist() == [0, 0, 1]
+    assert labels_of(dataset.train).dtype == np.int32
+    assert dataset.notes[-1] == "labels of test images only: emu" or cache_mib == 0
+    assert dataset.pretrain is dataset.train
+
+
+@pytest.mark.parametrize("name", ["test", "val", "validation", "valid", "Test"])
+def test_names_of_the_test_folder(tmp_path, name):
+    put(tmp_path, "train/a.png", 1)
+    put(tmp_path, f"{name}/b.png", 2)
+    dataset = load(tmp_path)
+    assert (values(dataset.train), values(dataset.test)) == ([1], [2])
+
+
+def test_what_lies_beside_the_splits_is_left_out_and_said(tmp_path):
+    put(tmp_path, "train/a.png", 1)
+    put(tmp_path, "test/b.png", 2)
+    put(tmp_path, "val/c.png", 3)
+    put(tmp_path, "d.png", 4)
+    dataset = load(tmp_path)
+    assert (values(dataset.train), values(dataset.test)) == ([1], [2])
+    assert "left out, beside the splits: d.png, val" in dataset.notes
+
+
+def test_train_alone_is_split(tmp_path):
+    for number in range(5):
+        put(tmp_path, f"train/{number}.png", number)
+    (tmp_path / "test").mkdir()
+    dataset = load(tmp_path)
+    assert sorted(values(dataset.train) + values(dataset.test)) == list(range(5))
+    assert len(dataset.test) >= 1
+
+
+def test_test_without_train_is_a_label(tmp_path):
+    for label in ("test", "other"):
+        for number in range(3):
+            put(tmp_path, f"{label}/{number}.png")
+    assert load(tmp_path).label_names == ("other", "test")
+
+
+@lazily
+def test_pictures_beside_label_folders_are_only_pretrained_on(tmp_path, cache_mib):
+    put(tmp_path, "train/loose.png", 1)
+    put(tmp_path, "train/a/x.png", 2)
+    put(tmp_path, "train/b/x.png", 3)
+    put(tmp_path, "test/a/x.png", 4)
+    put(tmp_path, "test/loose.png", 5)
+    dataset = load(tmp_path, cache_mib=cache_mib)
+    assert values(dataset.pretrain) == [1, 2, 3]
+    assert values(dataset.train) == [2, 3]
+    assert values(dataset.test) == [4]
+    assert set(gather(dataset.pretrain, np.arange(3))) == {"image"}
+    assert "1 images without a label are only pretrained on" in dataset.notes
+    assert "1 test images without a label are left out" in dataset.notes
+
+
+def test_one_label_is_none(tmp_path):
+    for number in range(4):
+        put(tmp_path, f"images/{number}.png")
+    dataset = load(tmp_path)
+    assert dataset.label_names is None
+    assert "no labels: they need two folders or more among the training images" in dataset.notes
+
+
+def test_labels_of_the_test_set_alone_are_ignored(tmp_path):
+    put(tmp_path, "train/a.png", 1)
+    put(tmp_path, "test/x/b.png", 2)
+    put(tmp_path, "test/y/c.png", 3)
+    dataset = load(tmp_path)
+    assert dataset.label_names is None
+    assert values(dataset.test) == [2, 3]
+
+
+def test_a_test_folder_without_labels_is_replaced(tmp_path):
+    for number in range(4):
+        put(tmp_path, f"train/{'ab'[number % 2]}/{number}.png", number)
+    put(tmp_path, "test/9.png", 9)
+    dataset = load(tmp_path)
+    assert dataset.label_names == ("a", "b")
+    assert sorted(values(dataset.train) + values(dataset.test)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("count", range(2, 9))
+def test_small_folders_keep_both_parts(tmp_path, count):
+    for number in range(count):
+        put(tmp_path, f"{number}.png", number)
+    dataset = load(tmp_path)
+    assert len(dataset.test) >= 1
+    assert len(dataset.train) + len(dataset.test) == count
+    assert len(dataset.train) >= 1
+
+
+def test_hidden_and_other_files_are_ignored(tmp_path):
+    put(tmp_path, "a.png", 1)
+    put(tmp_path, "b.JPEG", 2)
+    put(tmp_path, ".hidden.png", 3)
+    put(tmp_path, ".thumbs/c.png", 4)
+    put(tmp_path, "__MACOSX/d.png", 5)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "folder.png").mkdir()
+    dataset = load(tmp_path)
+    assert sorted(values(dataset.train) + values(dataset.test)) == [1, 2]
+    assert dataset.unreadable == ()
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    root = tmp_path / "root"
+    put(root, "a/1.png", 1)
+    put(tmp_path / "elsewhere", "2.png", 2)
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    (root / "a" / "up").symlink_to(root)
+    (root / "self").symlink_to(root / "self")
+    (root / "gone.png").symlink_to(root / "nowhere.png")
+    dataset = load(root)
+    assert sorted(values(dataset.train) + values(dataset.test)) == [1, 2]
+    assert dataset.label_names == ("a", "b")
+
+
+def test_names_that_are_no_text(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    for name in (b"1.png", b"2.png"):
+        Image.new("L", (8, 8)).save(os.fsdecode(folder + b"/" + name))
+    put(tmp_path, "z/3.png")
+    put(tmp_path, "z/4.png")
+    open(folder + b"/bad.png", "wb").close()
+    dataset = load(tmp_path)
+    assert dataset.label_names == ("caf\\xe9", "z")
+    assert dataset.unreadable[0].encode().endswith(b"caf\\xe9/bad.png")
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [([8], 16), ([19], 16), ([30, 35, 200], 32), ([63], 60), ([64], 64), ([500], 64)],
+)
+def test_the_size_is_chosen_from_the_median(sides, size):
+    assert choose_size(sides) == size
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
+def test_the_channels_are_chosen(tmp_path, mode, channels):
+    for name in "abc":
+        put(tmp_path, f"{name}.png", 50, size=(40, 33), mode=mode)
+    dataset = load(tmp_path, image_size=None)
+    assert dataset.facts["channels"] == channels
+    assert dataset.facts["image_size"] == 32
+    assert dataset.train[0]["image"].shape == (32, 32, channels)
+    assert dataset.facts["mean"] == pytest.approx((50 / 255,) * channels)
+    assert dataset.facts["std"] == (1e-3,) * channels
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_asked_channels_are_given(tmp_path, channels):
+    for name in "abc":
+        put(tmp_path, f"{name}.png", 50, mode="L" if channels == 3 else "RGB")
+    assert load(tmp_path, channels=channels).train[0]["image"].shape == (8, 8, channels)
+
+
+def damage(root):
+    """Four pictures that cannot be read, two of which have a good header."""
+    whole = put(root, "whole.png", 7, size=(200, 200)).read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(root / "cut.png")
+    (root / "cut.png").write_bytes((root / "cut.png").read_bytes()[:3000])
+    Image.fromarray(noise).save(root / "cut.jpg")
+    (root / "cut.jpg").write_bytes((root / "cut.jpg").read_bytes()[:900])
+    (root / "empty.gif").write_bytes(b"")
+    (root / "text.webp").write_text("hello")
+    (root / "renamed.jpg").write_bytes(whole)
+    return [str(root / name) for name in ("cut.jpg", "cut.png", "empty.gif", "text.webp")]
+
+
+def test_unreadable_files_are_skipped_and_listed(tmp_path, capfd):
+    bad = damage(tmp_path)
+    dataset = load(tmp_path)
+    assert list(dataset.unreadable) == bad
+    assert values(dataset.train) + values(dataset.test) == [7, 7]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_lazily_a_broken_file_gives_way_to_the_next_and_is_reported_once(tmp_path, caplog):
+    damage(tmp_path / "train")
+    for number in range(3):
+        put(tmp_path, f"test/{number}.png", number)
+    dataset = load(tmp_path, cache_mib=0)
+    assert [os.path.basename(path) for path in dataset.unreadable] == ["empty.gif", "text.webp"]
+    with caplog.at_level(logging.WARNING):
+        names = [os.path.basename(path) for path in dataset.train.paths]
+        assert names == ["cut.jpg", "cut.png", "renamed.jpg", "whole.png"]
+        assert values(dataset.train) == values(dataset.train) == [7] * 4
+    assert sorted(record.args[0].name for record in caplog.records) == ["cut.jpg", "cut.png"]
+    assert "decoded as they are read" in dataset.notes[0]
+
+
+def test_too_many_unreadable_files(tmp_path):
+    damage(tmp_path)
+    message = refusal(tmp_path, max_unreadable=3)
+    assert message.startswith(f"data.max_unreadable: 3 is exceeded in folder:{tmp_path}")
+    assert ".png'" in message or ".jpg'" in message
+    assert len(load(tmp_path, max_unreadable=4).unreadable) == 4
+
+
+def test_too_many_unreadable_files_while_reading(tmp_path):
+    damage(tmp_path)
+    dataset = load(tmp_path, max_unreadable=2, cache_mib=0, mean=(0, 0, 0), std=(1, 1, 1))
+    with pytest.raises(InputError, match=r"data\.max_unreadable: 2 is exceeded"):
+        values(dataset.train), values(dataset.test)
+
+
+def test_decompression_bombs_are_unreadable(tmp_path, monkeypatch):
+    put(tmp_path, "a.png")
+    put(tmp_path, "b.png")
+    put(tmp_path, "large.png", size=(40, 40))
+    put(tmp_path, "bomb.png", size=(80, 80))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    dataset = load(tmp_path)
+    assert dataset.unreadable == (str(tmp_path / "bomb.png"),)
+    assert len(dataset.train) + len(dataset.test) == 3
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    name = f"folder:{tmp_path}"
+    assert refusal(tmp_path).startswith(f"data.name: '{name}' holds no image to train on; expected")
+    file = put(tmp_path, "one.png")
+    assert f"'{name}' holds 1 readable image to train and test on" in refusal(tmp_path)
+    file.write_bytes(b"junk")
+    message = refusal(tmp_path)
+    assert message.startswith(f"data.name: '{name}' holds no readable image to train on; expected")
+    assert f"data.name: '{name}/no' does not exist" in refusal(tmp_path / "no")
+    assert f"data.name: '{name}/one.png' is not a folder" in refusal(file)
+    with pytest.raises(InputError, match=r"^data\.name: 'folder:' names no folder"):
+        data.load({"name": "folder:", "batch_size": 1})
+
+
+def test_an_undecodable_test_picture_is_replaced(tmp_path):
+    """All good headers but one good picture only: nothing is left to test on."""
+    for number in range(3):
+        put(tmp_path, f"{number}.png", number)
+    for cut in range(3):
+        file = tmp_path / f"{cut}.png"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-30])
+        dataset = load(tmp_path)
+        assert (len(dataset.train), len(dataset.test)) == (1, 1)
+        file.write_bytes(whole)
+
+
+def test_resolved_facts_give_the_same_data_again(tmp_path):
+    for number in range(9):
+        put(tmp_path, f"{number}.png", 20 * number, size=(30, 50))
+    once = load(tmp_path, image_size=None)
+    again = load(tmp_path, **once.facts)
+    assert again.facts == once.facts
+    assert values(again.train) == values(once.train)

@@ -1,0 +1,182 @@
+"""Every mode and format becomes the same kind of pixels."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl_jax.data import pixels
+
+RED = {
+    "RGB": (255, 0, 0),
+    "RGBA": (255, 0, 0, 255),
+    "RGBX": (255, 0, 0, 0),
+    "CMYK": (0, 255, 255, 0),
+    "YCbCr": (76, 85, 255),
+    "HSV": (0, 255, 255),
+    "LAB": (136, 208, 195),
+}
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("mode", RED)
+def test_colour_modes(mode):
+    image = pixels.fit(Image.new(mode, (6, 4), RED[mode]), 4, 3)
+    assert image.shape == (4, 4, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image[0, 0], (255, 0, 0), atol=12)
+    np.testing.assert_allclose(pixels.fit(Image.new(mode, (6, 4), RED[mode]), 4, 1), 76, atol=3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("mode", "value", "wanted"),
+    [
+        ("1", 1, 255),
+        ("L", 100, 100),
+        ("LA", (100, 255), 100),
+        ("LA", (100, 0), 255),
+        ("I;16", 65535, 255),
+        ("I;16", 30000, 117),
+        ("I;16B", 30000, 117),
+        ("I", 30000, 117),
+        ("I", -5, 0),
+        ("I", 10**6, 255),
+        ("F", 0.5, 128),
+        ("F", 100.0, 100),
+        ("F", 1e9, 255),
+        ("F", float("nan"), 0),
+        ("RGBA", (0, 0, 0, 0), 255),
+        ("RGBA", (0, 0, 0, 128), 127),
+        ("RGBa", (0, 0, 0, 0), 255),
+    ],
+)
+def test_grey_depth_and_transparency(mode, value, wanted, channels):
+    image = pixels.fit(Image.new(mode, (5, 5), value), 5, channels)
+    assert image.shape == (5, 5, channels)
+    np.testing.assert_allclose(image, wanted, atol=1)
+
+
+def test_palettes_with_and_without_transparency():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    np.testing.assert_array_equal(pixels.fit(image, 4, 3)[0, 0], (10, 20, 30))
+    file = encoded(image, "PNG", transparency=b"\xff\x00")
+    np.testing.assert_array_equal(pixels.decode(file, 4, 3)[0, 0], (255, 255, 255))
+    pa = Image.new("PA", (4, 4), (0, 0))
+    np.testing.assert_array_equal(pixels.fit(pa, 4, 3)[0, 0], (255, 255, 255))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_a_transparent_colour_in_png(mode):
+    file = encoded(
+        Image.new(mode, (4, 4), 0), "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0
+    )
+    assert (pixels.decode(file, 4, 3) == 255).all()
+
+
+@pytest.mark.parametrize("kind", pixels.FORMATS)
+def test_formats(kind):
+    gradient = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))
+    image = pixels.decode(encoded(Image.fromarray(gradient), kind), 24, 1)
+    np.testing.assert_allclose(image[..., 0], gradient, atol=4)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_the_first_frame_counts(kind):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    file = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    np.testing.assert_array_equal(pixels.decode(file, 8, 3)[0, 0], (255, 0, 0))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation(kind, orientation):
+    upright = np.zeros((16, 16, 1), np.uint8)
+    upright[:8, :8] = 255
+    upright[:8, 8:] = 120
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    image = Image.fromarray(upright[..., 0])
+    if orientation in undo:
+        image = image.transpose(Image.Transpose(undo[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = encoded(image.convert("RGB"), kind, exif=exif)
+    np.testing.assert_allclose(pixels.decode(file, 16, 1), upright, atol=12)
+
+
+def test_damaged_exif_does_no_harm():
+    pixels.hush()
+    file = encoded(
+        Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\1"
+    )
+    assert pixels.decode(file, 8, 3).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 20), (20, 40), (21, 20), (20, 20)])
+def test_the_centre_is_kept_and_proportions_too(width, height):
+    image = Image.new("L", (width, height), 0)
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    image.paste(200, (left, top, left + side, top + side))
+    assert pixels.fit(image, 10, 1)[1:-1, 1:-1].min() >= 195
+
+
+def test_a_line_becomes_a_picture():
+    assert (pixels.fit(Image.new("L", (1, 300), 9), 10, 1) == 9).all()
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))
+    np.testing.assert_allclose(pixels.fit(Image.fromarray(stripes), 8, 1)[2:-2, 2:-2], 128, atol=8)
+
+
+def test_a_drafted_jpeg_is_close_to_a_whole_one():
+    y, x = np.mgrid[:512, :768]
+    smooth = (127 + 60 * np.sin(x / 40) + 60 * np.cos(y / 30)).astype(np.uint8)
+    file = encoded(Image.fromarray(smooth), "JPEG", quality=95)
+    whole = pixels.fit(Image.open(io.BytesIO(file.getvalue())), 32, 1)
+    drafted = pixels.decode(file, 32, 1)
+    np.testing.assert_allclose(drafted.astype(int), whole, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("image", "grey"),
+    [
+        (Image.new("L", (2, 2)), True),
+        (Image.new("1", (2, 2)), True),
+        (Image.new("LA", (2, 2)), True),
+        (Image.new("I;16", (2, 2)), True),
+        (Image.new("RGB", (2, 2)), False),
+        (Image.new("CMYK", (2, 2)), False),
+    ],
+)
+def test_which_modes_are_grey(image, grey):
+    assert pixels.is_grey(image) is grey
+
+
+@pytest.mark.parametrize(
+    ("palette", "grey"), [([0, 0, 0, 9, 9, 9], True), ([0, 0, 0, 9, 9, 8], False)]
+)
+def test_which_palettes_are_grey(palette, grey):
+    image = Image.new("P", (2, 2), 1)
+    image.putpalette(palette)
+    with Image.open(encoded(image, "PNG")) as opened:
+        assert opened.mode == "P"
+        assert pixels.is_grey(opened) is grey
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", b"not a picture", b"P5 1 1 255\n\0"]
+)
+def test_what_is_no_picture_raises(content):
+    with pytest.raises(OSError, match="identify"):
+        pixels.decode(io.BytesIO(content), 8, 3)

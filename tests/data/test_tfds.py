@@ -1,0 +1,172 @@
+"""TFDS without TensorFlow: on files prepared here, and on mocked catalogue entries."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from ssl_jax import data
+from ssl_jax.data.dataset import labels_of
+from ssl_jax.errors import InputError
+
+
+def png(value, size, mode="RGB"):
+    file = io.BytesIO()
+    Image.fromarray(np.full(size if mode == "L" else (*size, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+class Pictures(tfds.core.GeneratorBasedBuilder):
+    """Ten and five labelled pictures of several sizes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    __module__ = "pictures"
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": tfds.features.ClassLabel(names=["a", "b"]),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, _):
+        return {"train": self._generate_examples(10), "validation": self._generate_examples(5)}
+
+    def _generate_examples(self, count):
+        for number in range(count):
+            picture = png(number, (24 + number, 40))
+            yield number, {"image": io.BytesIO(picture), "label": number % 2}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("tfds"))
+    Pictures(data_dir=folder, file_format="array_record").download_and_prepare()
+    return folder
+
+
+@pytest.mark.parametrize("cache_mib", [2048, 0], ids=["memory", "lazy"])
+def test_files_on_disk(prepared, cache_mib):
+    config = {"name": "tfds:pictures", "batch_size": 4, "data_dir": prepared}
+    dataset = data.load({**config, "cache_mib": cache_mib})
+    assert (len(dataset.train), len(dataset.test)) == (10, 5)
+    assert dataset.label_names == ("a", "b")
+    assert dataset.facts["image_size"] == 28
+    assert dataset.facts["channels"] == 3
+    batch = next(data.batches(dataset.train, 4, seed=0))
+    assert batch["image"].shape == (4, 28, 28, 3)
+    assert batch["label"].dtype == np.int32
+    assert (batch["image"][:, 0, 0, 0] % 2 == batch["label"]).all()
+    assert sorted(labels_of(dataset.train).tolist()) == [0] * 5 + [1] * 5
+    assert "tensorflow" not in sys.modules
+
+
+def mocked(**splits):
+    """Mocks every catalogue entry's splits: name=(count, labelled)."""
+
+    def records(count, size, mode):
+        return [{"image": png(row, size, mode), "label": row % 10} for row in range(count)]
+
+    def data_source(builder, **_):
+        height, width, channels = builder.info.features["image"].shape
+        size, mode = (height or 250, width or 300), "L" if channels == 1 else "RGB"
+        return {split: records(count, size, mode) for split, count in splits.items()}
+
+    return tfds.testing.mock_data(as_data_source_fn=data_source)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "channels"),
+    [
+        ("cifar10", 32, 3),
+        ("cifar100", 32, 3),
+        ("stl10", 96, 3),
+        ("imagenet", 224, 3),
+        ("tfds:mnist", 28, 1),
+        ("tfds:caltech101", 64, 3),
+    ],
+)
+def test_known_names(name, size, channels, tmp_path):
+    with mocked(train=20, test=10, validation=10):
+        dataset = data.load({"name": name, "batch_size": 4, "data_dir": str(tmp_path)})
+    assert dataset.facts["image_size"] == size
+    assert dataset.facts["channels"] == channels
+    assert dataset.train[3]["image"].shape == (size, size, channels)
+    assert int(dataset.train[3]["label"]) == 3
+
+
+def test_known_statistics_are_used_unless_channels_differ(tmp_path):
+    config = {"name": "cifar10", "batch_size": 4, "data_dir": str(tmp_path)}
+    with mocked(train=20, test=10):
+        assert data.load(config).facts["mean"] == (0.4914, 0.4822, 0.4465)
+        grey = data.load({**config, "channels": 1})
+    assert grey.facts["mean"] == pytest.approx((9.5 / 255,))
+
+
+def test_stl10_pretrains_on_its_unlabelled_split(tmp_path):
+    with mocked(train=20, test=10, unlabelled=30):
+        dataset = data.load({"name": "stl10", "batch_size": 4, "data_dir": str(tmp_path)})
+    assert (len(dataset.pretrain), len(dataset.train), len(dataset.test)) == (30, 20, 10)
+    assert set(dataset.pretrain[0]) == {"image"}
+
+
+def test_imagenet_tests_on_validation(tmp_path):
+    with mocked(train=4, test=10, validation=6):
+        dataset = data.load({"name": "imagenet", "batch_size": 4, "data_dir": str(tmp_path)})
+    assert len(dataset.test) == 6
+
+
+def test_without_a_test_split_every_tenth_is_tested(tmp_path):
+    with mocked(train=25):
+        dataset = data.load({"name": "tfds:eurosat", "batch_size": 4, "data_dir": str(tmp_path)})
+    values = [int(dataset.test[row]["image"][0, 0, 0]) for row in range(len(dataset.test))]
+    assert values == [0, 10, 20]
+    assert len(dataset.train) == 22
+    assert labels_of(dataset.train).tolist() == [row % 10 for row in range(25) if row % 10]
+
+
+def test_fashion_mnist_falls_back_to_tfds(tmp_path, monkeypatch):
+    monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
+    with mocked(train=20, test=10):
+        dataset = data.load({"name": "fashion_mnist", "batch_size": 4, "data_dir": str(tmp_path)})
+    assert len(dataset.train) == 20
+    assert dataset.facts["mean"] == (0.2860,)
+
+
+def refusal(name, tmp_path):
+    with pytest.raises(InputError) as caught:
+        data.load({"name": name, "batch_size": 4, "data_dir": str(tmp_path)})
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_unknown_names(tmp_path):
+    assert "data.name: 'tfds:no_such_data' is not known" in refusal("tfds:no_such_data", tmp_path)
+    assert "data.name: 'tfds:' " in refusal("tfds:", tmp_path)
+    assert "'tfds:cifar10:9.9.9'" in refusal("tfds:cifar10:9.9.9", tmp_path)
+
+
+def test_data_that_is_not_images(tmp_path):
+    message = refusal("tfds:ag_news_subset", tmp_path)
+    assert message.startswith("data.name: 'tfds:ag_news_subset' has no feature 'image'; expected")
+
+
+def test_no_training_split(tmp_path):
+    with mocked(test=3):
+        assert "has the splits ['test']; expected 'train'" in refusal("cifar10", tmp_path)
+
+
+def test_preparing_that_fails(tmp_path, monkeypatch):
+    def no_network(*_, **__):
+        raise ConnectionError("no route to host\nand a long story")
+
+    monkeypatch.setattr(tfds, "data_source", no_network)
+    message = refusal("cifar10", tmp_path)
+    assert message.startswith(
+        "data.name: 'cifar10' cannot be prepared by TFDS: no route to host; expected it in "
+    )
+    monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
+    assert refusal("fashion_mnist", tmp_path).endswith("or install Debian's dataset-fashion-mnist")

@@ -1,0 +1,153 @@
+"""Batch-coupled losses on eight devices: as jit, shard_map and pmap they equal one device."""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from ssl_jax import losses
+
+N, D, DEVICES = 24, 4, 8
+ROWS, EVERYWHERE = PartitionSpec("data"), PartitionSpec()
+
+
+class Case(NamedTuple):
+    """A loss; what makes its inputs, all with N rows; its traced numbers, passed by keyword."""
+
+    name: str
+    function: Callable
+    make_inputs: Callable[[np.random.Generator], tuple]
+    numbers: dict[str, float]
+
+
+def embeddings(rng):
+    return rng.normal(size=(N, D)), rng.normal(size=(N, D))
+
+
+CASES = [
+    Case("info_nce", losses.info_nce, embeddings, {"temperature": 0.2}),
+    Case("nt_xent", losses.nt_xent, embeddings, {"temperature": 0.5}),
+]
+
+
+def test_every_loss_with_an_axis_has_a_case():
+    coupled = {
+        name
+        for name, f in vars(losses).items()
+        if inspect.isfunction(f) and "axis_name" in inspect.signature(f).parameters
+    }
+    assert coupled == {case.name for case in CASES}
+
+
+def is_float(x):
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def prepare(case):
+    """Return what is replicated and differentiated, and the inputs.
+
+    A weight on the features of every input stands for the network before the loss.
+    """
+    inputs = [jnp.asarray(x) for x in case.make_inputs(np.random.default_rng(0))]
+    inputs = [x.astype(jnp.float32) if is_float(x) else x for x in inputs]
+    weights = [jnp.linspace(0.5, 1.5, x.shape[-1]) for x in inputs if is_float(x)]
+    numbers = {name: jnp.float32(x) for name, x in case.numbers.items()}
+    return (weights, numbers), inputs
+
+
+def evaluate(case, parameters, inputs, **options):
+    weights, numbers = parameters
+    weights = iter(weights)
+    inputs = [x * next(weights) if is_float(x) else x for x in inputs]
+    return case.function(*inputs, **numbers, **options)
+
+
+def globally(values, rows):
+    """What the devices returned, [devices, ...], as one device orders it: view, device, row."""
+    if rows == 0:
+        for other in values[1:]:
+            np.testing.assert_allclose(other, values[0], rtol=1e-6, atol=1e-7)
+        return values[0]
+    views = rows // N
+    blocks = values.reshape(DEVICES, views, N // DEVICES, *values.shape[2:])
+    return np.swapaxes(blocks, 0, 1).reshape(rows, *values.shape[2:])
+
+
+def one_device(case, parameters, inputs):
+    def f(parameters):
+        values = evaluate(case, parameters, inputs)
+        return values.mean(), values
+
+    return jax.jit(jax.value_and_grad(f, has_aux=True))(parameters)
+
+
+def with_jit(case, parameters, inputs, options, rows):
+    del rows
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
+    inputs = jax.device_put(inputs, NamedSharding(mesh, ROWS))
+    parameters = jax.device_put(parameters, NamedSharding(mesh, EVERYWHERE))
+
+    @jax.jit
+    def f(parameters, inputs):
+        def mean(parameters):
+            values = evaluate(case, parameters, inputs, **options)
+            return values.mean(), values
+
+        return jax.value_and_grad(mean, has_aux=True)(parameters)
+
+    return f(parameters, inputs)
+
+
+def with_shard_map(case, parameters, inputs, options, rows):
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
+
+    def local(parameters, inputs):
+        values = evaluate(case, parameters, inputs, axis_name="data", **options)
+        return jax.lax.pmean(values.mean(), "data"), values[None]
+
+    def mean(parameters):
+        specs = {"in_specs": (EVERYWHERE, ROWS), "out_specs": (EVERYWHERE, ROWS)}
+        return jax.shard_map(local, mesh=mesh, check_vma=True, **specs)(parameters, inputs)
+
+    (value, values), gradients = jax.jit(jax.value_and_grad(mean, has_aux=True))(parameters)
+    return (value, globally(np.asarray(values), rows)), gradients
+
+
+def with_pmap(case, parameters, inputs, options, rows):
+    def local(parameters, inputs):
+        def mean(parameters):
+            values = evaluate(case, parameters, inputs, axis_name="data", **options)
+            return values.mean(), values
+
+        (value, values), gradients = jax.value_and_grad(mean, has_aux=True)(parameters)
+        return jax.lax.pmean((value, gradients), "data"), values
+
+    inputs = [x.reshape(DEVICES, -1, *x.shape[1:]) for x in inputs]
+    out, values = jax.pmap(local, axis_name="data", in_axes=(None, 0))(parameters, inputs)
+    value, gradients = jax.tree.map(lambda x: x[0], out)
+    return (value, globally(np.asarray(values), rows)), gradients
+
+
+@pytest.mark.parametrize("block_size", [None, 5])
+@pytest.mark.parametrize("run", [with_jit, with_shard_map, with_pmap])
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_eight_devices_equal_one(case, run, block_size):
+    options = {}
+    if block_size:
+        if "block_size" not in inspect.signature(getattr(losses, case.name)).parameters:
+            pytest.skip("has no blocks")
+        options = {"block_size": block_size}
+    assert jax.device_count() == DEVICES
+    expected = one_device(case, *prepare(case))
+    values = expected[0][1]
+    rows = values.shape[0] if values.ndim and values.shape[0] in (N, 2 * N) else 0
+    actual = run(case, *prepare(case), options, rows)
+    leaves = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
+    for a, e in leaves:
+        np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6)
+    assert all(abs(g).max() > 1e-3 for g in jax.tree.leaves(expected[1]))
