@@ -1,12 +1,10 @@
 """What the mains in ``experiments/`` share: flags, and errors as one line with exit code 2."""
 
-import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from ssl_jax.errors import InputError
@@ -28,8 +26,6 @@ def run(main: Callable[[], None]) -> None:
     Bad input ends with one line and 2, a stop on request with one line and 130.
     """
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
@@ -46,9 +42,17 @@ def required(name: str) -> str:
 
 
 def config() -> ConfigDict:
-    """The config of ``--config`` with the command line's changes."""
+    """The config of ``--config`` with the command line's changes.
+
+    Raises:
+      InputError: the flag or its file is missing.
+    """
     required("config")
-    return flags.FLAGS.config
+    value = flags.FLAGS.config
+    if not isinstance(value, ConfigDict):
+        path = config_flags.get_config_filename(flags.FLAGS["config"])
+        raise InputError(f"--config: {path} cannot be read; expected a file with get_config(arg)")
+    return value
 
 
 def _parse(arguments: list[str]) -> list[str]:
@@ -56,14 +60,26 @@ def _parse(arguments: list[str]) -> list[str]:
         rest = flags.FLAGS(arguments)
         if len(rest) > 1:
             raise InputError(f"{rest[1]}: is no flag; expected --flag=value")
-    except (InputError, flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
-        _fail(str(e))
+    except (AttributeError, KeyError) as error:
+        _fail(_unknown_key(arguments, str(error)))
+    except (flags.Error, TypeError, ValueError) as error:
+        _fail(str(error).rpartition("InputError: ")[2])  # ml_collections wraps a traceback's text
     return rest
+
+
+def _unknown_key(arguments: list[str], message: str) -> str:
+    """Which ``--config.key`` it was; ml_collections names the last part only."""
+    name = message.replace("\\'", "'").strip("\"'").split("'")[0]
+    given = (a.lstrip("-").partition("=")[0] for a in arguments if a.startswith("--config."))
+    key = next((key for key in given if name in key.split(".")), name)
+    hint = message.partition("Did you mean ")[2].partition(" ")[0].strip('"')
+    return f"{key}: there is no such setting" + (f"; did you mean {hint}?" if hint else "")
 
 
 def _guarded(main: Callable[[], None]) -> None:
     from ssl_jax.train.stop import Stopped
 
+    logging.set_verbosity(logging.ERROR)
     try:
         main()
     except InputError as error:

@@ -124,24 +124,24 @@ def check(config: ConfigDict) -> None:
     values = dict(flatten(config))
     for key in SETTINGS:
         if key not in values:
-            raise InputError(f"config.{key}: missing; expected {SETTINGS[key][1].expected}")
+            raise InputError(f"{key}: missing; expected {SETTINGS[key][1].expected}")
     for key, value in values.items():
         if key in SETTINGS:
             _check_value(key, value, SETTINGS[key][1])
         elif not key.startswith("method."):
-            raise InputError(f"config.{key}: there is no such setting")
+            raise InputError(f"{key}: there is no such setting")
         elif key in METHOD_SETTINGS:
             _check_value(key, value, METHOD_SETTINGS[key])
         elif isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"config.{key}: {value} is not a finite number")
+            raise InputError(f"{key}: {value} is not a finite number")
     if config.train.steps is None and config.train.epochs is None:
-        raise InputError("config.train.epochs: None; expected a number, here or in train.steps")
+        raise InputError("train.epochs: None; expected a number, here or in train.steps")
 
 
 def _check_value(key: str, value: Any, rule: Rule) -> None:
     if value is None and rule.optional:
         return
-    wrong = InputError(f"config.{key}: {value!r}; expected {rule.expected}")
+    wrong = InputError(f"{key}: {value!r}; expected {rule.expected}")
     if rule.type is tuple:
         if not isinstance(value, tuple | list) or not all(map(_finite_or_text, value)):
             raise wrong
@@ -179,12 +179,12 @@ def resolve(
     if batch % devices:
         multiples = (batch // devices * devices, -(-batch // devices) * devices)
         raise InputError(
-            f"config.data.batch_size: {batch} does not split over {devices} devices; expected a "
+            f"data.batch_size: {batch} does not split over {devices} devices; expected a "
             f"multiple of {devices}, such as {' or '.join(str(m) for m in multiples if m)}"
         )
     if batch > examples:
         raise InputError(
-            f"config.data.batch_size: {batch} is more than the {examples} examples of "
+            f"data.batch_size: {batch} is more than the {examples} examples of "
             f"{config.data.name}; expected at most {examples}"
         )
     resolved = ConfigDict(config.to_dict())

@@ -1,10 +1,17 @@
-"""Eight simulated CPU devices for every test; shapes and types of public functions are checked at run time."""
+"""Eight simulated CPU devices for every test; shapes and types of public functions are checked."""
 
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "false"  # eight devices on two cores can starve
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        "--xla_cpu_collective_call_terminate_timeout_seconds=600",
+    ]
+)
 
-from jaxtyping import install_import_hook  # noqa: E402
+from jaxtyping import install_import_hook
 
-_hook = install_import_hook(["ssl_jax.losses", "ssl_jax.augment"], "beartype.beartype")
+install_import_hook(["ssl_jax.losses", "ssl_jax.augment", "ssl_jax.nn"], "beartype.beartype")

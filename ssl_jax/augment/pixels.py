@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 
-def to_float(images: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
+def to_float(images: UInt8[Array | np.ndarray, "*b h w c"]) -> Float[Array, "*b h w c"]:
     """Bytes 0 to 255 as float32 in [0, 1]."""
-    return images.astype(jnp.float32) / 255
+    return jnp.asarray(images, jnp.float32) / 255
 
 
 def normalize(

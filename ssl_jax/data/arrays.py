@@ -115,8 +115,8 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
     return gather(fitted, np.arange(len(fitted)))["image"]
 
 
-def conform(source: Source, options: Options, size: int, channels: int, title: str) -> Source:
-    """Brings a source of images to the size and channels asked for.
+def conform(source: Arrays, options: Options, size: int, channels: int, title: str) -> Source:
+    """Brings images in memory to the size and channels asked for.
 
     Args:
       source: examples with `image`, uint8 [h, w, c], and maybe `label`.
@@ -126,12 +126,12 @@ def conform(source: Source, options: Options, size: int, channels: int, title: s
       title: what the progress bar calls the images.
 
     Returns:
-      The source itself if it is in memory and fits; else a copy in memory, or one that decodes as
-      it is read when the copy would be larger than `cache_mib`.
+      The source itself if it has that shape; else a copy in memory, or, when that would be larger
+      than `cache_mib`, a source that resizes as it is read.
     """
     size = options.image_size or size
     channels = options.channels or channels
-    if isinstance(source, Arrays) and source.columns["image"].shape[1:] == (size, size, channels):
+    if source.columns["image"].shape[1:] == (size, size, channels):
         return source
     fitted = Fitted(source, size, channels)
     if not memory.fits(len(source), size, channels, options.cache_mib):

@@ -29,10 +29,10 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
     """Loads the data that a config names.
 
     Args:
-      config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`; the facts
-        of an earlier load, stored in it, give the same data again. Its `name` is a key of `OPENERS`,
-        or `tfds:NAME` for any data set of images that TFDS knows, or `folder:/path` for a tree of
-        picture files.
+      config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
+        `name` is a key of `OPENERS`, or `tfds:NAME` for any data set of images that TFDS knows, or
+        `folder:/path` for a tree of picture files. The facts of an earlier load, stored in it, give
+        the same data again.
 
     Returns:
       The dataset; its examples have the shape that `facts` says.

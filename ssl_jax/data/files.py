@@ -30,22 +30,27 @@ class Unreadable:
     Args:
       name: the data's name, for the message.
       limit: how many are skipped before giving up.
+
+    Attributes:
+      log: whether to log each file once, when nobody will read `paths` any more.
     """
 
     def __init__(self, name: str, limit: int):
         self.name = name
         self.limit = limit
+        self.log = False
         self.paths: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, path: Path) -> bool:
-        """Records a file; returns whether it is new.
+    def add(self, path: Path) -> None:
+        """Records a file.
 
         Raises:
           InputError: it is one more than the limit.
         """
         with self._lock:
-            new = str(path) not in self.paths
+            if self.log and str(path) not in self.paths:
+                _log.warning("skipped %s, which cannot be read", path)
             self.paths.add(str(path))
             if len(self.paths) > self.limit:
                 few = ", ".join(map(repr, sorted(self.paths)[:_NAMED]))
@@ -53,7 +58,6 @@ class Unreadable:
                     f"data.max_unreadable: {self.limit} is exceeded in {self.name}; expected no "
                     f"more unreadable files, found {few}{' and more' * (self.limit >= _NAMED)}"
                 )
-        return new
 
 
 class Files:
@@ -98,9 +102,8 @@ class Files:
         path = self.paths[index]
         try:
             image = pixels.decode(str(path), self.size, self.channels)
-        except Exception as error:  # Pillow's decoders raise nearly every type there is
-            if self.unreadable.add(path):
-                _log.warning("skipped %s: %s", path, error)
+        except Exception:  # Pillow's decoders raise nearly every type there is
+            self.unreadable.add(path)
             return None
         if self.labels is None:
             return {"image": image}

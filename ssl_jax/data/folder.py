@@ -57,6 +57,7 @@ def open_folder(options: Options) -> Dataset:
         _check_any(train, options.name, unreadable)
     else:
         notes.append("images are decoded as they are read: too many for data.cache_mib")
+        unreadable.log = True
 
     splits = divide(train, test, options.name)
     rows = {picture.path: row for row, picture in enumerate(pictures)}

@@ -9,8 +9,8 @@ _EPSILON = 1e-7
 def rankme(z: Float[Array | np.ndarray, "n d"]) -> float:
     """Effective rank: how many directions the features use.
 
-    ``exp(-sum_k p_k log p_k)`` with ``p_k = sigma_k(z) / sum_j sigma_j(z) + 1e-7`` over the min(n, d)
-    singular values of `z`, which is neither centred nor normalised.
+    ``exp(-sum_k p_k log p_k)`` with ``p_k = sigma_k(z) / sum_j sigma_j(z) + 1e-7``, over the
+    min(n, d) singular values of `z`, which is neither centred nor normalised.
 
     They are the square roots of the eigenvalues of the smaller Gram matrix, in float64: what is
     below 1e-8 of the largest is lost in rounding, as it is under the formula's own 1e-7.

@@ -105,8 +105,8 @@ def curve(
         axes.set_title(title)
         axes.set_xlabel("step")
         axes.margins(x=0.01)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 3, 4, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         axes.yaxis.set_major_formatter(FuncFormatter(_tick))
         return _svg(figure, key, f"{title} against the step")
@@ -170,8 +170,9 @@ def feature_map(
             axes.scatter(x, y, s=9, color=color, marker="^" if triangle else "o", linewidth=0)
         words = [names.get(label, str(label)) for label in named]
         medians = [np.median(places[groups == label], axis=0) for label in named]
-        for word, (x, y) in zip(words, _apart(medians, words, _WIDTH, height), strict=True):
-            axes.text(x, y, word, ha="center", va="center", color=_INK)
+        short = [word if len(word) <= 20 else word[:19] + "…" for word in words]
+        for word, (x, y) in zip(short, _apart(medians, short, _WIDTH, height), strict=True):
+            axes.text(x, y, word, ha="center", va="center", color=_INK, size=8)
         svg = _svg(figure, "map", "Two-dimensional map of the features")
     legend = [
         (_PALETTE[i % len(_PALETTE)], i >= len(_PALETTE), word) for i, word in enumerate(words)
@@ -227,8 +228,8 @@ def _apart(
     places: Sequence[np.ndarray], words: Sequence[str], width: float, height: float
 ) -> list[tuple[float, float]]:
     """Moves words up and down until none covers another."""
-    line = 11.0
-    halves = [2.7 * len(word) for word in words]
+    line = 10.0
+    halves = [2.5 * len(word) for word in words]
     spots = [
         [min(max(x, min(half, width / 2)), max(width - half, width / 2)), y]
         for (x, y), half in zip(places, halves, strict=True)
@@ -265,8 +266,7 @@ def _style() -> Iterator[None]:
 def _svg(figure: Figure, name: str, label: str) -> Markup:
     """The figure as an <svg> element, to be called in ``_style``; `name` makes its ids unique."""
     file = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    figure.savefig(file, format="svg", transparent=True)
     text = file.getvalue()
     box = re.search(r'viewBox="[^"]*"', text)
     body = re.sub(r"<style.*?</style>", "", text[text.index("<defs>") :], flags=re.S)

@@ -51,7 +51,7 @@ def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], m
         for layer in layers:
             if layer not in outputs:
                 raise InputError(
-                    f"config.evaluation.layers: {layer!r}; expected some of {', '.join(outputs)}"
+                    f"evaluation.layers: {layer!r}; expected some of {', '.join(outputs)}"
                 )
         return jnp.concatenate([outputs[layer] for layer in layers], axis=-1)
 

@@ -5,6 +5,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ssl_jax.data import Dataset, Source
+from ssl_jax.data.dataset import gather
 from ssl_jax.evaluation._knn import neighbours
 from ssl_jax.evaluation.evaluate import Findings
 from ssl_jax.evaluation.features import extract, raw_input
@@ -39,9 +40,9 @@ def make_page(
     Returns:
       The page's content.
     """
-    method_name = config.method.name if "method" in config else "a method of one's own"
+    name = config.get("method", {}).get("name", "A method of your own")
     return Page(
-        title=f"{method_name} on {config.data.name}",
+        title=f"{name} on {config.data.name}",
         facts=facts,
         notes=data.notes + tuple(f"skipped as unreadable: {path}" for path in data.unreadable),
         metrics=metrics,
@@ -61,10 +62,13 @@ def _spread(source: Source, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, len(source) - 1, count).astype(int))
 
 
-def _views(method: Method, source: Source, key: jax.Array) -> np.ndarray:
-    rows = _spread(source, _EXAMPLES)
-    batch = {"image": np.stack([source[int(row)]["image"] for row in rows])}
-    return np.asarray(method.views(key, batch)["image"])
+def _views(method: Method, source: Source, key: jax.Array) -> np.ndarray | None:
+    """The first of the method's views that are pictures, ``[v, n, h, w, c]``."""
+    batch = gather(source, _spread(source, _EXAMPLES))
+    for views in method.views(key, batch).values():
+        if views.ndim == 5 and views.shape[-1] in (1, 3):
+            return np.clip(np.asarray(views, np.float32), 0, 1)
+    return None
 
 
 def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbours:
@@ -77,7 +81,8 @@ def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbour
     raw, _ = neighbours(pixels, test_pixels, count)
 
     def pictures(indices: np.ndarray) -> np.ndarray:
-        return np.stack([[findings.probed[int(i)]["image"] for i in row] for row in indices])
+        images = gather(findings.probed, indices.ravel())["image"]
+        return images.reshape(*indices.shape, *images.shape[1:])
 
     labels = None
     if data.label_names is not None and findings.train.y is not None:
@@ -87,5 +92,5 @@ def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbour
             names[findings.train.y[learned]].tolist(),
             names[findings.train.y[raw]].tolist(),
         )
-    queries = np.stack([data.test[int(row)]["image"] for row in rows])
+    queries = gather(data.test, rows)["image"]
     return Neighbours(queries, pictures(learned), pictures(raw), labels)

@@ -118,14 +118,12 @@ def score_table(values: Mapping[str, float]) -> list[Score]:
     rows = []
     for key in _measured(values):
         untrained, raw = (_number(values, f"{name}_{key}") for name in _BASELINES)
-        leads = _leads(values, key)
-        lead, uncertainty = leads[
-            "input" if raw > untrained or math.isnan(untrained) else "random_init"
-        ]
-        found = {_judge(*each) for each in leads.values()}
-        worst = min(found, key=_VERDICTS.index)
         learned = _number(values, key)
-        rows.append(Score(_SCORES[key], learned, untrained, raw, lead, uncertainty, worst))
+        leads = _leads(values, key)
+        lead = learned - float(np.maximum(untrained, raw))
+        uncertainty = leads["input" if raw > untrained else "random_init"][1]
+        found = min((_judge(*each) for each in leads.values()), key=_VERDICTS.index)
+        rows.append(Score(_SCORES[key], learned, untrained, raw, lead, uncertainty, found))
     return rows
 
 
@@ -144,7 +142,7 @@ def verdict(values: Mapping[str, float]) -> Verdict:
     if all(score.verdict == "unknown" for score in scores):
         headline = f"Whether the features beat {both} cannot be said: numbers are missing."
     elif ahead == 0:
-        headline = f"The features learned without labels do not beat {both} in any score."
+        headline = f"The features learned without labels do not beat both {both} in any score."
     else:
         of = _ALL[len(scores)] if ahead == len(scores) else f"{ahead} of {len(scores)} scores"
         headline = f"The features learned without labels beat {both} in {of}."
@@ -161,11 +159,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else _DASH
 
 
-def points(fraction: float) -> str:
-    """A difference in percentage points, signed: -0.012 -> "−1.2"; a dash if not a number."""
+def points(fraction: float, sign: str = "+") -> str:
+    """0.012 -> "+1.2" percentage points, or "1.2" if `sign` is ""; a dash if it is not a number."""
     if not math.isfinite(fraction):
         return _DASH
-    return f"{round(100 * fraction, 1) + 0.0:+.1f}".replace("-", _MINUS)
+    return f"{round(100 * fraction, 1) + 0.0:{sign}.1f}".replace("-", _MINUS)
 
 
 def write(path: Path, page: Page) -> None:
@@ -236,7 +234,7 @@ def _judge(lead: float, uncertainty: float) -> _Verdict:
 def _shortfall(values: Mapping[str, float], key: str) -> str:
     phrases = []
     for name, (lead, uncertainty) in _leads(values, key).items():
-        amount = f"{_BASELINES[name]} ({points(lead)} ± {points(uncertainty)[1:]} points)"
+        amount = f"{_BASELINES[name]} ({points(lead)} ± {points(uncertainty, '')} points)"
         match _judge(lead, uncertainty):
             case "unknown":
                 phrases.append(f"no full comparison with {_BASELINES[name]}")
@@ -278,7 +276,7 @@ def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
     """The charts of the loss, the learning rate and the speed, and the numbers of their caption."""
-    loss = charts.curve(rows, "loss", "loss", 190)
+    loss = charts.curve(rows, "loss", "loss", 212)
     if loss is None:
         return None
     steps, values = charts.series(rows, "loss")
@@ -291,7 +289,7 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
                 ("learning_rate", "learning rate"),
                 ("examples_per_second", "examples a second"),
             )
-            if (chart := charts.curve(rows, key, title, 110)) is not None
+            if (chart := charts.curve(rows, key, title, 100)) is not None
         ],
         "first": mean[0],
         "last": mean[-1],

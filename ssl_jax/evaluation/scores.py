@@ -16,7 +16,7 @@ class Labelled(NamedTuple):
 
     Attributes:
       train_z: ``[n, d]``.
-      train_y: ``[n]``, whole numbers from 0.
+      train_y: ``[n]``, whole numbers from 0; at least one class has two examples.
       test_z: ``[m, d]``.
       test_y: ``[m]``.
     """
@@ -44,6 +44,8 @@ class Judged(NamedTuple):
 def judge(z: Labelled, config: ConfigDict) -> Judged:
     """kNN, a linear probe on all labels and one on ten labels a class.
 
+    A test example of a class that the training data lacks counts as an error.
+
     Args:
       z: features; the untrained network's and the raw input's are judged alike.
       config: ``knn_k`` and ``knn_temperature``.
@@ -51,25 +53,27 @@ def judge(z: Labelled, config: ConfigDict) -> Judged:
     Returns:
       What each test example got right.
     """
+    names, train_y = np.unique(z.train_y, return_inverse=True)
     k = min(config.knn_k, len(z.train_z))
     votes = knn_predict(
         z.train_z,
-        z.train_y,
+        train_y,
         z.test_z,
-        classes=int(z.train_y.max()) + 1,
+        classes=len(names),
         k=k,
         temperature=config.knn_temperature,
     )
-    linear = linear_probe_predict(z.train_z, z.train_y, z.test_z)
-    few = few_labels(z.train_z, z.train_y, z.test_z)
-    first_five = np.argsort(-linear, axis=-1)[:, :5]
+    linear = linear_probe_predict(z.train_z, train_y, z.test_z)
+    few = few_labels(z.train_z, train_y, z.test_z)
+    first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
+    predictions = names[linear.argmax(-1)]
     return Judged(
         correct={
-            "knn_top1": votes.argmax(-1) == z.test_y,
-            "linear_top1": linear.argmax(-1) == z.test_y,
-            "linear100_top1": few.argmax(-1) == z.test_y,
+            "knn_top1": names[votes.argmax(-1)] == z.test_y,
+            "linear_top1": predictions == z.test_y,
+            "linear100_top1": names[few.argmax(-1)] == z.test_y,
         },
-        predictions=linear.argmax(-1),
+        predictions=predictions,
         top5=float((first_five == z.test_y[:, None]).any(-1).mean()),
     )
 

@@ -68,7 +68,7 @@ def nt_xent(
     temperature: float | Float[Array, ""] = 0.5,
     axis_name: str | None = None,
     block_size: int | None = None,
-) -> Float[Array, " 2n"]:
+) -> Float[Array, " 2*n"]:
     """NT-Xent, SimCLR's loss: each of the 2n views finds its other view among the 2n - 1 others.
 
     ``l_i = -log(exp(s_ij) / sum_{k != i} exp(s_ik))`` with ``j`` the other view of ``i``'s example,

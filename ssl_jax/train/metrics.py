@@ -80,7 +80,7 @@ class Journal:
         self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1
         if self._bad_rows == _BAD_ROWS:
             raise InputError(
-                f"config.optimizer.learning_rate: the loss is {row['loss']} at step {step} and was "
+                f"optimizer.learning_rate: the loss is {row['loss']} at step {step} and was "
                 f"not finite at the {_BAD_ROWS} last rows; expected a rate that keeps it finite"
             )
 

@@ -49,5 +49,5 @@ def earlier_weights(workdir: Path, method: Method, batch: Batch, sharding: Shard
     """
     state = restore_latest(workdir, method, read_config(workdir), batch, sharding)
     if state is None:
-        raise InputError(f"config.init_from: {workdir} has no checkpoint; expected a trained run")
+        raise InputError(f"init_from: {workdir} has no checkpoint; expected a trained run")
     return state

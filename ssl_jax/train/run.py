@@ -7,10 +7,9 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
-from PIL import Image
 
 from ssl_jax import methods
-from ssl_jax.data import pixels
+from ssl_jax.data.arrays import fit_images
 from ssl_jax.data.dataset import Arrays
 from ssl_jax.errors import InputError
 from ssl_jax.evaluation.features import extract, make_embed
@@ -50,14 +49,9 @@ class Run(NamedTuple):
           ``[n, d]`` float32.
 
         Raises:
-          ValueError: another shape, type or range.
+          InputError: another shape, type or range.
         """
-        size, channels = self.config.data.image_size, self.config.data.channels
-        bytes_ = _as_bytes(images)
-        if bytes_.shape[1:] != (size, size, channels):
-            pictures = (Image.fromarray(b.squeeze(-1) if b.shape[-1] == 1 else b) for b in bytes_)
-            bytes_ = np.stack([pixels.fit(picture, size, channels) for picture in pictures])
-        source = Arrays({"image": bytes_})
+        source = Arrays({"image": fit_images(images, self.config.data)})
         mesh = make_mesh()
         settings = self.config.evaluation
         embed = make_embed(self.method, self.params, self.extra, settings.layers, mesh)
@@ -87,16 +81,3 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
         raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
     return Run(config, method, state.params, state.extra, int(state.step))
 
-
-def _as_bytes(images: np.ndarray) -> UInt8[np.ndarray, "n h w c"]:
-    images = np.asarray(images)
-    whole = images[..., None] if images.ndim == 3 else images
-    if whole.ndim != 4 or whole.shape[-1] not in (1, 3) or not whole.size:
-        raise ValueError(f"images have shape {images.shape}; expected [n, h, w, 1 or 3] or [n, h, w]")
-    if whole.dtype == np.uint8:
-        return whole
-    if not np.issubdtype(whole.dtype, np.floating):
-        raise ValueError(f"images have type {images.dtype}; expected uint8 or a float")
-    if not (whole.min() >= 0 and whole.max() <= 1):
-        raise ValueError(f"images range over {whole.min()}..{whole.max()}; floats go from 0 to 1")
-    return np.round(whole * 255).astype(np.uint8)

@@ -44,7 +44,7 @@ def make_step(
             return method.loss(params, state.extra, views, loss_key, state.step)
 
         (value, (extra, metrics)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params, extra = method.update(optax.apply_updates(state.params, updates), extra, state.step)
         finite = jnp.isfinite(value) & jnp.isfinite(norm)

@@ -42,12 +42,11 @@ def test_blur_keeps_a_flat_image():
     np.testing.assert_allclose(blur(flat, 1.3, kernel_size=5), flat, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (32, 90), (64, 64), (70, 50), (224, 224)])
+@pytest.mark.parametrize("shape", [(28, 28), (64, 90), (70, 50), (224, 224)])
 def test_the_kernel_is_a_tenth_of_the_smaller_side(shape):
-    key = jax.random.key(0)
-    blurred = augment.gaussian_blur(key, impulse(*shape), sigma=(9.0, 9.0), probability=1.0)
-    support = int((blurred[shape[0] // 2, :, 0] > 0).sum())
-    assert support == reference.blur_kernel_size(*shape)
+    f = partial(augment.gaussian_blur, sigma=(9.0, 9.0), probability=1.0)
+    row = draws(f, impulse(*shape), 1)[0, shape[0] // 2, :, 0]
+    assert (row > 0).sum() == reference.blur_kernel_size(*shape)
 
 
 def test_the_kernel_size_can_be_given():

@@ -107,13 +107,9 @@ def _hue(images):
     ("name", "strength", "row", "measure", "bounds"),
     [
         ("brightness", 0.8, [(0.3,) * 3], _brightness, (0.2, 1.8)),
-        ("brightness", 1.5, [(0.3,) * 3], _brightness, (0.0, 2.5)),
-        ("contrast", 0.8, [(0.4,) * 3, (0.6,) * 3], _contrast, (0.2, 1.8)),
         ("contrast", 1.5, [(0.4,) * 3, (0.6,) * 3], _contrast, (0.0, 2.5)),
         ("saturation", 0.4, [(0.5, 0.3, 0.35)], _saturation, (0.6, 1.4)),
-        ("saturation", 1.5, [(0.5, 0.3, 0.35)], _saturation, (0.0, 2.5)),
         ("hue", 0.2, [(0.5, 0.3, 0.35)], _hue, (-0.2, 0.2)),
-        ("hue", 0.5, [(0.5, 0.3, 0.35)], _hue, (-0.5, 0.5)),
     ],
 )
 def test_color_jitter_draws_uniformly(name, strength, row, measure, bounds):

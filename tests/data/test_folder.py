@@ -244,12 +244,13 @@ def damage(root):
     return [str(root / name) for name in ("cut.jpg", "cut.png", "empty.gif", "text.webp")]
 
 
-def test_unreadable_files_are_skipped_and_listed(tmp_path, capfd):
+def test_unreadable_files_are_skipped_and_listed(tmp_path, capfd, caplog):
     bad = damage(tmp_path)
     dataset = load(tmp_path)
     assert list(dataset.unreadable) == bad
     assert values(dataset.train) + values(dataset.test) == [7, 7]
     assert capfd.readouterr() == ("", "")
+    assert not caplog.records
 
 
 def test_lazily_a_broken_file_gives_way_to_the_next_and_is_reported_once(tmp_path, caplog):

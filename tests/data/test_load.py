@@ -229,12 +229,12 @@ def test_images_are_fitted_to_a_run(size, channels):
     config = ConfigDict({"image_size": size, "channels": channels})
     shapes = [(5, 8, 8), (5, 8, 10, 1), (5, 12, 8, 3)]
     for shape in shapes:
-        images = np.full(shape, 51, np.uint8)
+        images = np.full(shape, 204, np.uint8)
         fitted = fit_images(images, config)
         assert fitted.shape == (5, size, size, channels)
         assert fitted.dtype == np.uint8
-        np.testing.assert_allclose(fitted, 51, atol=1)
-        np.testing.assert_array_equal(fit_images(np.full(shape, 0.2), config), fitted)
+        np.testing.assert_allclose(fitted, 204, atol=1)
+        np.testing.assert_array_equal(fit_images(np.full(shape, 0.8), config), fitted)
 
 
 def test_images_in_training_shape_are_untouched():

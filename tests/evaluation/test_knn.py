@@ -92,6 +92,11 @@ def test_a_class_unknown_to_training_is_an_error_not_a_failure():
     assert knn(z, y, z, np.where(y == 0, 9, y), k=1) == np.mean(y != 0)
 
 
+def test_test_labels_say_nothing_about_the_classes():
+    z, y, _, _ = problem()
+    assert knn(z, y, z[y < 2], y[y < 2], k=1) == 1
+
+
 def test_takes_jax_arrays_and_half_precision():
     train_z, train_y, test_z, test_y = map(jnp.asarray, problem())
     half = train_z.astype(jnp.bfloat16), train_y, test_z.astype(jnp.bfloat16)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -78,7 +79,11 @@ def globally(values, rows):
     return np.swapaxes(blocks, 0, 1).reshape(rows, *values.shape[2:])
 
 
-def one_device(case, parameters, inputs):
+@cache
+def one_device(name):
+    case = next(case for case in CASES if case.name == name)
+    parameters, inputs = prepare(case)
+
     def f(parameters):
         values = evaluate(case, parameters, inputs)
         return values.mean(), values
@@ -143,7 +148,7 @@ def test_eight_devices_equal_one(case, run, block_size):
             pytest.skip("has no blocks")
         options = {"block_size": block_size}
     assert jax.device_count() == DEVICES
-    expected = one_device(case, *prepare(case))
+    expected = one_device(case.name)
     values = expected[0][1]
     rows = values.shape[0] if values.ndim and values.shape[0] in (N, 2 * N) else 0
     actual = run(case, *prepare(case), options, rows)

@@ -1,0 +1,148 @@
+"""What every method must keep to, checked for every method that has a name."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from ssl_jax.methods import METHODS, Method
+from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.train import optim
+from ssl_jax.train.state import TrainState, create
+from ssl_jax.train.step import make_step
+from tests import tiny
+
+BLOCKS = {
+    "simclr": {
+        "temperature": 0.2,
+        "projector": (16, 8),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    }
+}
+
+
+class Case(NamedTuple):
+    method: Method
+    config: ConfigDict
+    batch: dict[str, np.ndarray]
+
+
+def test_every_method_is_checked_here():
+    assert BLOCKS.keys() == METHODS.keys()
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def case(request):
+    dataset = tiny.data()
+    config = tiny.resolved(tiny.config(name=request.param, **BLOCKS[request.param]), dataset)
+    rows = [dataset.pretrain[i] for i in range(tiny.BATCH)]
+    batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return Case(METHODS[request.param](config), config, batch)
+
+
+def run(case: Case, devices: int, steps: int) -> tuple[TrainState, list[dict[str, float]]]:
+    mesh = tiny.mesh(devices)
+    optimizer = optim.make(case.config)
+    traced = case.method._replace(loss=chex.assert_max_traces(case.method.loss, n=1))
+    state = create(traced, optimizer, jax.random.key(0), case.batch)
+    state = jax.device_put(state, replicated(mesh))
+    step = make_step(traced, optimizer, jax.random.key(1), mesh)
+    history = []
+    for _ in range(steps):
+        state, metrics = step(state, put_batch(mesh, case.batch))
+        history.append({name: float(value) for name, value in metrics.items()})
+    return jax.device_get(state), history
+
+
+@pytest.fixture(scope="module")
+def trained(case):
+    return run(case, devices=8, steps=3)
+
+
+def test_eight_devices_equal_one_and_the_loss_is_traced_once(case, trained):
+    state, history = run(case, devices=1, steps=3)
+    chex.assert_trees_all_close(history[0], trained[1][0], rtol=1e-5)
+    chex.assert_trees_all_close(history, trained[1], rtol=2e-3)
+    chex.assert_trees_all_close(state.extra, trained[0].extra, rtol=5e-3, atol=1e-4)
+
+
+def test_every_parameter_moves_and_stays_finite(case, trained):
+    before = jax.device_get(case.method.init(jax.random.key(0), case.batch)[0])
+    for path, leaf in jax.tree_util.tree_leaves_with_path(before):
+        after = trained[0].params
+        for key in path:
+            after = after[key.key]
+        assert np.isfinite(after).all(), path
+        assert not np.array_equal(leaf, after), path
+
+
+def test_a_step_keeps_structure_shapes_and_types(case, trained):
+    start = create(case.method, optim.make(case.config), jax.random.key(0), case.batch)
+    chex.assert_trees_all_equal_shapes_and_dtypes(start, trained[0])
+    assert int(trained[0].step) == 3
+
+
+def test_init_needs_shapes_only(case):
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.batch)
+    key = jax.random.key(5)
+    chex.assert_trees_all_equal(case.method.init(key, shapes), case.method.init(key, case.batch))
+
+
+def test_embedding_is_finite_and_each_row_depends_on_its_own_example(case, trained):
+    embed = jax.jit(case.method.embed)
+    whole = embed(trained[0].params, trained[0].extra, case.batch)
+    mixed = {name: np.concatenate([x[:8], x[:7:-1]]) for name, x in case.batch.items()}
+    other = embed(trained[0].params, trained[0].extra, mixed)
+    assert whole["features"].ndim == 2
+    for name, rows in whole.items():
+        assert np.isfinite(rows).all(), name
+        np.testing.assert_allclose(rows[:8], other[name][:8], rtol=1e-4, atol=1e-5)
+        assert np.std(rows, axis=0).max() > 0, name
+
+
+def test_views_are_drawn_from_the_key_and_stacked(case):
+    views = jax.jit(case.method.views)
+    first, again = views(jax.random.key(0), case.batch), views(jax.random.key(0), case.batch)
+    other = views(jax.random.key(1), case.batch)
+    chex.assert_trees_all_equal(first, again)
+    for name, view in first.items():
+        assert view.shape[1] == tiny.BATCH
+        assert not np.array_equal(view, other[name])
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_the_step_lowers_for_accelerators(case, platform):
+    optimizer = optim.make(case.config)
+    state = jax.eval_shape(
+        lambda key: create(case.method, optimizer, key, case.batch), jax.random.key(0)
+    )
+    step = make_step(case.method, optimizer, jax.random.key(1), tiny.mesh(8))
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.batch)
+    text = step.trace(state, shapes).lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.convolution" in text or "stablehlo.dot_general" in text
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case):
+    config = case.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.network.dtype = "bfloat16"
+    method = METHODS[config.method.name](config)
+    params, extra = method.init(jax.random.key(0), case.batch)
+    assert {x.dtype for x in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    views = method.views(jax.random.key(1), case.batch)
+
+    def loss(params):
+        return method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))
+
+    jaxpr = str(jax.make_jaxpr(loss)(params))
+    assert "bf16" in jaxpr
+    value, exact = (
+        jax.jit(m.loss)(params, extra, views, jax.random.key(2), jnp.int32(0))[0]
+        for m in (method, case.method)
+    )
+    assert value.dtype == jnp.float32
+    np.testing.assert_allclose(value, exact, rtol=0.05)

@@ -1,0 +1,124 @@
+"""Every setting that makes no sense is refused by name; what is left to choose is resolved."""
+
+import json
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import common, simclr
+from ssl_jax import config as settings
+from ssl_jax.errors import InputError
+from tests import tiny
+
+FACTS = {"image_size": 8, "channels": 1, "mean": (0.5,), "std": (0.25,)}
+
+
+def valid() -> ConfigDict:
+    return tiny.config(name="simclr", temperature=0.2, projector=(8,), augment={"area": (0.5, 1.0)})
+
+
+def changed(key: str, value: object) -> ConfigDict:
+    config = valid()
+    block, _, name = key.rpartition(".")
+    target = config
+    for part in filter(None, block.split(".")):
+        target = target[part]
+    with config.ignore_type():
+        target[name] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("seed", -1, "at least 0"),
+        ("seed", 1.5, "whole number"),
+        ("data.batch_size", 0, "at least 1"),
+        ("data.batch_size", True, "whole number"),
+        ("data.batch_size", "many", "whole number"),
+        ("data.name", "", "not empty"),
+        ("data.channels", 2, "1 or 3"),
+        ("data.std", (0.0,), "above 0"),
+        ("data.mean", (float("nan"),), "each channel"),
+        ("optimizer.name", "adam", "adamw"),
+        ("optimizer.learning_rate", 0.0, "above 0"),
+        ("optimizer.learning_rate", float("nan"), "above 0"),
+        ("optimizer.learning_rate", float("inf"), "above 0"),
+        ("optimizer.weight_decay", -0.1, "at least 0"),
+        ("optimizer.warmup", 1.5, "from 0 to 1"),
+        ("network.name", "resnet19", "resnet18"),
+        ("network.dtype", "float16", "bfloat16"),
+        ("train.steps", 0, "at least 1"),
+        ("train.log_every", 0, "at least 1"),
+        ("method.temperature", -0.2, "above 0"),
+        ("method.augment.area", (0.9, 0.2), "smallest <= largest"),
+        ("method.projector", (8, 0), "at least 1"),
+        ("evaluation.layers", (), "layers"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_key_and_value(key, value, expected):
+    with pytest.raises(InputError) as error:
+        settings.check(changed(key, value))
+    message = str(error.value)
+    assert message.startswith(f"{key}: {value!r}; expected ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_unknown_missing_and_unset_settings_are_refused():
+    with pytest.raises(InputError, match=r"^data.colour: there is no such setting$"):
+        settings.check(changed("data.colour", 1))
+    lacking = valid()
+    del lacking.data["name"]
+    with pytest.raises(InputError, match=r"^data.name: missing"):
+        settings.check(lacking)
+    with pytest.raises(InputError, match=r"^train.epochs: None"):
+        settings.check(changed("train.steps", None))
+    with pytest.raises(InputError, match=r"^method.other: nan is not a finite number$"):
+        settings.check(changed("method.other", float("nan")))
+
+
+def test_batch_must_split_over_the_devices_and_fit_the_data():
+    def resolve(batch, devices, examples=100):
+        return settings.resolve(changed("data.batch_size", batch), FACTS, examples, devices)
+
+    with pytest.raises(InputError, match=r"batch_size: 20 .* 8 devices.* such as 16 or 24$"):
+        resolve(20, 8)
+    with pytest.raises(InputError, match=r"batch_size: 5 .* such as 8$"):
+        resolve(5, 8)
+    with pytest.raises(InputError, match=r"batch_size: 104 is more than the 100 examples"):
+        resolve(104, 8)
+    assert resolve(96, 8).data.batch_size == 96
+
+
+def test_resolving_fills_in_facts_and_steps_and_is_idempotent():
+    config = changed("train.steps", None)
+    config.train.epochs = 10.0
+    resolved = settings.resolve(config, FACTS, 100, 1)
+    assert resolved.train.steps == round(10 * 100 / tiny.BATCH)
+    assert resolved.data.mean == (0.5,)
+    assert resolved.data.channels == 1
+    assert config.data.mean is None
+    again = settings.resolve(resolved, FACTS, 100, 1)
+    assert again.to_dict() == resolved.to_dict()
+
+
+def test_json_keeps_a_config_as_it_was():
+    resolved = settings.resolve(valid(), FACTS, 100, 1)
+    restored = settings.from_json(json.loads(json.dumps(resolved.to_dict())))
+    assert dict(settings.flatten(restored)) == dict(settings.flatten(resolved))
+    settings.check(restored)
+
+
+def test_presets_and_pairs_of_the_argument():
+    assert common.parse(None).preset == "default"
+    assert common.parse("epochs=3,paper").preset == "paper"
+    assert common.parse("data=cifar10,epochs=200").values == {"data": "cifar10", "epochs": 200.0}
+    for arg, culprit in [("smokey", "'smokey'"), ("epochs=x", "'epochs=x'"), ("lr=3", "'lr=3'")]:
+        with pytest.raises(InputError, match=culprit):
+            common.parse(arg)
+
+
+@pytest.mark.parametrize("arg", [None, "smoke", "paper", "paper,data=cifar10", "epochs=3,seed=7"])
+def test_every_preset_of_simclr_is_valid(arg):
+    settings.check(simclr.get_config(arg))

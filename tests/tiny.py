@@ -1,0 +1,51 @@
+"""Runs small enough for the default suite: 8x8 images in memory, a batch of 16."""
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh
+from ml_collections import ConfigDict
+
+from ssl_jax import config as settings
+from ssl_jax.data import Dataset, from_arrays
+
+SIDE, BATCH = 8, 16
+
+
+def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
+    """Images of a few classes: a bright square in a place of the class, in noise."""
+    rng = np.random.default_rng(0)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(count) % classes
+        images = rng.integers(0, 90, (count, SIDE, SIDE, channels), np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 2 * label : 2 * label + 3] += 150
+        return images, labels
+
+    images, labels = draw(train)
+    test_images, test_labels = draw(test)
+    return from_arrays(images, labels, test_images=test_images, test_labels=test_labels)
+
+
+def config(**method: object) -> ConfigDict:
+    """Defaults with a small batch and the given method block."""
+    tiny = settings.defaults()
+    tiny.method = ConfigDict(method)
+    tiny.data.batch_size = BATCH
+    tiny.train.steps = 4
+    tiny.train.log_every = 1
+    tiny.train.checkpoint_every = 2
+    tiny.evaluation.batch_size = 16
+    return tiny
+
+
+def resolved(base: ConfigDict, dataset: Dataset, devices: int = 8) -> ConfigDict:
+    """The config as a run on the dataset would have it."""
+    return settings.resolve(base, dataset.facts, len(dataset.pretrain), devices)
+
+
+def mesh(devices: int) -> Mesh:
+    """A mesh over the first devices."""
+    return jax.make_mesh(
+        (devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
+    )

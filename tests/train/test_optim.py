@@ -1,0 +1,92 @@
+"""Optimisers against their formulas, and the schedule against its closed form."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax.train import optim
+from tests import tiny
+
+PARAMS = {"kernel": np.float32([[3.0, 0.0], [0.0, 4.0]]), "bias": np.float32([1.0, -2.0])}
+GRADIENT = {"kernel": np.float32([[0.0, 1.0], [2.0, 2.0]]), "bias": np.float32([0.5, 0.25])}
+
+
+def config(name: str, **settings):
+    base = tiny.config()
+    base.data.batch_size = 512
+    base.train.steps = 100
+    base.optimizer.update({"name": name, "warmup": 0.1, "learning_rate": 0.3, **settings})
+    return base
+
+
+def test_schedule_warms_up_linearly_and_ends_with_half_a_cosine():
+    rate = optim.schedule(config("sgd"))
+    peak = 0.3 * 512 / 256
+    np.testing.assert_allclose(rate(0), 0.0)
+    np.testing.assert_allclose(rate(5), peak / 2, rtol=1e-6)
+    np.testing.assert_allclose(rate(10), peak, rtol=1e-6)
+    np.testing.assert_allclose(rate(55), peak / 2, rtol=1e-5)
+    np.testing.assert_allclose(rate(100), 0.0, atol=1e-7)
+
+
+def test_schedule_of_a_single_step_is_finite():
+    base = config("sgd", warmup=1.0)
+    base.train.steps = 1
+    assert np.isfinite(optim.schedule(base)(0))
+
+
+def updates(name: str, steps: int, **settings):
+    """The update of each step, at constant parameters and gradient."""
+    optimizer = optim.make(config(name, **settings))
+    params = {name: jnp.asarray(value) for name, value in PARAMS.items()}
+    state, history = optimizer.init(params), []
+    for _ in range(steps):
+        update, state = optimizer.update(GRADIENT, state, params)
+        history.append(update)
+    return history
+
+
+def rates(steps: int) -> list[float]:
+    return [0.6 * step / 10 for step in range(steps)]
+
+
+def test_lars_adapts_and_decays_matrices_only():
+    decay, momentum = 0.1, 0.9
+    expected_kernel, expected_bias = np.zeros((2, 2)), np.zeros(2)
+    history = updates("lars", 3, weight_decay=decay, momentum=momentum)
+    for rate, update in zip(rates(3), history, strict=True):
+        direction = GRADIENT["kernel"] + decay * PARAMS["kernel"]
+        trust = 0.02 * np.linalg.norm(PARAMS["kernel"]) / np.linalg.norm(direction)
+        expected_kernel = momentum * expected_kernel - rate * trust * direction
+        expected_bias = momentum * expected_bias - rate * GRADIENT["bias"]
+        np.testing.assert_allclose(update["kernel"], expected_kernel, rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(update["bias"], expected_bias, rtol=1e-5, atol=1e-8)
+
+
+def test_sgd_decays_matrices_only():
+    decay, momentum = 0.1, 0.5
+    trace = {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}
+    history = updates("sgd", 3, weight_decay=decay, momentum=momentum)
+    for rate, update in zip(rates(3), history, strict=True):
+        trace["kernel"] = momentum * trace["kernel"] + GRADIENT["kernel"] + decay * PARAMS["kernel"]
+        trace["bias"] = momentum * trace["bias"] + GRADIENT["bias"]
+        for name in trace:
+            np.testing.assert_allclose(update[name], -rate * trace[name], rtol=1e-5, atol=1e-8)
+
+
+def test_adamw_decays_matrices_only():
+    history = updates("adamw", 3, weight_decay=0.1)
+    for rate, update in zip(rates(3), history, strict=True):
+        direction = GRADIENT["kernel"] / (np.abs(GRADIENT["kernel"]) + 1e-8)
+        expected = -rate * (direction + 0.1 * PARAMS["kernel"])
+        np.testing.assert_allclose(update["kernel"], expected, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(update["bias"], [-rate, -rate], rtol=1e-4, atol=1e-7)
+
+
+def test_every_optimizer_of_the_settings_can_be_made():
+    from ssl_jax.config import SETTINGS
+
+    for name in optim.OPTIMIZERS:
+        assert SETTINGS["optimizer.name"][1].holds(name)
+    with pytest.raises(KeyError):
+        optim.make(config("adam"))
