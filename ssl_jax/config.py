@@ -213,4 +213,6 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
             return {k: restore(v) for k, v in value.items()}
         return tuple(map(restore, value)) if isinstance(value, list) else value
 
+    if not isinstance(values, Mapping):
+        raise ValueError("it is no object")
     return ConfigDict(restore(values)).lock()

@@ -26,10 +26,10 @@ def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
         border = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
         padded = jnp.pad(image, border, mode="reflect")
         length = image.shape[axis]
-        image = sum(
-            weights[i] * jax.lax.slice_in_dim(padded, i, i + length, axis=axis)
-            for i in range(kernel_size)
-        )
+        shifted = [
+            jax.lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(kernel_size)
+        ]
+        image = sum((w * x for w, x in zip(weights, shifted, strict=True)), jnp.zeros_like(image))
     return image
 
 

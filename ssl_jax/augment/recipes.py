@@ -37,10 +37,9 @@ def simclr(
         saturation=0.8 * strength,
         hue=0.2 * strength,
     )
-    steps = [partial(random_resized_crop, size=size, area=area), horizontal_flip, jitter, grayscale]
-    if blur > 0:
-        steps.append(partial(gaussian_blur, probability=blur))
-    return compose(*steps)
+    crop = partial(random_resized_crop, size=size, area=area)
+    blurred = [partial(gaussian_blur, probability=blur)] if blur > 0 else []
+    return compose(crop, horizontal_flip, jitter, grayscale, *blurred)
 
 
 def byol(
@@ -59,12 +58,8 @@ def byol(
       Grill et al., Bootstrap Your Own Latent, 2020, Table 6, https://arxiv.org/abs/2006.07733
     """
     jitter = partial(color_jitter, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
-    shared = [
-        partial(random_resized_crop, size=size, area=area),
-        horizontal_flip,
-        jitter,
-        grayscale,
-    ]
-    first = compose(*shared, partial(gaussian_blur, probability=1.0))
-    second = compose(*shared, partial(gaussian_blur, probability=0.1), solarize)
+    crop = partial(random_resized_crop, size=size, area=area)
+    shared = compose(crop, horizontal_flip, jitter, grayscale)
+    first = compose(shared, partial(gaussian_blur, probability=1.0))
+    second = compose(shared, partial(gaussian_blur, probability=0.1), solarize)
     return first, second

@@ -11,7 +11,7 @@ from ssl_jax.data import Dataset, Source, batches
 from ssl_jax.data.dataset import Subset
 from ssl_jax.evaluation._rankme import rankme
 from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, raw_input
-from ssl_jax.evaluation.scores import Judged, Labelled, compare, judge
+from ssl_jax.evaluation.scores import Judged, compare, judge
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method
 
@@ -78,7 +78,7 @@ def evaluate(
         return Findings(values, train, test, None, probed)
 
     def score(pair: tuple[Extracted, Extracted]) -> Judged:
-        return judge(Labelled(*pair[0], *pair[1]), settings)
+        return judge(*pair, settings)
 
     stream = batches(data.pretrain, config.data.batch_size, seed=config.seed)
     first_params, first_extra = untrained(method, stream, init_key, mesh)

@@ -85,12 +85,13 @@ def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbour
         return images.reshape(*indices.shape, *images.shape[1:])
 
     labels = None
-    if data.label_names is not None and findings.train.y is not None:
+    test_y, train_y = findings.test.y, findings.train.y
+    if data.label_names is not None and test_y is not None and train_y is not None:
         names = np.asarray(data.label_names, object)
         labels = (
-            names[findings.test.y[rows]].tolist(),
-            names[findings.train.y[learned]].tolist(),
-            names[findings.train.y[raw]].tolist(),
+            names[test_y[rows]].tolist(),
+            names[train_y[learned]].tolist(),
+            names[train_y[raw]].tolist(),
         )
     queries = gather(data.test, rows)["image"]
     return Neighbours(queries, pictures(learned), pictures(raw), labels)

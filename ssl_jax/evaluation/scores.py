@@ -9,22 +9,7 @@ from ml_collections import ConfigDict
 from ssl_jax.evaluation._knn import knn_predict
 from ssl_jax.evaluation._linear_probe import few_labels, linear_probe_predict
 from ssl_jax.evaluation._paired import paired_standard_error
-
-
-class Labelled(NamedTuple):
-    """Features of the probes' training and test examples, with their labels.
-
-    Attributes:
-      train_z: ``[n, d]``.
-      train_y: ``[n]``, whole numbers from 0; at least one class has two examples.
-      test_z: ``[m, d]``.
-      test_y: ``[m]``.
-    """
-
-    train_z: np.ndarray
-    train_y: np.ndarray
-    test_z: np.ndarray
-    test_y: np.ndarray
+from ssl_jax.evaluation.features import Extracted
 
 
 class Judged(NamedTuple):
@@ -41,40 +26,38 @@ class Judged(NamedTuple):
     top5: float
 
 
-def judge(z: Labelled, config: ConfigDict) -> Judged:
+def judge(train: Extracted, test: Extracted, config: ConfigDict) -> Judged:
     """kNN, a linear probe on all labels and one on ten labels a class.
 
-    A test example of a class that the training data lacks counts as an error.
-
     Args:
-      z: features; the untrained network's and the raw input's are judged alike.
+      train: labelled features; at least one class has two examples.
+      test: labelled features; a class that ``train`` lacks counts as an error.
       config: ``knn_k`` and ``knn_temperature``.
 
     Returns:
       What each test example got right.
     """
-    names, train_y = np.unique(z.train_y, return_inverse=True)
-    k = min(config.knn_k, len(z.train_z))
+    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
     votes = knn_predict(
-        z.train_z,
+        train.z,
         train_y,
-        z.test_z,
+        test.z,
         classes=len(names),
-        k=k,
+        k=min(config.knn_k, len(train.z)),
         temperature=config.knn_temperature,
     )
-    linear = linear_probe_predict(z.train_z, train_y, z.test_z)
-    few = few_labels(z.train_z, train_y, z.test_z)
+    linear = linear_probe_predict(train.z, train_y, test.z)
+    few = few_labels(train.z, train_y, test.z)
     first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
     predictions = names[linear.argmax(-1)]
     return Judged(
         correct={
-            "knn_top1": names[votes.argmax(-1)] == z.test_y,
-            "linear_top1": predictions == z.test_y,
-            "linear100_top1": names[few.argmax(-1)] == z.test_y,
+            "knn_top1": names[votes.argmax(-1)] == test.y,
+            "linear_top1": predictions == test.y,
+            "linear100_top1": names[few.argmax(-1)] == test.y,
         },
         predictions=predictions,
-        top5=float((first_five == z.test_y[:, None]).any(-1).mean()),
+        top5=float((first_five == np.reshape(np.asarray(test.y), (-1, 1))).any(-1).mean()),
     )
 
 

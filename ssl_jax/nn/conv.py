@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -36,7 +37,7 @@ class Conv(nnx.Module):
         kernel_size: int,
         *,
         stride: int = 1,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         initializer = jax.nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")

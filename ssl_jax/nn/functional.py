@@ -40,9 +40,9 @@ def from_module(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     """
 
     def split(key: PRNGKeyArray) -> tuple[Any, Params, Stats]:
-        graph, params, stats, rest = nnx.split(
-            make(nnx.Rngs(params=key)), nnx.Param, nnx.BatchStat, ...
-        )
+        module = make(nnx.Rngs(params=key))
+        split_states: Any = nnx.split(module, nnx.Param, nnx.BatchStat, ...)
+        graph, params, stats, rest = split_states
         if jax.tree.leaves(rest):
             raise ValueError(f"only Param and BatchStat are supported, not {rest}")
         return graph, nnx.to_pure_dict(params), nnx.to_pure_dict(stats)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.resnet import batch_norm
@@ -25,7 +26,7 @@ class MLP(nnx.Module):
         in_features: int,
         widths: Sequence[int],
         *,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         sizes = [in_features, *widths]

@@ -10,6 +10,7 @@ from orbax.checkpoint import v1 as ocp
 from ssl_jax.errors import InputError
 
 _KEPT = 2
+_WRITTEN_LAST = "_CHECKPOINT_METADATA"
 
 
 class Checkpoints:
@@ -28,13 +29,17 @@ class Checkpoints:
         steps = [
             int(path.name)
             for path in (self._folder.iterdir() if self._folder.is_dir() else ())
-            if path.name.isdigit() and ocp.is_orbax_checkpoint(path)
+            if path.name.isdigit() and (path / _WRITTEN_LAST).is_file()
         ]
         return max(steps, default=None)
 
     def save(self, step: int, state: Any) -> None:
-        """Begin to save; the arrays are copied before this returns, the disk is written later."""
-        self._checkpointer().save_async(step, state)
+        """Begin to save; the arrays are copied before this returns, the disk is written later.
+
+        Orbax leaves out, silently, what comes while an earlier save goes on: that one is awaited.
+        """
+        self._checkpointer().wait()
+        self._checkpointer().save_async(step, state, force=True)
 
     def restore(self, step: int, like: Any, sharding: Sharding) -> Any:
         """A saved pytree.

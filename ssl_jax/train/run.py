@@ -80,4 +80,3 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     if state is None:
         raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
     return Run(config, method, state.params, state.extra, int(state.step))
-

@@ -26,7 +26,7 @@ def stop_requests() -> Iterator[threading.Event]:
     def request(number: int, frame: Any) -> None:
         del frame
         requested.set()
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, request)

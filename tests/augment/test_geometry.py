@@ -77,6 +77,7 @@ def _extent(ramp):
     [
         ((32, 24), {}),
         ((20, 30), {"area": (0.3, 0.9), "aspect": (0.5, 3.0)}),
+        ((20, 20), {"area": (0.2, 0.5), "aspect": (1.0, 1.0)}),
     ],
 )
 def test_boxes_have_torchvisions_distribution(shape, parameters):

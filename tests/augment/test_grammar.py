@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import augment
-from tests.augment import draws, picture
+from tests.augment import draws, picture, quick_jit
 
 CASES = [
     ("random_resized_crop", {}),
@@ -46,13 +46,13 @@ def test_plain_jit_and_vmap_agree(name, parameters, c):
     f = partial(getattr(augment, name), **parameters)
     images = jnp.stack([picture(11, 14, c, seed) for seed in range(2)])
     keys = jax.random.split(jax.random.key(1), 2)
-    jitted = jax.jit(f)
+    jitted = quick_jit(f)
     singly = np.stack([jitted(key, image) for key, image in zip(keys, images, strict=True)])
     assert singly.shape == (2, *parameters.get("size", (11, 14)), c)
     assert singly.dtype == np.float32
     assert singly.min() >= 0
     assert singly.max() <= 1
-    np.testing.assert_allclose(jax.jit(jax.vmap(f))(keys, images), singly, atol=1e-5)
+    np.testing.assert_allclose(quick_jit(jax.vmap(f))(keys, images), singly, atol=1e-5)
     if c == 3:
         np.testing.assert_allclose(f(keys[0], images[0]), singly[0], atol=1e-5)
 

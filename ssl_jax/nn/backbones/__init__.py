@@ -14,7 +14,7 @@ BACKBONES = {
 }
 
 
-def make(network: ConfigDict, *, channels: int, rngs: nnx.Rngs) -> nnx.Module:
+def make(network: ConfigDict, *, channels: int, rngs: nnx.Rngs) -> resnet.ResNet:
     """The backbone of ``network.name``, ``network.stem`` and ``network.dtype``.
 
     Args:

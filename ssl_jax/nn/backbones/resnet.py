@@ -6,6 +6,7 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.conv import Conv
@@ -35,7 +36,7 @@ class ResNet(nnx.Module):
         widths: Sequence[int],
         bottleneck: bool,
         stem: str,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
@@ -101,7 +102,7 @@ class BasicBlock(nnx.Module):
     """Two 3x3 convolutions and the way around them."""
 
     def __init__(
-        self, in_features: int, width: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+        self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         self.features = width
         self.conv1 = Conv(in_features, width, 3, stride=stride, dtype=dtype, rngs=rngs)
@@ -122,7 +123,7 @@ class Bottleneck(nnx.Module):
     """1x1 down, 3x3 with the stride, 1x1 up to four times the width, and the way around."""
 
     def __init__(
-        self, in_features: int, width: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+        self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         self.features = 4 * width
         self.conv1 = Conv(in_features, width, 1, dtype=dtype, rngs=rngs)
@@ -146,7 +147,7 @@ class Projection(nnx.Module):
     """A 1x1 convolution for the way around a block whose shape changes."""
 
     def __init__(
-        self, in_features: int, features: int, *, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+        self, in_features: int, features: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         self.conv = Conv(in_features, features, 1, stride=stride, dtype=dtype, rngs=rngs)
         self.norm = batch_norm(features, dtype=dtype, rngs=rngs)
@@ -157,14 +158,14 @@ class Projection(nnx.Module):
 
 
 def _shortcut(
-    in_features: int, features: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    in_features: int, features: int, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
 ) -> Projection | None:
     if stride == 1 and in_features == features:
         return None
     return Projection(in_features, features, stride=stride, dtype=dtype, rngs=rngs)
 
 
-def batch_norm(features: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm:
+def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.BatchNorm:
     """BatchNorm as in the papers: momentum .9, epsilon 1e-5; its sums are in float32."""
     return nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
 

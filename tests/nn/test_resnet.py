@@ -1,0 +1,74 @@
+"""ResNets: parameter counts as published, shapes of the stages, the 4 x 4 grid."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.backbones import resnet
+
+
+def shapes(name: str, stem: str, images: tuple[int, ...]):
+    network = from_module(
+        lambda rngs: backbones.BACKBONES[name](channels=images[-1], stem=stem, rngs=rngs)
+    )
+    params, stats = jax.eval_shape(network.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct(images, jnp.float32)
+    layers, _ = jax.eval_shape(lambda p, s, x: network.apply(p, s, x, train=True), params, stats, x)
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return count, {layer: value.shape for layer, value in layers.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("resnet18", 11.69), ("resnet34", 21.80), ("resnet50", 25.56)]
+)
+def test_parameter_counts_with_a_head_of_1000_classes_are_the_published_ones(name, millions):
+    count, layers = shapes(name, "imagenet", (2, 224, 224, 3))
+    features = layers["features"][1]
+    head = 1000 * features + 1000
+    assert round((count + head) / 1e6, 2) == millions
+    assert features == (2048 if name == "resnet50" else 512)
+
+
+def test_stems_keep_the_resolutions_they_are_named_for():
+    def first_map(stem, side):
+        network = from_module(
+            lambda rngs: resnet.resnet_small(channels=1, stem=stem, blocks=(0, 0, 0), rngs=rngs)
+        )
+        params, stats = jax.eval_shape(network.init, jax.random.key(0))
+        text = str(
+            jax.make_jaxpr(lambda p, s, x: network.apply(p, s, x, train=False))(
+                params, stats, jax.ShapeDtypeStruct((1, side, side, 1), jnp.float32)
+            )
+        )
+        return text
+
+    assert "f32[1,56,56,16]" in first_map("imagenet", 224)
+    assert "f32[1,32,32,16]" in first_map("small", 32)
+    assert "f32[1,14,14,16]" in first_map("patch", 28)
+
+
+def test_layers_of_the_small_network():
+    _, layers = shapes("resnet_small", "patch", (5, 28, 28, 1))
+    assert layers == {
+        "stage1": (5, 16),
+        "stage1_grid": (5, 256),
+        "stage2": (5, 32),
+        "stage2_grid": (5, 512),
+        "stage3": (5, 64),
+        "stage3_grid": (5, 1024),
+        "features": (5, 64),
+    }
+
+
+@pytest.mark.parametrize("size", [2, 4, 7, 8, 14])
+def test_grid_cells_average_what_they_touch(size):
+    x = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
+    count = min(4, size)
+    edges = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    expected = [
+        x[:, top:bottom, left:right].mean((1, 2)) for top, bottom in edges for left, right in edges
+    ]
+    grid = resnet._grid(jnp.asarray(x))
+    np.testing.assert_allclose(grid, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
