@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-Image = Float[Array, "h w c"]
+Image = Float[Array, "_ _ c"]
 Augmentation = Callable[[PRNGKeyArray, Image], Image]
 
 

@@ -47,7 +47,7 @@ def train(
       Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     init_key, step_key = run_keys(config)
-    state = _first_state(method, data, config, workdir, mesh, init_key)
+    state = first_state(method, data, config, workdir, mesh, init_key)
     start, steps, batch_size = int(state.step), config.train.steps, config.data.batch_size
     if start == steps:
         return state
@@ -97,9 +97,10 @@ def batch_like(data: Dataset, batch_size: int) -> Batch:
     }
 
 
-def _first_state(
+def first_state(
     method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh, key: jax.Array
 ) -> TrainState:
+    """The last checkpoint's state; without one a new state, with ``init_from``'s weights if set."""
     like, everywhere = batch_like(data, config.data.batch_size), replicated(mesh)
     state = restore_latest(workdir, method, config, like, everywhere)
     if state is not None:

@@ -53,7 +53,7 @@ def test_plain_jit_and_vmap_agree(name, parameters, c):
     assert singly.min() >= 0
     assert singly.max() <= 1
     np.testing.assert_allclose(quick_jit(jax.vmap(f))(keys, images), singly, atol=1e-5)
-    if c == 3:
+    if c == 3 and not parameters:  # plain is slow
         np.testing.assert_allclose(f(keys[0], images[0]), singly[0], atol=1e-5)
 
 

@@ -27,7 +27,7 @@ def test_parameters_are_plain_dictionaries_named_by_strings(network):
 
 def test_projector_is_linear_batchnorm_relu_linear(network):
     params, stats = network.init(jax.random.key(0))
-    x = np.asarray(jax.random.normal(jax.random.key(1), (8, 3)))
+    x = jax.random.normal(jax.random.key(1), (8, 3))
     y, _ = network.apply(params, stats, x, train=True)
     hidden = x @ params["hidden"]["0"]["kernel"]
     hidden = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5)

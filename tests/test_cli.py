@@ -1,0 +1,72 @@
+"""The command line: bad input ends with one line and 2, and writes nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def call(main: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, f"experiments/{main}.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--config=configs/simclr.py:smokey"], "--config: 'smokey' is unknown; expected smoke"),
+        (["--config=configs/none.py"], "--config: configs/none.py cannot be read"),
+        (
+            ["--config=configs/simclr.py", "--config.optimizer.lerning_rate=1"],
+            "config.optimizer.lerning_rate: there is no such setting; did you mean learning_rate?",
+        ),
+        (
+            ["--config=configs/simclr.py", "--config.data.batch_size=x"],
+            "--config.data.batch_size=x",
+        ),
+        (
+            ["--config=configs/simclr.py", "--config.optimizer.learning_rate=nan"],
+            "optimizer.learning_rate: nan; expected a number above 0",
+        ),
+        (["--config=configs/simclr.py", "--stepz=3"], "stepz"),
+        (["--config=configs/simclr.py:data=mnistt"], "data.name: 'mnistt' is unknown"),
+        (["--config=configs/simclr.py:data=folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["--config=configs/simclr.py", "--config.data.batch_size=20000"], "20000"),
+    ],
+)
+def test_bad_input_is_one_line_and_two(arguments, expected, tmp_path):
+    done = call("pretrain", *arguments, f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 2, done
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_flags_are_named():
+    assert "--config: is missing" in call("pretrain", "--workdir=x").stderr
+    assert "--workdir: is missing" in call("evaluate").stderr
+
+
+@pytest.mark.slow
+def test_smoke_run_twice_then_evaluate_again(tmp_path):
+    arguments = ["--config=configs/simclr.py:smoke", f"--workdir={tmp_path / 'run'}"]
+    first = call("pretrain", *arguments)
+    assert first.returncode == 0, first.stderr
+    assert "step 8/8" in first.stdout
+    assert "Linear probe, 100 labels" in first.stdout
+    again = call("pretrain", *arguments)
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+    scores = (tmp_path / "run" / "evaluation.json").read_text()
+    (tmp_path / "run" / "evaluation.json").unlink()
+    assert call("evaluate", f"--workdir={tmp_path / 'run'}").returncode == 0
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == json.loads(scores)
