@@ -1,4 +1,7 @@
-"""SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709)."""
+"""SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709).
+
+@DOC@
+"""
 
 from ml_collections import ConfigDict
 
@@ -11,12 +14,38 @@ def get_config(arg: str | None = None) -> ConfigDict:
     arguments = common.parse(arg)
     config = defaults()
     config.method = ConfigDict({"name": "simclr", "temperature": 0.2, "projector": (256, 64)})
-    config.method.augment = {"area": (0.25, 1.0), "strength": 0.5, "blur": 0.0}
-    config.evaluation.layers = ("stage2_grid", "stage3_grid")
-    config.train.epochs = 24.0
+    config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.5, "blur": 0.0})
+    config.evaluation.layers = ("stage2", "stage3")
+    config.train.epochs = 28.0
     if arguments.preset == "smoke":
-        config.train.steps = 8
-        config.data.batch_size = 64
-        config.train.checkpoint_every = 4
-        config.train.log_every = 2
+        _smoke(config)
+    elif arguments.preset == "paper":
+        _paper(config, cifar=arguments.values.get("data") in ("cifar10", "cifar100"))
     return common.apply(config, arguments)
+
+
+def _smoke(config: ConfigDict) -> None:
+    config.data.batch_size = 64
+    config.train.update({"steps": 8, "log_every": 2, "checkpoint_every": 4})
+    config.evaluation.layers = ("stage3",)
+    config.evaluation.train_examples = 1000
+
+
+def _paper(config: ConfigDict, *, cifar: bool) -> None:
+    """Section 4.2 and appendix B.9; LARS's rate is 0.3 x batch / 256 on ImageNet."""
+    config.train.update({"epochs": 1000.0, "log_every": 50, "checkpoint_every": 2000})
+    config.evaluation.layers = ("features",)
+    config.network.pool = "mean"
+    config.optimizer.update({"name": "lars", "warmup": 0.01})
+    if cifar:
+        config.data.batch_size = 512
+        config.network.update({"name": "resnet18", "stem": "small"})
+        config.optimizer.update({"learning_rate": 1.0, "weight_decay": 1e-4})
+        config.method.update({"temperature": 0.5, "projector": (512, 128)})
+        config.method.augment.update({"area": (0.08, 1.0), "strength": 0.5, "blur": 0.0})
+    else:
+        config.data.update({"name": "imagenet", "image_size": 224, "batch_size": 4096})
+        config.network.update({"name": "resnet50", "stem": "imagenet", "dtype": "bfloat16"})
+        config.optimizer.update({"learning_rate": 0.3, "weight_decay": 1e-6})
+        config.method.update({"temperature": 0.1, "projector": (2048, 128)})
+        config.method.augment.update({"area": (0.08, 1.0), "strength": 1.0, "blur": 0.5})

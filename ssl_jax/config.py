@@ -66,6 +66,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
     "network.name": ("resnet_small", _one_of("resnet_small", "resnet18", "resnet34", "resnet50")),
     "network.stem": ("patch", _one_of("patch", "small", "imagenet")),
+    "network.pool": ("grid", _one_of("mean", "grid")),
     "network.dtype": ("float32", _one_of("float32", "bfloat16")),  # of the computation
     "optimizer.name": ("adamw", _one_of("adamw", "lars", "sgd")),
     "optimizer.learning_rate": (1e-3, _above(0)),  # for a batch of 256; scaled with the batch

@@ -45,11 +45,6 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
     options.check_statistics(asked, dataset.facts["channels"])
     if asked.holdout:
         dataset = hold_out(dataset, asked.holdout)
-    if asked.batch_size > len(dataset.pretrain):
-        raise InputError(
-            f"data.batch_size: {asked.batch_size} is larger than the {len(dataset.pretrain)} "
-            f"training images of {asked.name}; expected at most {len(dataset.pretrain)}"
-        )
     return dataset._replace(facts=_with_statistics(dataset, asked))
 
 

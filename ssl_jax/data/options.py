@@ -15,7 +15,6 @@ class Options(NamedTuple):
 
     Attributes:
       name: which data, as in `ssl_jax.data.load`.
-      batch_size: examples in a global batch.
       image_size: height and width in pixels.
       channels: 1 for grey, 3 for colour.
       mean: a number a channel, of pixels in [0, 1].
@@ -27,7 +26,6 @@ class Options(NamedTuple):
     """
 
     name: str
-    batch_size: int
     image_size: int | None = None
     channels: int | None = None
     mean: tuple[float, ...] | None = None
@@ -46,14 +44,12 @@ def read(config_data: Mapping[str, Any]) -> Options:
     """
     values = {key: config_data.get(key) for key in Options._fields}
     given = {key: value for key, value in values.items() if value is not None}
-    for key in ("name", "batch_size"):
-        if key not in given:
-            raise InputError(f"data.{key}: None is no value; expected it to be set")
+    if "name" not in given:
+        raise InputError("data.name: None is no value; expected it to be set")
     for key in ("name", "data_dir"):
         if key in given and not isinstance(given[key], str):
             raise InputError(f"data.{key}: {given[key]!r} is not a text; expected a str")
     options = Options(**given)
-    _check_whole("batch_size", options.batch_size, 1)
     for key in ("holdout", "cache_mib", "max_unreadable"):
         _check_whole(key, getattr(options, key), 0)
     if options.image_size is not None:

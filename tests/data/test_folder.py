@@ -21,7 +21,7 @@ def put(root, path, value=0, *, size=(20, 20), mode="RGB"):
 
 
 def load(root, **options):
-    return data.load({"name": f"folder:{root}", "batch_size": 1, "image_size": 8, **options})
+    return data.load({"name": f"folder:{root}", "image_size": 8, **options})
 
 
 def values(source):
@@ -304,7 +304,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     assert f"data.name: '{name}/no' does not exist" in refusal(tmp_path / "no")
     assert f"data.name: '{name}/one.png' is not a folder" in refusal(file)
     with pytest.raises(InputError, match=r"^data\.name: 'folder:' names no folder"):
-        data.load({"name": "folder:", "batch_size": 1})
+        data.load({"name": "folder:"})
 
 
 def test_an_undecodable_test_picture_is_replaced(tmp_path):

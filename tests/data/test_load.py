@@ -19,7 +19,7 @@ from ssl_jax.data.embedded import make_fashion_mnist_mini
 from ssl_jax.data.holdout import balanced, hold_out
 from ssl_jax.errors import InputError
 
-MINI = {"name": "fashion_mnist_mini", "batch_size": 256}
+MINI = {"name": "fashion_mnist_mini"}
 SHA256 = {
     "train_images": "3d7bd6f1bbc9732a2d01bceb15898754d8bc03ef05b6acb39c1aa0352657ae3f",
     "train_labels": "d3139e059975103b5e8cfb8b12e1f04e97bd8a63d968f06ff3ab6f9499a65299",
@@ -102,19 +102,6 @@ def test_statistics_given_are_kept():
         ({"name": "cifar11"}, "tfds:NAME or folder:/path"),
         ({"name": None}, "data.name: None is no value"),
         ({"name": 3}, "data.name: 3 is not a text"),
-        ({"batch_size": None}, "data.batch_size: None is no value"),
-        (
-            {"batch_size": 0},
-            "data.batch_size: 0 is no such number; expected an integer of at least 1",
-        ),
-        ({"batch_size": True}, "data.batch_size: True"),
-        ({"batch_size": 2.5}, "data.batch_size: 2.5"),
-        (
-            {"batch_size": 10_001},
-            "data.batch_size: 10001 is larger than the 10000 training images of "
-            "fashion_mnist_mini; expected at most 10000",
-        ),
-        ({"batch_size": 8001, "holdout": 2000}, "data.batch_size: 8001 is larger than the 8000"),
         (
             {"image_size": 0},
             "data.image_size: 0 is no such number; expected an integer from 4 to 4096",
@@ -298,7 +285,7 @@ def test_whole_fashion_mnist_from_idx_files(tmp_path, monkeypatch):
             path = tmp_path / f"{prefix}-{name}-ubyte.gz"
             path.write_bytes(gzip.compress(idx_bytes(array)))
     monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path)
-    config = {"name": "fashion_mnist", "batch_size": 8}
+    config = {"name": "fashion_mnist"}
     dataset = data.load(config)
     assert (len(dataset.train), len(dataset.test)) == (30, 10)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(idx_bytes(np.zeros(9)))
@@ -311,7 +298,7 @@ def test_loading_needs_neither_tensorflow_nor_tfds():
     code = (
         "import sys\n"
         "from ssl_jax import data\n"
-        "data.load({'name': 'fashion_mnist_mini', 'batch_size': 8})\n"
+        "data.load({'name': 'fashion_mnist_mini'})\n"
         "print(sorted({'tensorflow', 'tensorflow_datasets'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

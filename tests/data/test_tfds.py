@@ -50,7 +50,7 @@ def prepared(tmp_path_factory):
 
 @pytest.mark.parametrize("cache_mib", [2048, 0], ids=["memory", "lazy"])
 def test_files_on_disk(prepared, cache_mib):
-    config = {"name": "tfds:pictures", "batch_size": 4, "data_dir": prepared}
+    config = {"name": "tfds:pictures", "data_dir": prepared}
     dataset = data.load({**config, "cache_mib": cache_mib})
     assert (len(dataset.train), len(dataset.test)) == (10, 5)
     assert dataset.label_names == ("a", "b")
@@ -91,7 +91,7 @@ def mocked(**splits):
 )
 def test_known_names(name, size, channels, tmp_path):
     with mocked(train=20, test=10, validation=10):
-        dataset = data.load({"name": name, "batch_size": 4, "data_dir": str(tmp_path)})
+        dataset = data.load({"name": name, "data_dir": str(tmp_path)})
     assert dataset.facts["image_size"] == size
     assert dataset.facts["channels"] == channels
     assert dataset.train[3]["image"].shape == (size, size, channels)
@@ -99,7 +99,7 @@ def test_known_names(name, size, channels, tmp_path):
 
 
 def test_known_statistics_are_used_unless_channels_differ(tmp_path):
-    config = {"name": "cifar10", "batch_size": 4, "data_dir": str(tmp_path)}
+    config = {"name": "cifar10", "data_dir": str(tmp_path)}
     with mocked(train=20, test=10):
         assert data.load(config).facts["mean"] == (0.4914, 0.4822, 0.4465)
         grey = data.load({**config, "channels": 1})
@@ -108,20 +108,20 @@ def test_known_statistics_are_used_unless_channels_differ(tmp_path):
 
 def test_stl10_pretrains_on_its_unlabelled_split(tmp_path):
     with mocked(train=20, test=10, unlabelled=30):
-        dataset = data.load({"name": "stl10", "batch_size": 4, "data_dir": str(tmp_path)})
+        dataset = data.load({"name": "stl10", "data_dir": str(tmp_path)})
     assert (len(dataset.pretrain), len(dataset.train), len(dataset.test)) == (30, 20, 10)
     assert set(dataset.pretrain[0]) == {"image"}
 
 
 def test_imagenet_tests_on_validation(tmp_path):
     with mocked(train=4, test=10, validation=6):
-        dataset = data.load({"name": "imagenet", "batch_size": 4, "data_dir": str(tmp_path)})
+        dataset = data.load({"name": "imagenet", "data_dir": str(tmp_path)})
     assert len(dataset.test) == 6
 
 
 def test_without_a_test_split_every_tenth_is_tested(tmp_path):
     with mocked(train=25):
-        dataset = data.load({"name": "tfds:eurosat", "batch_size": 4, "data_dir": str(tmp_path)})
+        dataset = data.load({"name": "tfds:eurosat", "data_dir": str(tmp_path)})
     values = [int(dataset.test[row]["image"][0, 0, 0]) for row in range(len(dataset.test))]
     assert values == [0, 10, 20]
     assert len(dataset.train) == 22
@@ -131,14 +131,14 @@ def test_without_a_test_split_every_tenth_is_tested(tmp_path):
 def test_fashion_mnist_falls_back_to_tfds(tmp_path, monkeypatch):
     monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
     with mocked(train=20, test=10):
-        dataset = data.load({"name": "fashion_mnist", "batch_size": 4, "data_dir": str(tmp_path)})
+        dataset = data.load({"name": "fashion_mnist", "data_dir": str(tmp_path)})
     assert len(dataset.train) == 20
     assert dataset.facts["mean"] == (0.2860,)
 
 
 def refusal(name, tmp_path):
     with pytest.raises(InputError) as caught:
-        data.load({"name": name, "batch_size": 4, "data_dir": str(tmp_path)})
+        data.load({"name": name, "data_dir": str(tmp_path)})
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

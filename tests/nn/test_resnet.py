@@ -9,9 +9,9 @@ from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones import resnet
 
 
-def shapes(name: str, stem: str, images: tuple[int, ...]):
+def shapes(name: str, stem: str, images: tuple[int, ...], pool: str = "mean"):
     network = from_module(
-        lambda rngs: backbones.BACKBONES[name](channels=images[-1], stem=stem, rngs=rngs)
+        lambda rngs: backbones.BACKBONES[name](channels=images[-1], stem=stem, pool=pool, rngs=rngs)
     )
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct(images, jnp.float32)
@@ -49,26 +49,20 @@ def test_stems_keep_the_resolutions_they_are_named_for():
     assert "f32[1,14,14,16]" in first_map("patch", 28)
 
 
-def test_layers_of_the_small_network():
-    _, layers = shapes("resnet_small", "patch", (5, 28, 28, 1))
-    assert layers == {
-        "stage1": (5, 16),
-        "stage1_grid": (5, 256),
-        "stage2": (5, 32),
-        "stage2_grid": (5, 512),
-        "stage3": (5, 64),
-        "stage3_grid": (5, 1024),
-        "features": (5, 64),
-    }
+@pytest.mark.parametrize(("pool", "cells"), [("mean", 1), ("grid", 16)])
+def test_layers_of_the_small_network(pool, cells):
+    _, layers = shapes("resnet_small", "patch", (5, 28, 28, 1), pool=pool)
+    widths = {"stage1": 16, "stage2": 32, "stage3": 64, "features": 64}
+    assert layers == {name: (5, cells * width) for name, width in widths.items()}
 
 
 @pytest.mark.parametrize("size", [2, 4, 7, 8, 14])
-def test_grid_cells_average_what_they_touch(size):
+@pytest.mark.parametrize("cells", [1, 4])
+def test_cells_average_what_they_touch(size, cells):
     x = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
-    count = min(4, size)
-    edges = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    edges = [(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
     expected = [
         x[:, top:bottom, left:right].mean((1, 2)) for top, bottom in edges for left, right in edges
     ]
-    grid = resnet._grid(jnp.asarray(x))
-    np.testing.assert_allclose(grid, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
+    means = resnet.cell_means(jnp.asarray(x), cells)
+    np.testing.assert_allclose(means, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)

@@ -151,7 +151,7 @@ def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
     chex.assert_trees_all_equal(loaded.params, run.params)
     images = data.test.take(np.arange(24))["image"]
     features = loaded.embed(images)
-    assert features.shape == (24, 64)
+    assert features.shape == (24, 1024)
     np.testing.assert_array_equal(features, run.embed(images))
     np.testing.assert_allclose(loaded.embed(images[:3]), features[:3], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(loaded.embed(images[..., 0] / 255.0), features, rtol=1e-5, atol=1e-6)

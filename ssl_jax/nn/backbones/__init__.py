@@ -15,7 +15,7 @@ BACKBONES = {
 
 
 def make(network: ConfigDict, *, channels: int, rngs: nnx.Rngs) -> resnet.ResNet:
-    """The backbone of ``network.name``, ``network.stem`` and ``network.dtype``.
+    """The backbone of ``network.name``, with its ``stem``, ``pool`` and ``dtype``.
 
     Args:
       network: the config's block of that name.
@@ -27,5 +27,9 @@ def make(network: ConfigDict, *, channels: int, rngs: nnx.Rngs) -> resnet.ResNet
       attribute is ``d``.
     """
     return BACKBONES[network.name](
-        channels=channels, stem=network.stem, dtype=jnp.dtype(network.dtype), rngs=rngs
+        channels=channels,
+        stem=network.stem,
+        pool=network.pool,
+        dtype=jnp.dtype(network.dtype),
+        rngs=rngs,
     )

@@ -11,11 +11,9 @@ from jaxtyping import Array, Float
 
 from ssl_jax.nn.conv import Conv
 
-_GRID = 4
-
 
 class ResNet(nnx.Module):
-    """A stem, stages of residual blocks that halve the sides, and a mean over what is left.
+    """A stem, stages of residual blocks that halve the sides, and a pooling of what is left.
 
     Args:
       channels: of the images.
@@ -24,6 +22,8 @@ class ResNet(nnx.Module):
       bottleneck: blocks of 1x1, 3x3, 1x1 with four times the width out (ResNet-50), else two 3x3.
       stem: ``imagenet`` (7x7 of stride 2, then a 3x3 maximum of stride 2), ``small`` (3x3 of stride
         1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
+      pool: ``mean`` over all positions, as in the paper, or ``grid``: means over the cells of a
+        4 x 4 grid, side by side, which keep what is where.
       dtype: of the computation; parameters and statistics are float32.
       rngs: ``params`` initialises.
     """
@@ -36,11 +36,13 @@ class ResNet(nnx.Module):
         widths: Sequence[int],
         bottleneck: bool,
         stem: str,
+        pool: str = "mean",
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
         self.stem = stem
+        self.cells = {"mean": 1, "grid": 4}[pool]
         self.conv = Conv(channels, widths[0], kernel_size, stride=stride, dtype=dtype, rngs=rngs)
         self.norm = batch_norm(widths[0], dtype=dtype, rngs=rngs)
         block = Bottleneck if bottleneck else BasicBlock
@@ -53,7 +55,7 @@ class ResNet(nnx.Module):
                 features = layers[-1].features
             stages.append(nnx.List(layers))
         self.stages = nnx.List(stages)
-        self.features = features
+        self.features = self.cells**2 * features
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
@@ -65,9 +67,8 @@ class ResNet(nnx.Module):
           train: BatchNorm uses and updates the batch's statistics.
 
         Returns:
-          ``stage1``, ``stage2``, ...: each stage's output, mean over positions, float32;
-          ``stage1_grid``, ...: the same as means over the cells of a 4 x 4 grid, which keep what is
-          where; ``features``: the last stage, mean over positions.
+          ``stage1``, ``stage2``, ...: each stage's output, pooled, float32; ``features``: the
+          last of them.
         """
         x = nnx.relu(self.norm(self.conv(images), use_running_average=not train))
         if self.stem == "imagenet":
@@ -76,26 +77,26 @@ class ResNet(nnx.Module):
         for number, stage in enumerate(self.stages, start=1):
             for block in stage:
                 x = block(x, train=train)
-            outputs[f"stage{number}"] = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-            outputs[f"stage{number}_grid"] = _grid(x)
+            outputs[f"stage{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
 
 
-def _grid(x: Float[Array, "n h w c"]) -> Float[Array, "n _"]:
-    """Means over the cells of a 4 x 4 grid; of a map that is smaller, over single positions."""
-    rows, columns = (_cells(size) for size in x.shape[1:3])
-    cells = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
-    return cells.reshape(len(x), -1)
+def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
+    """Means over the cells of a grid, ``[n, cells * cells * c]`` in float32; 1 is the whole map.
+
+    A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
+    """
+    rows, columns = (_cell_weights(size, cells) for size in x.shape[1:3])
+    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
+    return means.reshape(len(x), -1)
 
 
-def _cells(size: int) -> Float[np.ndarray, "cells size"]:
-    """Row ``i`` averages the positions that cell ``i`` touches, as adaptive pooling does."""
-    count = min(_GRID, size)
-    matrix = np.zeros((count, size), np.float32)
-    for i in range(count):
-        first, end = i * size // count, -(-(i + 1) * size // count)
-        matrix[i, first:end] = 1 / (end - first)
-    return matrix
+def _cell_weights(size: int, cells: int) -> Float[np.ndarray, "cells size"]:
+    weights = np.zeros((cells, size), np.float32)
+    for i in range(cells):
+        first, end = i * size // cells, -(-(i + 1) * size // cells)
+        weights[i, first:end] = 1 / (end - first)
+    return weights
 
 
 class BasicBlock(nnx.Module):
