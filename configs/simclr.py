@@ -13,10 +13,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
     arguments = common.parse(arg)
     config = defaults()
-    config.method = ConfigDict({"name": "simclr", "temperature": 0.2, "projector": (256, 64)})
-    config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.5, "blur": 0.0})
+    config.method = ConfigDict({"name": "simclr", "temperature": 0.1, "projector": (512, 128)})
+    config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.evaluation.layers = ("stage2", "stage3")
-    config.train.epochs = 28.0
+    config.data.batch_size = 128
+    config.optimizer.update({"learning_rate": 2e-3, "weight_decay": 1e-2})
+    config.train.epochs = 32.0
     if arguments.preset == "smoke":
         _smoke(config)
     elif arguments.preset == "paper":

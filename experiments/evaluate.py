@@ -17,7 +17,7 @@ def main() -> None:
 
     workdir = Path(cli.required("workdir"))
     run = load(workdir)
-    evaluate_run(run, data.load(run.config.data), workdir, Console())
+    evaluate_run(run, data.load(run.config.data), workdir, Console(highlight=False))
 
 
 if __name__ == "__main__":

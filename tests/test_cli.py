@@ -62,7 +62,7 @@ def test_smoke_run_twice_then_evaluate_again(tmp_path):
     first = call("pretrain", *arguments)
     assert first.returncode == 0, first.stderr
     assert "step 8/8" in first.stdout
-    assert "Linear probe, 100 labels" in first.stdout
+    assert "Linear probe, 10 labels a class" in first.stdout
     again = call("pretrain", *arguments)
     assert again.returncode == 0
     assert "finished" in again.stdout

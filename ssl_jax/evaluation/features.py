@@ -31,6 +31,20 @@ class Extracted(NamedTuple):
     y: np.ndarray | None
 
 
+def check_layers(
+    method: Method, params: Any, extra: Any, batch: Batch, layers: Sequence[str]
+) -> None:
+    """See, without computing anything, that the method has the layers to be evaluated.
+
+    Raises:
+      InputError: names the first that it does not have.
+    """
+    outputs = jax.eval_shape(method.embed, params, extra, batch)
+    for layer in layers:
+        if layer not in outputs:
+            raise InputError(f"evaluation.layers: {layer!r}; expected some of {', '.join(outputs)}")
+
+
 def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], mesh: Mesh) -> Embed:
     """The compiled ``batch -> [n, d]`` of a network.
 
@@ -40,19 +54,11 @@ def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], m
       extra: the method's.
       layers: names of its outputs, side by side in the result.
       mesh: over whose devices a batch is split.
-
-    Raises:
-      InputError: at the first call, when there is no layer of such a name.
     """
     everywhere, rows = replicated(mesh), split(mesh)
 
     def embed(params: Any, extra: Any, batch: Batch) -> jax.Array:
         outputs = method.embed(params, extra, batch)
-        for layer in layers:
-            if layer not in outputs:
-                raise InputError(
-                    f"evaluation.layers: {layer!r}; expected some of {', '.join(outputs)}"
-                )
         return jnp.concatenate([outputs[layer] for layer in layers], axis=-1)
 
     compiled = jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)

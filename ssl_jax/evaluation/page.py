@@ -65,7 +65,7 @@ def _spread(source: Source, count: int) -> np.ndarray:
 def _views(method: Method, source: Source, key: jax.Array) -> np.ndarray | None:
     """The first of the method's views that are pictures, ``[v, n, h, w, c]``."""
     batch = gather(source, _spread(source, _EXAMPLES))
-    for views in method.views(key, batch).values():
+    for views in jax.jit(method.views)(key, batch).values():
         if views.ndim == 5 and views.shape[-1] in (1, 3):
             return np.clip(np.asarray(views, np.float32), 0, 1)
     return None

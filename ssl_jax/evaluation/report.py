@@ -17,7 +17,7 @@ _Verdict = Literal["unknown", "behind", "level", "ahead"]
 _SCORES = {
     "knn_top1": "k nearest neighbours",
     "linear_top1": "Linear probe, all labels",
-    "linear100_top1": "Linear probe, 100 labels",
+    "linear100_top1": "Linear probe, 10 labels a class",
 }
 _BASELINES = {"random_init": "the untrained network", "input": "the raw pixels"}
 _VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")

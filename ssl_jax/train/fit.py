@@ -12,14 +12,23 @@ from ssl_jax import config as settings
 from ssl_jax.data import Dataset
 from ssl_jax.evaluation import report
 from ssl_jax.evaluation.evaluate import evaluate
+from ssl_jax.evaluation.features import check_layers
 from ssl_jax.evaluation.page import make_page
 from ssl_jax.methods.base import Method
 from ssl_jax.sharding import make_mesh
 from ssl_jax.train import metrics
-from ssl_jax.train.loop import run_keys, train
+from ssl_jax.train.loop import batch_like, first_state, run_keys, train
 from ssl_jax.train.run import Run
 from ssl_jax.train.state import parameter_count
-from ssl_jax.train.workdir import EVALUATION, REPORT, UNREADABLE, finished, open_workdir, write_json
+from ssl_jax.train.workdir import (
+    EVALUATION,
+    REPORT,
+    UNREADABLE,
+    check_workdir,
+    finished,
+    make_workdir,
+    write_json,
+)
 
 
 def fit(
@@ -46,21 +55,22 @@ def fit(
         stay finite.
       Stopped: on Ctrl-C or SIGTERM, after saving.
     """
-    console = Console()
+    console = Console(highlight=False)
     mesh = make_mesh()
     config = settings.resolve(config, data.facts, len(data.pretrain), mesh.size)
     workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
-    open_workdir(workdir, config)
+    check_workdir(workdir, config)
+    state = first_state(method, data, config, workdir, mesh)
+    like = batch_like(data, config.data.batch_size)
+    check_layers(method, state.params, state.extra, like, config.evaluation.layers)
+    make_workdir(workdir, config)
     done = finished(workdir)
     if done:
-        console.print(f"{workdir}: finished; nothing is left to do", highlight=False)
+        console.print(f"{workdir}: finished; nothing is left to do")
     else:
-        for note in data.notes:
-            console.print(note, highlight=False, markup=False)
-        if data.unreadable:
-            write_json(workdir / UNREADABLE, list(data.unreadable))
+        _introduce(data, workdir, console)
     began = time.monotonic()
-    state = train(method, data, config, workdir, mesh, console)
+    state = train(method, state, data, config, workdir, mesh, console)
     run = Run(config, method, state.params, state.extra, config.train.steps)
     trained = time.monotonic()
     if not done:
@@ -68,10 +78,22 @@ def fit(
         console.print(
             f"trained in {trained - began:.0f} s, evaluated in {time.monotonic() - trained:.0f} s; "
             f"see {workdir / REPORT}",
-            highlight=False,
             soft_wrap=True,
         )
     return run
+
+
+def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
+    """Say what was loaded and what was chosen for it."""
+    console.print(f"{len(data.pretrain):,} examples to train on, {len(data.test):,} to test on")
+    for name, value in data.facts.items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        console.print(f"{name}: {', '.join(f'{number:.4g}' for number in numbers)}")
+    for note in data.notes:
+        console.print(note, markup=False)
+    if data.unreadable:
+        write_json(workdir / UNREADABLE, list(data.unreadable))
+        console.print(f"{len(data.unreadable)} unreadable files skipped; see {UNREADABLE}")
 
 
 def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> None:
@@ -99,7 +121,7 @@ def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> No
 
 def print_scores(console: Console, values: dict[str, float]) -> None:
     """The small table that a run ends with."""
-    console.print(f"effective rank {values['rankme']:.1f} of {values['features']}", highlight=False)
+    console.print(f"effective rank {values['rankme']:.1f} of {values['features']}")
     scores = report.score_table(values)
     if not scores:
         return
@@ -111,4 +133,4 @@ def print_scores(console: Console, values: dict[str, float]) -> None:
         lead = f"{report.points(score.lead)} ± {100 * score.uncertainty:.1f}"
         table.add_row(score.name, *map(report.percent, shares), lead)
     console.print(table)
-    console.print(report.verdict(values).headline, highlight=False)
+    console.print(report.verdict(values).headline)

@@ -24,7 +24,13 @@ from ssl_jax.train.workdir import CHECKPOINTS
 
 
 def train(
-    method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh, console: Console
+    method: Method,
+    state: TrainState,
+    data: Dataset,
+    config: ConfigDict,
+    workdir: Path,
+    mesh: Mesh,
+    console: Console,
 ) -> TrainState:
     """Make the steps that are left.
 
@@ -33,6 +39,7 @@ def train(
 
     Args:
       method: to be trained.
+      state: of ``first_state``.
       data: its ``pretrain`` source is trained on.
       config: resolved.
       workdir: whose checkpoints and metrics are continued.
@@ -43,16 +50,15 @@ def train(
       The state after ``config.train.steps`` steps.
 
     Raises:
-      InputError: a checkpoint does not fit, or the loss does not stay finite.
+      InputError: the loss does not stay finite.
       Stopped: on Ctrl-C or SIGTERM, after saving.
     """
-    init_key, step_key = run_keys(config)
-    state = first_state(method, data, config, workdir, mesh, init_key)
     start, steps, batch_size = int(state.step), config.train.steps, config.data.batch_size
     if start == steps:
         return state
     if start:
-        console.print(f"resuming at step {start} of {steps}", highlight=False)
+        console.print(f"resuming at step {start} of {steps}")
+    _, step_key = run_keys(config)
     step = make_step(method, optim.make(config), step_key, mesh)
     stream = batches(
         data.pretrain,
@@ -64,7 +70,7 @@ def train(
     )
     with (
         stop_requests() as stop,
-        ProgressLine(console, start, steps) as progress,
+        closing(ProgressLine(console, start, steps)) as progress,
         closing(Journal(workdir, start, batch_size, progress.show)) as journal,
         closing(Checkpoints(workdir / CHECKPOINTS)) as checkpoints,
         closing(stream),
@@ -98,14 +104,19 @@ def batch_like(data: Dataset, batch_size: int) -> Batch:
 
 
 def first_state(
-    method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh, key: jax.Array
+    method: Method, data: Dataset, config: ConfigDict, workdir: Path, mesh: Mesh
 ) -> TrainState:
-    """The last checkpoint's state; without one a new state, with ``init_from``'s weights if set."""
+    """The last checkpoint's state; without one a new state, with ``init_from``'s weights if set.
+
+    Raises:
+      InputError: the checkpoint, or that of ``init_from``, is not there or does not fit.
+    """
     like, everywhere = batch_like(data, config.data.batch_size), replicated(mesh)
     state = restore_latest(workdir, method, config, like, everywhere)
     if state is not None:
         return state
-    state = jax.device_put(create(method, optim.make(config), key, like), everywhere)
+    init_key, _ = run_keys(config)
+    state = jax.device_put(create(method, optim.make(config), init_key, like), everywhere)
     if config.init_from is None:
         return state
     earlier = earlier_weights(Path(config.init_from), method, like, everywhere)

@@ -1,7 +1,6 @@
 """What a person sees while it trains: a live bar on a terminal, plain lines elsewhere."""
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,8 +20,8 @@ class ProgressLine:
     def __init__(self, console: Console, done: int, steps: int):
         self._console = console
         self._steps = steps
-        self._first = done
-        self._start = self._last_line = time.monotonic()
+        self._first: tuple[int, float] | None = None
+        self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
             BarColumn(),
@@ -34,30 +33,24 @@ class ProgressLine:
         self._task = self._bar.add_task(
             "", total=steps, completed=done, loss=float("nan"), rate=float("nan")
         )
-
-    def __enter__(self) -> "ProgressLine":
         self._bar.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the bar as it stands."""
         self._bar.stop()
 
     def show(self, step: int, loss: float, rate: float) -> None:
-        """After ``step`` steps."""
+        """After ``step`` steps; the first call's time holds the compilation and does not count."""
         self._bar.update(self._task, completed=step, loss=loss, rate=rate)
         now = time.monotonic()
-        due = now - self._last_line >= _SECONDS_BETWEEN_LINES or step == self._steps
-        if not self._console.is_terminal and due:
+        if self._console.is_terminal:
+            return
+        text = f"step {step}/{self._steps}  loss {loss:.3f}  {rate:,.0f} examples/s"
+        if step == self._steps:
+            self._console.print(text)
+        elif self._first is None:
+            self._first = (step, now)
+        elif now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
-            left = (now - self._start) / (step - self._first) * (self._steps - step)
-            self._console.print(
-                f"step {step}/{self._steps}  loss {loss:.3f}  {rate:,.0f} examples/s  "
-                f"left {left:.0f} s",
-                soft_wrap=True,
-                highlight=False,
-            )
+            seconds = (now - self._first[1]) / (step - self._first[0]) * (self._steps - step)
+            self._console.print(f"{text}  left {seconds:.0f} s")

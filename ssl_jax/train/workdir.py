@@ -17,19 +17,28 @@ UNREADABLE = "unreadable.json"
 CHECKPOINTS = "checkpoints"
 
 
-def open_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Make a new workdir with its ``config.json``, or see that an old one has the same settings.
+def check_workdir(workdir: Path, config: ConfigDict) -> None:
+    """See, without writing anything, that the workdir is new or holds a run with these settings.
 
     Raises:
-      InputError: the workdir cannot be written, or was made with other settings; names them.
+      InputError: it is something else, or was made with other settings; names them.
     """
     if (workdir / CONFIG).exists():
         _check_same(workdir, read_config(workdir), config)
-        return
-    if workdir.exists() and not workdir.is_dir():
+    elif workdir.exists() and not workdir.is_dir():
         raise InputError(f"{workdir}: is a file; expected a folder for the run")
-    if workdir.is_dir() and any(workdir.iterdir()):
+    elif workdir.is_dir() and any(workdir.iterdir()):
         raise InputError(f"{workdir}: holds files but no {CONFIG}; expected a new folder or a run")
+
+
+def make_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Make a new workdir with its ``config.json``; leave an old one as it is.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    if (workdir / CONFIG).exists():
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / CONFIG, config.to_dict())

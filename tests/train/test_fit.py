@@ -5,7 +5,6 @@ import os
 import signal
 
 import chex
-import jax
 import numpy as np
 import pytest
 
@@ -166,9 +165,7 @@ def test_init_from_starts_from_the_weights_of_an_earlier_run(whole, data, tmp_pa
     base = config()
     base.init_from = str(workdir)
     resolved = tiny.resolved(base, data)
-    state = loop.first_state(
-        methods.make(resolved), data, resolved, tmp_path, tiny.mesh(8), jax.random.key(0)
-    )
+    state = loop.first_state(methods.make(resolved), data, resolved, tmp_path, tiny.mesh(8))
     assert int(state.step) == 0
     chex.assert_trees_all_equal(state.params, run.params)
     chex.assert_trees_all_equal(state.extra, run.extra)
@@ -182,7 +179,16 @@ def test_init_from_nothing_or_from_another_network_is_refused(whole, data, tmp_p
     base.init_from = str(whole[1])
     base.method.projector = (6,)
     with pytest.raises(InputError, match=r"does not fit: .*projector"):
-        fit(data, tmp_path / "other", base)
+        fit(data, tmp_path / "run", base)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_layer_that_is_not_there_is_refused_before_training(data, tmp_path):
+    base = config()
+    base.evaluation.layers = ("stage9",)
+    with pytest.raises(InputError, match=r"^evaluation\.layers: 'stage9'; expected some of stage1"):
+        fit(data, tmp_path / "run", base)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_config_in_the_same_workdir_is_refused(whole, data):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ssl_jax.errors import InputError
-from ssl_jax.train.workdir import CONFIG, finished, open_workdir, read_config
+from ssl_jax.train.workdir import CONFIG, check_workdir, finished, make_workdir, read_config
 from tests import tiny
 
 FACTS = {"image_size": 8, "channels": 1, "mean": (0.5,), "std": (0.25,)}
@@ -21,18 +21,20 @@ def config(**changes):
 
 def test_a_new_workdir_holds_the_config_and_opens_again(tmp_path):
     workdir = tmp_path / "a" / "b"
-    open_workdir(workdir, config())
+    check_workdir(workdir, config())
+    assert not workdir.exists()
+    make_workdir(workdir, config())
     assert read_config(workdir).to_dict() == config().to_dict()
-    open_workdir(workdir, config())
+    check_workdir(workdir, config())
     assert [path.name for path in workdir.iterdir()] == [CONFIG]
     assert not finished(workdir)
 
 
 def test_another_config_is_refused_by_the_keys_that_differ(tmp_path):
-    open_workdir(tmp_path / "run", config())
+    make_workdir(tmp_path / "run", config())
     before = (tmp_path / "run" / CONFIG).read_bytes()
     with pytest.raises(InputError) as error:
-        open_workdir(tmp_path / "run", config(learning_rate=0.5, momentum=0.5))
+        check_workdir(tmp_path / "run", config(learning_rate=0.5, momentum=0.5))
     message = str(error.value)
     assert "optimizer.learning_rate (0.001 there, 0.5 here)" in message
     assert "optimizer.momentum (0.9 there, 0.5 here)" in message
@@ -43,9 +45,11 @@ def test_another_config_is_refused_by_the_keys_that_differ(tmp_path):
 def test_a_folder_of_other_things_a_file_and_a_damaged_config_are_refused(tmp_path):
     (tmp_path / "photo.jpg").write_text("x")
     with pytest.raises(InputError, match=r"holds files but no config\.json"):
-        open_workdir(tmp_path, config())
+        check_workdir(tmp_path, config())
     with pytest.raises(InputError, match="is a file"):
-        open_workdir(tmp_path / "photo.jpg", config())
+        check_workdir(tmp_path / "photo.jpg", config())
+    with pytest.raises(InputError, match="cannot be written"):
+        make_workdir(tmp_path / "photo.jpg" / "run", config())
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match=r"has no config\.json"):
         read_config(tmp_path / "run")

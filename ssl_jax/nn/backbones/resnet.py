@@ -174,4 +174,4 @@ def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.BatchN
 resnet18 = partial(ResNet, blocks=(2, 2, 2, 2), widths=(64, 128, 256, 512), bottleneck=False)
 resnet34 = partial(ResNet, blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), bottleneck=False)
 resnet50 = partial(ResNet, blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), bottleneck=True)
-resnet_small = partial(ResNet, blocks=(1, 1, 1), widths=(16, 32, 64), bottleneck=False)
+resnet_small = partial(ResNet, blocks=(0, 1, 1), widths=(16, 32, 64), bottleneck=False)

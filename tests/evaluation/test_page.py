@@ -1,0 +1,58 @@
+"""The page's pictures are the ones they are said to be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssl_jax.evaluation.evaluate import Findings
+from ssl_jax.evaluation.features import Extracted
+from ssl_jax.evaluation.page import make_page
+from ssl_jax.methods.base import Method, no_update
+from tests import tiny
+
+
+def page_of(views):
+    dataset = tiny.data()
+    config = tiny.resolved(tiny.config(), dataset)
+    rng = np.random.default_rng(0)
+    arrays = [source.take(np.arange(len(source))) for source in (dataset.train, dataset.test)]
+    train, test = (
+        Extracted(rng.normal(size=(len(a["label"]), 6)).astype(np.float32), a["label"])
+        for a in arrays
+    )
+    findings = Findings({"rankme": 3.0, "features": 6}, train, test, test.y, dataset.train)
+    method = Method(None, views, None, no_update, None)
+    page = make_page(method, dataset, config, findings, [], {}, jax.random.key(0))
+    return page, arrays, findings
+
+
+def test_neighbours_are_the_nearest_in_features_and_in_pixels():
+    page, (train, test), findings = page_of(lambda key, batch: {"flat": jnp.zeros((1, 12, 4))})
+
+    def nearest(a, b):
+        a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+        return np.argsort(-(b @ a.T), axis=1, kind="stable")[:, :5]
+
+    shown = page.neighbours
+    rows = [
+        next(i for i, x in enumerate(test["image"]) if np.array_equal(x, query))
+        for query in shown.queries
+    ]
+    assert len(set(rows)) == 12
+    learned = nearest(findings.train.z, findings.test.z[rows])
+    np.testing.assert_array_equal(shown.learned, train["image"][learned])
+    pixels = [x["image"].reshape(len(x["image"]), -1).astype(np.float64) for x in (train, test)]
+    raw = nearest(pixels[0], pixels[1][rows])
+    np.testing.assert_array_equal(shown.pixels, train["image"][raw])
+    assert shown.labels[0] == [str(label) for label in test["label"][rows]]
+    assert shown.labels[1] == [[str(label) for label in train["label"][row]] for row in learned]
+
+
+def test_views_are_shown_where_they_are_pictures():
+    assert page_of(lambda key, batch: {"flat": jnp.zeros((1, 12, 4))})[0].views is None
+    page, (train, _), _ = page_of(
+        lambda key, batch: {"image": jnp.stack([batch["image"] / 255.0, batch["image"] / 510.0])}
+    )
+    assert page.views.shape == (2, 12, tiny.SIDE, tiny.SIDE, 1)
+    np.testing.assert_allclose(page.views[0][0], train["image"][0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(page.views[1] * 2, page.views[0], rtol=1e-6)
