@@ -62,6 +62,12 @@ def _spread(source: Source, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, len(source) - 1, count).astype(int))
 
 
+def _one_of_each_first(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """As many rows, beginning with the first example of each class."""
+    firsts = np.sort(np.unique(labels, return_index=True)[1])
+    return np.array(list(dict.fromkeys([*firsts, *rows]))[: len(rows)])
+
+
 def _views(method: Method, source: Source, key: jax.Array) -> np.ndarray | None:
     """The first of the method's views that are pictures, ``[v, n, h, w, c]``."""
     batch = gather(source, _spread(source, _EXAMPLES))
@@ -72,7 +78,10 @@ def _views(method: Method, source: Source, key: jax.Array) -> np.ndarray | None:
 
 
 def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbours:
+    test_y, train_y = findings.test.y, findings.train.y
     rows = _spread(data.test, _EXAMPLES)
+    if test_y is not None:
+        rows = _one_of_each_first(test_y, rows)
     mesh = make_mesh()
     pixels = extract(raw_input, findings.probed, batch_size, mesh).z
     test_pixels = extract(raw_input, data.test, batch_size, mesh).z[rows]
@@ -85,7 +94,6 @@ def _neighbours(data: Dataset, findings: Findings, batch_size: int) -> Neighbour
         return images.reshape(*indices.shape, *images.shape[1:])
 
     labels = None
-    test_y, train_y = findings.test.y, findings.train.y
     if data.label_names is not None and test_y is not None and train_y is not None:
         names = np.asarray(data.label_names, object)
         labels = (

@@ -60,6 +60,7 @@ def train(
         console.print(f"resuming at step {start} of {steps}")
     _, step_key = run_keys(config)
     step = make_step(method, optim.make(config), step_key, mesh)
+    rate_at = optim.schedule(config)
     stream = batches(
         data.pretrain,
         batch_size,
@@ -80,7 +81,7 @@ def train(
             with jax.transfer_guard("disallow"):
                 state, metrics = step(state, batch)
             if done % config.train.log_every == 0 or done == steps:
-                journal.add(done, metrics)
+                journal.add(done, metrics | {"learning_rate": rate_at(done - 1)})
             if done % config.train.checkpoint_every == 0 or done == steps or stop.is_set():
                 checkpoints.save(done, state)
             if stop.is_set() and done < steps:

@@ -39,6 +39,7 @@ def test_neighbours_are_the_nearest_in_features_and_in_pixels():
         for query in shown.queries
     ]
     assert len(set(rows)) == 12
+    assert set(test["label"][rows[:3]]) == {0, 1, 2}
     learned = nearest(findings.train.z, findings.test.z[rows])
     np.testing.assert_array_equal(shown.learned, train["image"][learned])
     pixels = [x["image"].reshape(len(x["image"]), -1).astype(np.float64) for x in (train, test)]
