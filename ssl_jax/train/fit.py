@@ -106,11 +106,12 @@ def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> No
             "steps": f"{run.step:,}",
             "batch": f"{run.config.data.batch_size:,}",
             "examples": f"{len(data.pretrain):,}",
-            "network": run.config.network.name,
             "parameters": f"{parameter_count(run.params):,}",
             "features": f"{findings.test.z.shape[1]:,}",
             "devices": f"{mesh.size} x {mesh.devices.flat[0].device_kind}",
         }
+        if "method" in run.config:
+            facts["network"] = run.config.network.name
         page = make_page(
             run.method, data, run.config, findings, metrics.read(workdir), facts, step_key
         )
