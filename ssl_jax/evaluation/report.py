@@ -16,8 +16,8 @@ from ssl_jax.evaluation import charts
 _Verdict = Literal["unknown", "behind", "level", "ahead"]
 _SCORES = {
     "knn_top1": "k nearest neighbours",
-    "linear_top1": "Linear probe, all labels",
-    "linear100_top1": "Linear probe, 10 labels a class",
+    "linear_top1": "Linear, all labels",
+    "linear100_top1": "Linear, 10 labels a class",
 }
 _BASELINES = {"random_init": "the untrained network", "input": "the raw pixels"}
 _VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")

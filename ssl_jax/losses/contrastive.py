@@ -1,6 +1,7 @@
 """Contrastive losses: tell the other view of the same example from all other examples.
 
-All of them are a log-softmax over cosine similarities; they differ in what the denominator holds.
+All of them compare cosine similarities, but for ``nce`` and ``triplet``; they differ in what stands
+against the positive.
 
 With ``axis_name`` (inside ``shard_map`` or ``pmap``) the keys of all devices are negatives and the
 result holds this device's rows. Without it each device would see its own negatives only, and the
@@ -17,18 +18,23 @@ With ``block_size`` the similarities are computed a block of keys at a time, for
 and an online log-sum-exp joins the blocks, so that no n x n matrix is ever held.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-_EPSILON = 1e-12
+from ssl_jax.losses._shared import check_same_shape, check_shapes, gather, in_float32, unit
+
+Number = float | Float[Array, ""]
 
 
 def info_nce(
     queries: Float[Array, "n d"],
     keys: Float[Array, "n d"],
     *,
-    temperature: float | Float[Array, ""] = 0.1,
+    temperature: Number = 0.1,
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " n"]:
@@ -53,19 +59,16 @@ def info_nce(
       van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4,
       https://arxiv.org/abs/1807.03748
     """
-    q, k = _normalized_pair(queries, keys, ("queries", "keys"))
-    n = q.shape[0]
-    positives = jnp.sum(q * k, axis=-1) / temperature
-    rows = jnp.arange(n) + _first_row(n, axis_name)
-    (k,) = _gathered(axis_name, k)
-    return _log_sum_exp_without(q, k, rows[:, None], positives, temperature, block_size) - positives
+    check_same_shape(queries=queries, keys=keys)
+    q, k = map(unit, in_float32(queries, keys))
+    return _cross_entropy(q, k, 1 / temperature, axis_name, block_size)
 
 
 def nt_xent(
     z1: Float[Array, "n d"],
     z2: Float[Array, "n d"],
     *,
-    temperature: float | Float[Array, ""] = 0.5,
+    temperature: Number = 0.5,
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " 2*n"]:
@@ -93,87 +96,383 @@ def nt_xent(
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
       eq. 1 and Algorithm 1, https://arxiv.org/abs/2002.05709
     """
-    a, b = _normalized_pair(z1, z2, ("z1", "z2"))
-    n = a.shape[0]
-    positives = jnp.sum(a * b, axis=-1) / temperature
-    rows = jnp.arange(n) + _first_row(n, axis_name)
-    all_a, all_b = _gathered(axis_name, a, b)
-    total = all_a.shape[0]
-    keys = jnp.stack([all_a, all_b]).reshape(2 * total, -1)
-    left_out = jnp.stack([rows, rows + total], axis=-1)  # oneself and one's positive
-    per_view = [
-        _log_sum_exp_without(z, keys, left_out, positives, temperature, block_size) - positives
-        for z in (a, b)
-    ]
-    return jnp.concatenate(per_view)
+    check_same_shape(z1=z1, z2=z2)
+    positives, negatives = _two_views(z1, z2, temperature, axis_name, block_size)
+    return jnp.logaddexp(negatives, positives) - positives
 
 
-def _normalized_pair(
-    x: Array, y: Array, names: tuple[str, str]
-) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
-    """Both on the unit sphere, in float32 or wider; zero vectors stay zero."""
-    if x.shape != y.shape:
-        raise ValueError(f"{names[0]} and {names[1]} must have one shape, not {x.shape}, {y.shape}")
-    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-    return _unit(x.astype(dtype)), _unit(y.astype(dtype))
+def decoupled_nt_xent(
+    z1: Float[Array, "n d"],
+    z2: Float[Array, "n d"],
+    *,
+    temperature: Number = 0.1,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+) -> Float[Array, " 2*n"]:
+    """Decoupled contrastive learning: NT-Xent with the positive out of the denominator.
+
+    ``l_i = -s_ij + log(sum over k, neither i nor j, of exp(s_ik))``. Without the positive there the
+    gradient does not fade as soon as the positive is found, and small batches do.
+
+    Args:
+      z1: ``[n, d]``, ``n >= 2`` over all devices, any scale: normalised inside.
+      z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
+      temperature: above 0; may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices the views are gathered.
+      block_size: how many views to compare at a time; None compares all at once.
+
+    Returns:
+      ``[2n]`` in float32 or wider, z1's rows first; may be negative. Without a negative (``n = 1``)
+      it is minus infinity.
+
+    Raises:
+      ValueError: the shapes differ, or ``block_size`` is below 1.
+
+    References:
+      Yeh et al., Decoupled Contrastive Learning, 2022, eq. 6, https://arxiv.org/abs/2110.06848
+    """
+    check_same_shape(z1=z1, z2=z2)
+    positives, negatives = _two_views(z1, z2, temperature, axis_name, block_size)
+    return negatives - positives
 
 
-def _unit(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    # Scaling by the largest entry first keeps squares within range; it has no gradient of its own.
-    x = x / jnp.maximum(jax.lax.stop_gradient(jnp.abs(x).max(-1, keepdims=True)), _EPSILON)
-    square = jnp.sum(x * x, axis=-1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.maximum(square, _EPSILON))
+def queue_info_nce(
+    queries: Float[Array, "n d"],
+    keys: Float[Array, "n d"],
+    queue: Float[Array, "k d"],
+    *,
+    temperature: Number = 0.2,
+) -> Float[Array, " n"]:
+    """MoCo's InfoNCE: each query finds its own key among itself and a queue of earlier keys.
+
+    ``l_i = -log(exp(s_ii) / (exp(s_ii) + sum_k exp(cos(query_i, queue_k) / temperature)))``. Keys
+    and queue come from a momentum encoder: no gradient reaches them.
+
+    Args:
+      queries: ``[n, d]``, any scale: normalised inside.
+      keys: ``[n, d]``, any scale: normalised inside; row ``i`` is the positive of query ``i``.
+      queue: ``[k, d]``, any scale: normalised inside; the negatives.
+      temperature: above 0; may be traced, and gradients reach it.
+
+    Returns:
+      ``[n]`` in float32 or wider.
+
+    Raises:
+      ValueError: the shapes do not fit.
+
+    References:
+      He et al., Momentum Contrast for Unsupervised Visual Representation Learning, 2020, eq. 1 and
+      Algorithm 1, https://arxiv.org/abs/1911.05722
+    """
+    check_same_shape(queries=queries, keys=keys)
+    check_shapes(queue.shape[1:] == keys.shape[1:], "queue [k, d]", keys=keys, queue=queue)
+    q, k, old = in_float32(queries, keys, queue)
+    q, k, old = unit(q), unit(jax.lax.stop_gradient(k)), unit(jax.lax.stop_gradient(old))
+    positives = jnp.sum(q * k, axis=-1) / temperature
+    negatives = jax.nn.logsumexp(_products(q, old) / temperature, axis=-1)
+    return jnp.logaddexp(positives, negatives) - positives
 
 
-def _first_row(n: int, axis_name: str | None) -> int | Int[Array, ""]:
-    """Where this device's rows begin in the gathered batch."""
-    return 0 if axis_name is None else jax.lax.axis_index(axis_name) * n
+def nce(
+    data_scores: Float[Array, " n"],
+    noise_scores: Float[Array, "n m"],
+    data_log_q: Float[Array, " n"],
+    noise_log_q: Float[Array, "n m"],
+) -> Float[Array, " n"]:
+    """Noise-contrastive estimation: tell data from noise of known density, and so learn a density.
+
+    ``l = -log sigmoid(s(x) - log(m q(x))) - sum_j log sigmoid(log(m q(y_j)) - s(y_j))`` with ``m``
+    noise samples ``y_j`` to each data sample ``x``.
+
+    Args:
+      data_scores: ``[n]``, the model's unnormalised log-density of the data.
+      noise_scores: ``[n, m]``, the same of the noise samples.
+      data_log_q: ``[n]``, the noise distribution's log-density of the data.
+      noise_log_q: ``[n, m]``, the same of the noise samples.
+
+    Returns:
+      ``[n]`` in float32 or wider, at least 0.
+
+    Raises:
+      ValueError: the shapes do not fit.
+
+    References:
+      Gutmann, Hyvarinen, Noise-contrastive estimation, AISTATS 2010, eq. 3.
+    """
+    check_same_shape(data_scores=data_scores, data_log_q=data_log_q)
+    check_same_shape(noise_scores=noise_scores, noise_log_q=noise_log_q)
+    check_shapes(
+        noise_scores.ndim == 2 and len(noise_scores) == len(data_scores),
+        "[n] and [n, m]",
+        data_scores=data_scores,
+        noise_scores=noise_scores,
+    )
+    data, noise, data_q, noise_q = in_float32(data_scores, noise_scores, data_log_q, noise_log_q)
+    samples = jnp.log(jnp.asarray(noise.shape[1], data.dtype))
+    real = jax.nn.softplus(-(data - data_q - samples))
+    return real + jax.nn.softplus(noise - noise_q - samples).sum(axis=-1)
 
 
-def _gathered(axis_name: str | None, *arrays: Array) -> tuple[Array, ...]:
-    if axis_name is None:
-        return arrays
-    return tuple(jax.lax.all_gather(x, axis_name, tiled=True) for x in arrays)
+def supcon(
+    z: Float[Array, "n d"],
+    labels: Int[Array, " n"],
+    *,
+    temperature: Number = 0.1,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+) -> Float[Array, " n"]:
+    """Supervised contrastive loss: examples of one class attract, all others repel.
+
+    ``l_i = mean over p in P(i) of -log(exp(s_ip) / sum_{a != i} exp(s_ia))``, with ``P(i)`` the
+    other examples of ``i``'s label.
+
+    Args:
+      z: ``[n, d]``, any scale: normalised inside; each view of an example is a row.
+      labels: ``[n]``.
+      temperature: above 0; may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices the examples are gathered.
+      block_size: how many examples to compare at a time; None compares all at once.
+
+    Returns:
+      ``[n]`` in float32 or wider; 0 where no other example has the label.
+
+    Raises:
+      ValueError: the shapes do not fit, or ``block_size`` is below 1.
+
+    References:
+      Khosla et al., Supervised Contrastive Learning, 2020, eq. 2, https://arxiv.org/abs/2004.11362
+    """
+    check_shapes(labels.shape == z.shape[:1], "z [n, d] and labels [n]", z=z, labels=labels)
+    (z,) = in_float32(z)
+    q = unit(z)
+    keys, key_labels = gather(q, axis_name), gather(labels, axis_name)
+    rows = _rows(len(q), axis_name)
+
+    def add(carry: Any, block: Any) -> Any:
+        total, attraction, count = carry
+        block_keys, block_labels, columns, real = block
+        scores = _products(q, block_keys) / temperature
+        others = real & (columns != rows[:, None])
+        positive = others & (block_labels == labels[:, None])
+        total = jnp.logaddexp(total, _masked_log_sum_exp(scores, others))
+        attraction += jnp.where(positive, scores, 0).sum(axis=-1)
+        return total, attraction, count + positive.sum(axis=-1)
+
+    nothing = jax.lax.stop_gradient(q[:, 0]) * 0
+    start = (nothing - jnp.inf, nothing, nothing.astype(jnp.int32) + labels * 0)
+    total, attraction, count = _over_blocks(add, start, (keys, key_labels), block_size)
+    has_positive = count > 0
+    mean = attraction / jnp.maximum(count, 1)
+    return jnp.where(has_positive, jnp.where(has_positive, total, 0) - mean, 0)
 
 
-def _log_sum_exp_without(
+def triplet(
+    anchors: Float[Array, "n d"],
+    positives: Float[Array, "n d"],
+    negatives: Float[Array, "n d"],
+    *,
+    margin: float = 1.0,
+) -> Float[Array, " n"]:
+    """Triplet loss: the positive is to be nearer than the negative, by a margin.
+
+    ``l = max(|a - p| - |a - n| + margin, 0)``, Euclidean, not normalised.
+
+    Args:
+      anchors: ``[n, d]``.
+      positives: ``[n, d]``.
+      negatives: ``[n, d]``.
+      margin: at least 0.
+
+    Returns:
+      ``[n]`` in float32 or wider, at least 0. The gradient of a distance of 0 is 0.
+
+    Raises:
+      ValueError: the shapes differ.
+
+    References:
+      Schroff et al., FaceNet, 2015, eq. 3 (there with squared distances),
+      https://arxiv.org/abs/1503.03832
+    """
+    check_same_shape(anchors=anchors, positives=positives, negatives=negatives)
+    a, p, n = in_float32(anchors, positives, negatives)
+    return jax.nn.relu(_distance(a, p) - _distance(a, n) + margin)
+
+
+def clip(
+    image_z: Float[Array, "n d"],
+    text_z: Float[Array, "n d"],
+    *,
+    logit_scale: Number,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+) -> Float[Array, " n"]:
+    """CLIP: each image finds its text among all texts, and each text its image among all images.
+
+    The mean of InfoNCE in both directions, with ``s_ij = logit_scale * cos(image_i, text_j)``.
+
+    Args:
+      image_z: ``[n, d]``, any scale: normalised inside.
+      text_z: ``[n, d]``, any scale: normalised inside; row ``i`` belongs to image ``i``.
+      logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices both are gathered.
+      block_size: how many rows to compare at a time; None compares all at once.
+
+    Returns:
+      ``[n]`` in float32 or wider.
+
+    Raises:
+      ValueError: the shapes differ, or ``block_size`` is below 1.
+
+    References:
+      Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021,
+      figure 3, https://arxiv.org/abs/2103.00020
+    """
+    check_same_shape(image_z=image_z, text_z=text_z)
+    image, text = map(unit, in_float32(image_z, text_z))
+    to_text = _cross_entropy(image, text, logit_scale, axis_name, block_size)
+    to_image = _cross_entropy(text, image, logit_scale, axis_name, block_size)
+    return (to_text + to_image) / 2
+
+
+def sigmoid_pairwise(
+    image_z: Float[Array, "n d"],
+    text_z: Float[Array, "n d"],
+    *,
+    logit_scale: Number,
+    logit_bias: Number,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+) -> Float[Array, " n"]:
+    """SigLIP: every pair of image and text is a yes-no question of its own.
+
+    ``l_i = -sum_j log sigmoid(y_ij (logit_scale cos(image_i, text_j) + logit_bias))``, ``y_ij`` 1
+    for ``i = j`` and -1 otherwise; the caller's mean is the paper's sum over n.
+
+    Args:
+      image_z: ``[n, d]``, any scale: normalised inside.
+      text_z: ``[n, d]``, any scale: normalised inside; row ``i`` belongs to image ``i``.
+      logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
+      logit_bias: may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices the texts are gathered.
+      block_size: how many texts to compare at a time; None compares all at once.
+
+    Returns:
+      ``[n]`` in float32 or wider.
+
+    Raises:
+      ValueError: the shapes differ, or ``block_size`` is below 1.
+
+    References:
+      Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, eq. 1 and Algorithm 1,
+      https://arxiv.org/abs/2303.15343
+    """
+    check_same_shape(image_z=image_z, text_z=text_z)
+    image, text = map(unit, in_float32(image_z, text_z))
+    texts, rows = gather(text, axis_name), _rows(len(image), axis_name)
+
+    def add(total: Array, block: Any) -> Array:
+        block_texts, columns, real = block
+        logits = logit_scale * _products(image, block_texts) + logit_bias
+        signed = jnp.where(columns == rows[:, None], logits, -logits)
+        return total + jnp.where(real, jax.nn.softplus(-signed), 0).sum(axis=-1)
+
+    start = jax.lax.stop_gradient(image[:, 0]) * 0
+    return _over_blocks(add, start, (texts,), block_size)
+
+
+def _cross_entropy(
+    q: Float[Array, "n d"],
+    k: Float[Array, "n d"],
+    scale: Number,
+    axis_name: str | None,
+    block_size: int | None,
+) -> Float[Array, " n"]:
+    """``-log softmax`` of each row's own key among all keys; both on the sphere."""
+    positives = scale * jnp.sum(q * k, axis=-1)
+    rows = _rows(len(q), axis_name)[:, None]
+    negatives = _log_sum_exp(q, gather(k, axis_name), rows, scale, block_size)
+    return jnp.logaddexp(negatives, positives) - positives
+
+
+def _two_views(
+    z1: Float[Array, "n d"],
+    z2: Float[Array, "n d"],
+    temperature: Number,
+    axis_name: str | None,
+    block_size: int | None,
+) -> tuple[Float[Array, " 2*n"], Float[Array, " 2*n"]]:
+    """Each view's logit with its other view, and the log-sum-exp with all views of all others."""
+    a, b = map(unit, in_float32(z1, z2))
+    scale = 1 / temperature
+    positives = scale * jnp.sum(a * b, axis=-1)
+    all_a, all_b = gather(a, axis_name), gather(b, axis_name)
+    n = len(all_a)
+    rows = _rows(len(a), axis_name)
+    own = jnp.stack([rows, rows + n], axis=-1)
+    keys = jnp.stack([all_a, all_b]).reshape(2 * n, -1)
+    negatives = [_log_sum_exp(z, keys, own, scale, block_size) for z in (a, b)]
+    return jnp.concatenate([positives, positives]), jnp.concatenate(negatives)
+
+
+def _log_sum_exp(
     q: Float[Array, "n d"],
     keys: Float[Array, "m d"],
     left_out: Int[Array, "n l"],
-    positives: Float[Array, " n"],
-    temperature: float | Float[Array, ""],
+    scale: Number,
     block_size: int | None,
 ) -> Float[Array, " n"]:
-    """``log(exp(positive) + sum of exp(q . key / temperature))`` over all keys but the left out."""
-    m, d = keys.shape
+    """``log(sum of exp(scale * q . key))`` over all keys but those whose columns are left out."""
+
+    def add(total: Array, block: Any) -> Array:
+        block_keys, columns, real = block
+        wanted = real & (columns != left_out[:, :, None]).all(axis=1)
+        scores = scale * _products(q, block_keys)
+        return jnp.logaddexp(total, _masked_log_sum_exp(scores, wanted))
+
+    start = jax.lax.stop_gradient(q[:, 0]) * 0 - jnp.inf
+    return _over_blocks(add, start, (keys,), block_size)
+
+
+def _over_blocks(
+    add: Callable[[Any, Any], Any], start: Any, arrays: tuple[Array, ...], block_size: int | None
+) -> Any:
+    """Fold ``add(carry, (*blocks, columns, real))`` over blocks of rows of the arrays.
+
+    ``columns`` are the rows' numbers and ``real`` is False for the padding of the last block. What
+    a block computes is computed again on the way back, so that memory is that of one block.
+    """
+    m = len(arrays[0])
     if block_size is not None and block_size < 1:
         raise ValueError(f"block_size must be at least 1, not {block_size}")
     if block_size is None or block_size >= m:
-        scores = _scores(q, keys, jnp.arange(m), left_out, m, temperature)
-        return jnp.logaddexp(jax.nn.logsumexp(scores, axis=-1), positives)
+        return add(start, (*arrays, jnp.arange(m), jnp.ones(m, bool)))
+    count = -(-m // block_size)
 
-    blocks = -(-m // block_size)
-    padded = jnp.pad(keys, ((0, blocks * block_size - m), (0, 0)))
-    columns = jnp.arange(blocks * block_size).reshape(blocks, block_size)
+    def blocks(x: Array) -> Array:
+        padding = [(0, count * block_size - m)] + [(0, 0)] * (x.ndim - 1)
+        return jnp.pad(x, padding).reshape(count, block_size, *x.shape[1:])
 
-    @jax.checkpoint
-    def add_block(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
-        scores = _scores(q, *block, left_out, m, temperature)
-        return jnp.logaddexp(total, jax.nn.logsumexp(scores, axis=-1)), None
-
-    total, _ = jax.lax.scan(add_block, positives, (padded.reshape(blocks, block_size, d), columns))
-    return total
+    columns = jnp.arange(count * block_size).reshape(count, block_size)
+    step = jax.checkpoint(lambda carry, block: (add(carry, block), None))
+    return jax.lax.scan(step, start, (*map(blocks, arrays), columns, columns < m))[0]
 
 
-def _scores(
-    q: Float[Array, "n d"],
-    keys: Float[Array, "b d"],
-    columns: Int[Array, " b"],
-    left_out: Int[Array, "n l"],
-    m: int,
-    temperature: float | Float[Array, ""],
-) -> Float[Array, "n b"]:
-    """Similarities, with minus infinity where a column is padding or left out."""
-    hidden = (columns[None, :] == left_out[:, :, None]).any(axis=1) | (columns >= m)
-    logits = jnp.matmul(q, keys.T, precision=jax.lax.Precision.HIGHEST) / temperature
-    return jnp.where(hidden, -jnp.inf, logits)
+def _masked_log_sum_exp(
+    scores: Float[Array, "n b"], wanted: Bool[Array, "n b"]
+) -> Float[Array, " n"]:
+    return jax.nn.logsumexp(jnp.where(wanted, scores, -jnp.inf), axis=-1)
+
+
+def _products(q: Float[Array, "n d"], keys: Float[Array, "m d"]) -> Float[Array, "n m"]:
+    return jnp.matmul(q, keys.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def _rows(n: int, axis_name: str | None) -> Int[Array, " n"]:
+    """The numbers of this device's rows in the gathered batch."""
+    return jnp.arange(n) + (0 if axis_name is None else jax.lax.axis_index(axis_name) * n)
+
+
+def _distance(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, " n"]:
+    square = jnp.sum((x - y) ** 2, axis=-1)
+    apart = square > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)

@@ -207,7 +207,7 @@ def test_verdict_one_falls_short():
     said = report.verdict(SCORES | {"linear_top1": 0.855})
     assert said.headline == f"The features learned without labels beat {BOTH} in 2 of 3 scores."
     assert said.shortfalls == [
-        f"Linear probe, all labels: no clear lead over the untrained network ({MINUS}0.5 ± 1.2 "
+        f"Linear, all labels: no clear lead over the untrained network ({MINUS}0.5 ± 1.2 "
         "points), no clear lead over the raw pixels (+0.5 ± 1.4 points)."
     ]
 

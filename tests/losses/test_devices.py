@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from ssl_jax import losses
 
 N, D, DEVICES = 24, 4, 8
 ROWS, EVERYWHERE = PartitionSpec("data"), PartitionSpec()
+PROTOTYPES = jnp.linspace(0.5, 1.5, D)
 
 
 class Case(NamedTuple):
@@ -30,9 +31,61 @@ def embeddings(rng):
     return rng.normal(size=(N, D)), rng.normal(size=(N, D))
 
 
+def labelled(rng):
+    return rng.normal(size=(N, D)), np.arange(N) * 5 % 7 // 2  # 7, 7, 7 and 3 rows a class
+
+
+def one_view(rng):
+    return (rng.normal(size=(N, D)),)
+
+
+def two_teachers(rng):
+    return (rng.normal(size=(N, 2, D)),)
+
+
+def related(rng):
+    """Two views that share a part, their statistics well conditioned."""
+    shared = rng.normal(size=(N, D))
+    return shared + rng.normal(size=(N, D)), shared + rng.normal(size=(N, D))
+
+
+def update_center(teacher, **options):
+    """Distances [n] of [n, g, k] from the new centre, to which itself no gradient goes."""
+    center = losses.update_center(PROTOTYPES, teacher.swapaxes(0, 1), **options)
+    return ((teacher[:, 0] - center) ** 2).sum(-1)
+
+
+def sinkhorn(scores, **options):
+    """The codes' weighted sums [n]: plain ones are 1 whatever the scores."""
+    return losses.sinkhorn(scores, epsilon=0.5, **options) @ PROTOTYPES
+
+
+def barlow_twins(z1, z2, **options):
+    """Of mixed features: without that, their scales would have no gradient."""
+    mix = jnp.tri(D)
+    return losses.barlow_twins(z1 @ mix, z2 @ mix, **options)
+
+
 CASES = [
     Case("info_nce", losses.info_nce, embeddings, {"temperature": 0.2}),
     Case("nt_xent", losses.nt_xent, embeddings, {"temperature": 0.5}),
+    Case("decoupled_nt_xent", losses.decoupled_nt_xent, embeddings, {"temperature": 0.5}),
+    Case("supcon", losses.supcon, labelled, {"temperature": 0.5}),
+    Case("clip", losses.clip, embeddings, {"logit_scale": 3.0}),
+    Case(
+        "sigmoid_pairwise",
+        losses.sigmoid_pairwise,
+        embeddings,
+        {"logit_scale": 3.0, "logit_bias": -2.0},
+    ),
+    Case("update_center", update_center, two_teachers, {}),
+    Case("koleo", losses.koleo, one_view, {}),
+    Case("sinkhorn", sinkhorn, one_view, {}),
+    Case("swav", partial(losses.swav, epsilon=0.5), embeddings, {"temperature": 0.2}),
+    Case("barlow_twins", barlow_twins, related, {}),
+    Case("vicreg", losses.vicreg, related, {}),
+    Case("whitening_mse", partial(losses.whitening_mse, epsilon=0.1), related, {}),
+    Case("cca", partial(losses.cca, epsilon=0.1), related, {}),
 ]
 
 

@@ -1,0 +1,46 @@
+"""What several losses share: the sphere, shape checks, means over devices."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+_EPSILON = 1e-12
+
+
+def check_same_shape(**arrays: Array) -> None:
+    """Raise a ValueError that names all arrays and their shapes unless the shapes are one."""
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"expected one shape: {listed}")
+
+
+def check_shapes(fits: bool, expected: str, **arrays: Array) -> None:
+    """Raise a ValueError that names all arrays, their shapes and what was expected, unless fits."""
+    if not fits:
+        listed = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"expected {expected}: {listed}")
+
+
+def in_float32(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays in their common type, float32 at least."""
+    dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
+    return tuple(x.astype(dtype) for x in arrays)
+
+
+def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+    """On the unit sphere; zero vectors stay zero, with a finite gradient."""
+    # Scaling by the largest entry first keeps the squares in range; its own gradient cancels.
+    x = x / jnp.maximum(jax.lax.stop_gradient(jnp.abs(x).max(-1, keepdims=True)), _EPSILON)
+    square = jnp.sum(x * x, axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(square, _EPSILON))
+
+
+def mean_over(x: Array, axis_name: str | None) -> Array:
+    """The mean over the devices of a mapped axis; ``x`` itself without one."""
+    return x if axis_name is None else jax.lax.pmean(x, axis_name)
+
+
+def gather(x: Shaped[Array, "n ..."], axis_name: str | None) -> Array:
+    """The rows of all devices of a mapped axis, in order; ``x`` itself without one."""
+    return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)

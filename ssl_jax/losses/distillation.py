@@ -1,0 +1,260 @@
+"""Self-distillation: a student predicts what a teacher, a slow copy of it, says of another view.
+
+The teacher side is a target: no gradient reaches targets, teachers or centres.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ssl_jax.losses._shared import (
+    check_same_shape,
+    check_shapes,
+    gather,
+    in_float32,
+    mean_over,
+    unit,
+)
+from ssl_jax.losses.masked import masked_mean
+
+Number = float | Float[Array, ""]
+
+
+def cosine_regression(
+    predictions: Float[Array, "n d"], targets: Float[Array, "n d"]
+) -> Float[Array, " n"]:
+    """BYOL's and SimSiam's loss: point the same way as the target.
+
+    ``l = 2 - 2 cos(prediction, target)``, the squared distance on the unit sphere.
+
+    Args:
+      predictions: ``[n, d]``, any scale: normalised inside.
+      targets: ``[n, d]``, any scale: normalised inside; no gradient reaches them.
+
+    Returns:
+      ``[n]`` in float32 or wider, from 0 to 4; a zero vector gives 2.
+
+    Raises:
+      ValueError: the shapes differ.
+
+    References:
+      Grill et al., Bootstrap Your Own Latent, 2020, eq. 2, https://arxiv.org/abs/2006.07733
+      Chen, He, Exploring Simple Siamese Representation Learning, 2021, eq. 1 (there -cos),
+      https://arxiv.org/abs/2011.10566
+    """
+    check_same_shape(predictions=predictions, targets=targets)
+    p, t = in_float32(predictions, jax.lax.stop_gradient(targets))
+    return 2 - 2 * jnp.sum(unit(p) * unit(t), axis=-1)
+
+
+def cross_view(
+    student: Float[Array, "v n k"],
+    targets: Float[Array, "g n k"],
+    *,
+    temperature: Number = 0.1,
+) -> Float[Array, " n"]:
+    """Every student view predicts the target distributions of the other views.
+
+    ``l = mean over pairs (i, j), i a target's view and j != i a student's, of
+    -sum_k target_ik log softmax(student_j / temperature)_k``. DINO, DINOv2 and SwAV share it.
+
+    Args:
+      student: ``[v, n, k]`` logits; the first ``g`` views are the targets' own.
+      targets: ``[g, n, k]`` probabilities; no gradient reaches them.
+      temperature: of the student, above 0; may be traced, and gradients reach it.
+
+    Returns:
+      ``[n]`` in float32 or wider.
+
+    Raises:
+      ValueError: the shapes do not fit, there are more targets than views, or there is no pair.
+
+    References:
+      Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, eq. 3,
+      https://arxiv.org/abs/2104.14294
+    """
+    v, g = len(student), len(targets)
+    check_shapes(
+        student.shape[1:] == targets.shape[1:] and 1 <= g <= v and v > 1,
+        "student [v, n, k] and targets [g, n, k] with g <= v and v > 1",
+        student=student,
+        targets=targets,
+    )
+    logits, targets = in_float32(student, jax.lax.stop_gradient(targets))
+    log_p = jax.nn.log_softmax(logits / temperature, axis=-1)
+    pairs = -jnp.einsum("gnk,vnk->gvn", targets, log_p, precision=jax.lax.Precision.HIGHEST)
+    others = jnp.arange(g)[:, None] != jnp.arange(v)
+    return jnp.where(others[..., None], pairs, 0).sum(axis=(0, 1)) / (g * (v - 1))
+
+
+def dino(
+    student: Float[Array, "v n k"],
+    teacher: Float[Array, "g n k"],
+    center: Float[Array, " k"],
+    *,
+    student_temperature: Number = 0.1,
+    teacher_temperature: Number = 0.04,
+) -> Float[Array, " n"]:
+    """DINO: ``cross_view`` with the teacher's centred and sharpened distribution as the target.
+
+    ``target = softmax((teacher - center) / teacher_temperature)``. Centring alone would lead to the
+    uniform distribution, sharpening alone to a single prototype; together they avoid both.
+
+    Args:
+      student: ``[v, n, k]`` logits; the first ``g`` views are the teacher's.
+      teacher: ``[g, n, k]`` logits; no gradient reaches them.
+      center: ``[k]``, of ``update_center``; no gradient reaches it.
+      student_temperature: above 0.
+      teacher_temperature: above 0, below the student's.
+
+    Returns:
+      ``[n]`` in float32 or wider. A uniform student gives ``log k``.
+
+    Raises:
+      ValueError: the shapes do not fit.
+
+    References:
+      Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, eq. 3 and
+      Algorithm 1, https://arxiv.org/abs/2104.14294
+    """
+    check_shapes(
+        student.ndim == teacher.ndim == 3
+        and student.shape[1:] == teacher.shape[1:]
+        and len(teacher) <= len(student)
+        and center.shape == teacher.shape[2:],
+        "student [v, n, k], teacher [g, n, k] with g <= v and center [k]",
+        student=student,
+        teacher=teacher,
+        center=center,
+    )
+    targets = _sharpened(teacher, center, teacher_temperature)
+    return cross_view(student, targets, temperature=student_temperature)
+
+
+def ibot_patch(
+    student: Float[Array, "n t k"],
+    teacher: Float[Array, "n t k"],
+    center: Float[Array, " k"],
+    mask: Bool[Array, "n t"],
+    *,
+    student_temperature: Number = 0.1,
+    teacher_temperature: Number = 0.04,
+) -> Float[Array, " n"]:
+    """IBOT's patch loss: at hidden patches the student predicts the teacher, who sees them.
+
+    ``l = mean over hidden t of -sum_k softmax((teacher_t - center) / teacher_temperature)_k
+    log softmax(student_t / student_temperature)_k``.
+
+    Args:
+      student: ``[n, t, k]`` logits.
+      teacher: ``[n, t, k]`` logits; no gradient reaches them.
+      center: ``[k]``; no gradient reaches it.
+      mask: ``[n, t]``, True is hidden and scored.
+      student_temperature: above 0.
+      teacher_temperature: above 0.
+
+    Returns:
+      ``[n]`` in float32 or wider; 0 where nothing is hidden.
+
+    Raises:
+      ValueError: the shapes do not fit.
+
+    References:
+      Zhou et al., iBOT: Image BERT Pre-Training with Online Tokenizer, 2022, eq. 2,
+      https://arxiv.org/abs/2111.07832
+    """
+    check_same_shape(student=student, teacher=teacher)
+    check_shapes(
+        mask.shape == student.shape[:2] and center.shape == student.shape[2:],
+        "mask [n, t] and center [k]",
+        mask=mask,
+        center=center,
+        student=student,
+    )
+    targets = _sharpened(teacher, center, teacher_temperature)
+    (logits,) = in_float32(student)
+    log_p = jax.nn.log_softmax(logits / student_temperature, axis=-1)
+    per_patch = -jnp.sum(targets * log_p, axis=-1)
+    return masked_mean(per_patch, mask)
+
+
+def update_center(
+    center: Float[Array, " k"],
+    teacher: Float[Array, "g n k"],
+    *,
+    momentum: Number = 0.9,
+    axis_name: str | None = None,
+) -> Float[Array, " k"]:
+    """DINO's centre: a moving mean of the teacher's logits.
+
+    ``center' = momentum * center + (1 - momentum) * mean of the logits``.
+
+    Args:
+      center: ``[k]``.
+      teacher: ``[g, n, k]`` logits.
+      momentum: from 0 to 1.
+      axis_name: the mapped axis over whose devices the mean is taken.
+
+    Returns:
+      ``[k]`` in the centre's type, without gradient.
+
+    Raises:
+      ValueError: the shapes do not fit.
+
+    References:
+      Caron et al., 2021, eq. 4, https://arxiv.org/abs/2104.14294
+    """
+    check_shapes(
+        teacher.ndim == 3 and center.shape == teacher.shape[2:],
+        "center [k] and teacher [g, n, k]",
+        center=center,
+        teacher=teacher,
+    )
+    (logits,) = in_float32(jax.lax.stop_gradient(teacher))
+    mean = mean_over(logits.mean(axis=(0, 1)), axis_name)
+    new = momentum * jax.lax.stop_gradient(center) + (1 - momentum) * mean
+    return new.astype(center.dtype)
+
+
+def koleo(z: Float[Array, "n d"], *, axis_name: str | None = None) -> Float[Array, " n"]:
+    """KoLeo: spread the embeddings by pushing each away from its nearest neighbour.
+
+    ``l_i = -log(min_{j != i} |z_i - z_j| + 1e-8)`` on the unit sphere.
+
+    Args:
+      z: ``[n, d]``, ``n >= 2`` over all devices, any scale: normalised inside.
+      axis_name: the mapped axis over whose devices the neighbours are sought.
+
+    Returns:
+      ``[n]`` in float32 or wider; no gradient goes through the choice of the neighbour. Two
+      antipodal points give ``-log 2``.
+
+    Raises:
+      ValueError: there is a single embedding.
+
+    References:
+      Sablayrolles et al., Spreading Vectors for Similarity Search, 2019, eq. 2,
+      https://arxiv.org/abs/1806.03198; Oquab et al., DINOv2, 2023, section 4,
+      https://arxiv.org/abs/2304.07193
+    """
+    check_shapes(z.ndim == 2, "z [n, d]", z=z)
+    (z,) = in_float32(z)
+    q = unit(z)
+    keys = gather(q, axis_name)
+    check_shapes(len(keys) > 1, "at least two embeddings", z=z)
+    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * len(q)
+    rows = jnp.arange(len(q)) + first
+    products = jnp.matmul(q, keys.T, precision=jax.lax.Precision.HIGHEST)
+    own = rows[:, None] == jnp.arange(len(keys))
+    nearest = jnp.argmax(jnp.where(own, -jnp.inf, jax.lax.stop_gradient(products)), axis=-1)
+    square = jnp.sum((q - keys[nearest]) ** 2, axis=-1)
+    apart = square > 0
+    distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
+    return -jnp.log(distance + 1e-8)
+
+
+def _sharpened(
+    teacher: Float[Array, "*b k"], center: Float[Array, " k"], temperature: Number
+) -> Float[Array, "*b k"]:
+    logits, center = in_float32(teacher, center)
+    return jax.lax.stop_gradient(jax.nn.softmax((logits - center) / temperature, axis=-1))

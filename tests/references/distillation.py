@@ -1,0 +1,93 @@
+"""Losses between a student and a teacher re-derived with plain loops in float64."""
+
+import math
+
+import numpy as np
+
+from tests.references.contrastive import negative_log_softmax, normalize
+
+
+def softmax(logits):
+    """exp(logits) / Σ exp(logits), the largest logit taken out of both."""
+    largest = max(logits)
+    exponentials = [math.exp(logit - largest) for logit in logits]
+    return [e / sum(exponentials) for e in exponentials]
+
+
+def cross_entropy(target, logits):
+    """-Σ_k target_k log softmax(logits)_k."""
+    return sum(p * negative_log_softmax(list(logits), k) for k, p in enumerate(target))
+
+
+def float64(*arrays):
+    return [np.asarray(x, np.float64) for x in arrays]
+
+
+def cosine_regression(predictions, targets):
+    """Grill et al. (2020), equation 2: |p̄ - t̄|² of the normalised rows, a zero row at cosine 0."""
+    out = []
+    for p, t in zip(normalize(predictions), normalize(targets), strict=True):
+        out.append(2 - 2 * sum(a * b for a, b in zip(p, t, strict=True)))
+    return np.array(out)
+
+
+def cross_view(student, targets, *, temperature=0.1):
+    """Caron et al. (2021), equation 3: every target view against every other student view."""
+    student, targets = float64(student, targets)
+    out = np.zeros(student.shape[1])
+    for n in range(len(out)):
+        terms = [
+            cross_entropy(targets[i, n], student[j, n] / temperature)
+            for i in range(len(targets))
+            for j in range(len(student))
+            if i != j
+        ]
+        out[n] = sum(terms) / len(terms)
+    return out
+
+
+def dino(student, teacher, center, *, student_temperature=0.1, teacher_temperature=0.04):
+    """Caron et al. (2021), algorithm 1: the teacher is centred, then sharpened."""
+    teacher, center = float64(teacher, center)
+    targets = [
+        [softmax((logits - center) / teacher_temperature) for logits in view] for view in teacher
+    ]
+    return cross_view(student, np.array(targets), temperature=student_temperature)
+
+
+def ibot_patch(
+    student, teacher, center, mask, *, student_temperature=0.1, teacher_temperature=0.04
+):
+    """Zhou et al. (2022), section 3: the hidden patches' cross-entropy, averaged in an image."""
+    student, teacher, center = float64(student, teacher, center)
+    out = []
+    for s, t, hidden in zip(student, teacher, np.asarray(mask), strict=True):
+        terms = [
+            cross_entropy(
+                softmax((t[i] - center) / teacher_temperature), s[i] / student_temperature
+            )
+            for i in range(len(s))
+            if hidden[i]
+        ]
+        out.append(sum(terms) / len(terms) if terms else 0.0)
+    return np.array(out)
+
+
+def update_center(center, teacher, *, momentum=0.9):
+    """Caron et al. (2021), equation 4."""
+    center, teacher = float64(center, teacher)
+    total, count = np.zeros_like(center), 0
+    for view in teacher:
+        for logits in view:
+            total, count = total + logits, count + 1
+    return momentum * center + (1 - momentum) * total / count
+
+
+def koleo(z):
+    """Sablayrolles et al. (2019), section 3, as DINOv2 applies it: to normalised rows."""
+    z = normalize(z)
+    out = []
+    for i in range(len(z)):
+        distances = [math.sqrt(sum((z[i] - z[j]) ** 2)) for j in range(len(z)) if j != i]
+        out.append(-math.log(min(distances) + 1e-8))
+    return np.array(out)

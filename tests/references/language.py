@@ -1,0 +1,61 @@
+"""Losses of language re-derived with plain loops in float64."""
+
+import math
+
+import numpy as np
+
+from tests.references.contrastive import negative_log_softmax
+from tests.references.contrastive_more import softplus
+
+
+def masked_lm(logits, tokens, mask):
+    """Devlin et al. (2019): the mean cross-entropy of the hidden tokens; none: 0."""
+    logits = np.asarray(logits, np.float64)
+    out = []
+    for i in range(len(logits)):
+        scored = [
+            negative_log_softmax(list(logits[i, j]), int(tokens[i, j]))
+            for j in range(logits.shape[1])
+            if mask[i, j]
+        ]
+        out.append(sum(scored) / len(scored) if scored else 0.0)
+    return np.array(out)
+
+
+def causal_lm(logits, tokens, *, mask=None):
+    """Radford et al. (2018), equation 1: position j predicts token j + 1, if that one counts."""
+    logits = np.asarray(logits, np.float64)
+    out = []
+    for i in range(len(logits)):
+        scored = [
+            negative_log_softmax(list(logits[i, j]), int(tokens[i, j + 1]))
+            for j in range(logits.shape[1] - 1)
+            if mask is None or mask[i, j + 1]
+        ]
+        out.append(sum(scored) / len(scored) if scored else 0.0)
+    return np.array(out)
+
+
+def skip_gram(centers, contexts, negatives):
+    """Mikolov et al. (2013), equation 4, with the negatives given."""
+    centers, contexts, negatives = (
+        np.asarray(x, np.float64) for x in (centers, contexts, negatives)
+    )
+    out = []
+    for i in range(len(centers)):
+        loss = softplus(-sum(centers[i] * contexts[i]))
+        loss += sum(softplus(sum(centers[i] * negative)) for negative in negatives[i])
+        out.append(loss)
+    return np.array(out)
+
+
+def glove(dots, bias_i, bias_j, counts, *, x_max=100.0, alpha=0.75):
+    """Pennington et al. (2014), equations 8 and 9; words that never met give 0."""
+    out = []
+    for dot, i, j, count in zip(dots, bias_i, bias_j, counts, strict=True):
+        if count == 0:
+            out.append(0.0)
+            continue
+        weight = min(1.0, (float(count) / x_max) ** alpha)
+        out.append(weight * (float(dot) + float(i) + float(j) - math.log(count)) ** 2)
+    return np.array(out)

@@ -1,0 +1,25 @@
+"""Masked reconstruction re-derived with plain loops in float64."""
+
+import numpy as np
+
+
+def normalized(patch):
+    """He et al. (2022): a patch's own mean and (unbiased) variance."""
+    mean = sum(patch) / len(patch)
+    variance = sum((x - mean) ** 2 for x in patch) / (len(patch) - 1)
+    return (patch - mean) / np.sqrt(variance + 1e-6)
+
+
+def masked_mse(predictions, targets, mask, *, normalize_targets=False):
+    """He et al. (2022): the mean over hidden patches of the mean squared error; none: 0."""
+    predictions, targets = np.asarray(predictions, np.float64), np.asarray(targets, np.float64)
+    out = []
+    for i in range(len(predictions)):
+        errors = []
+        for j in range(predictions.shape[1]):
+            if mask[i, j]:
+                target = normalized(targets[i, j]) if normalize_targets else targets[i, j]
+                difference = predictions[i, j] - target
+                errors.append(sum(difference**2) / len(difference))
+        out.append(sum(errors) / len(errors) if errors else 0.0)
+    return np.array(out)
