@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
-from tests.losses.test_contrastive_more import (
+from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,

@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
+from tests.losses.checks import (
+    assert_agrees,
+    assert_finite,
+    assert_float32_inside,
+    assert_refuses,
+    assert_same,
+    compiled,
+    equal,
+    evaluate,
+    expected_of,
+    normal,
+    shaped,
+)
 from tests.references import contrastive_more as reference
-from tests.references.contrastive import gradient
 
 COUPLED = {
     "decoupled_nt_xent": {"temperature": 0.2},
@@ -21,102 +33,6 @@ COUPLED = {
 ALONE = {"queue_info_nce": {"temperature": 0.3}, "nce": {}, "triplet": {}}
 BLOCKS = [None, 1, 3, 7, 100]  # of 7 rows, or 14
 LABELS = (0, 1, 0, 2, 1, 0, 3)  # the 2 and the 3 are alone
-
-equal = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
-
-
-# What the tests of the other losses use too.
-
-
-def normal(*shape, seed=0, scale=1.0):
-    return jnp.asarray(scale * np.random.default_rng(seed).normal(size=shape), jnp.float32)
-
-
-def weigh(values):
-    """A scalar to which every value contributes differently."""
-    return (values * np.linspace(0.5, 1.5, len(values))).sum()
-
-
-@cache
-def compiled(name, wrt, options):
-    def f(numbers, *inputs):
-        values = getattr(losses, name)(*inputs, **numbers, **dict(options))
-        return weigh(values), values
-
-    @jax.jit
-    def run(numbers, *inputs):
-        argnums = (0, *(i + 1 for i in wrt))
-        gradients, values = jax.grad(f, argnums, has_aux=True)(numbers, *inputs)
-        return values, gradients
-
-    return run
-
-
-def evaluate(name, inputs, *, wrt, numbers=None, **options):
-    """Jitted: the values, and of their weighted sum the gradients to numbers and inputs[wrt]."""
-    options = {key: x for key, x in options.items() if x is not None}
-    return compiled(name, wrt, tuple(options.items()))(numbers or {}, *inputs)
-
-
-def expected_of(f, inputs, *, wrt, numbers=None, **options):
-    """The same from the reference, by finite differences."""
-    inputs, numbers = [np.asarray(x) for x in inputs], numbers or {}
-
-    def replaced(i, x):
-        return weigh(f(*inputs[:i], x, *inputs[i + 1 :], **numbers, **options))
-
-    by_number = {
-        key: gradient(lambda x: weigh(f(*inputs, **{**numbers, key: x}, **options)), number)  # noqa: B023
-        for key, number in numbers.items()
-    }
-    by_input = [gradient(partial(replaced, i), inputs[i]) for i in wrt]
-    return f(*inputs, **numbers, **options), (by_number, *by_input)
-
-
-def assert_same(actual, expected, rtol=2e-5, atol=2e-5):
-    leaves = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
-    for a, e in leaves:
-        np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)
-
-
-def assert_agrees(name, f, inputs, *, wrt, numbers=None, **options):
-    actual = evaluate(name, inputs, wrt=wrt, numbers=numbers, **options)
-    assert_same(actual, expected_of(f, inputs, wrt=wrt, numbers=numbers, **options))
-
-
-def assert_finite(name, f, inputs, *, wrt, numbers=None, atol=1e-5, **options):
-    """The reference's values, and gradients that are finite."""
-    values, gradients = evaluate(name, inputs, wrt=wrt, numbers=numbers, **options)
-    options.pop("block_size", None)  # which the reference does not have
-    references = f(*(np.asarray(x) for x in inputs), **(numbers or {}), **options)
-    np.testing.assert_allclose(values, references, rtol=1e-4, atol=atol)
-    assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
-
-
-def assert_float32_inside(name, inputs, *, wrt, numbers=None, **options):
-    def cast(inputs, dtype):
-        return [x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x for x in inputs]
-
-    narrow = cast(inputs, jnp.bfloat16)
-    wide = cast(narrow, jnp.float32)
-    values, (_, *gradients) = evaluate(name, narrow, wrt=wrt, numbers=numbers, **options)
-    expected, _ = evaluate(name, wide, wrt=wrt, numbers=numbers, **options)
-    assert values.dtype == jnp.float32
-    np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-6)
-    assert all(g.dtype == jnp.bfloat16 for g in gradients)
-
-
-def shaped(shape, dtype="float32"):
-    return jax.ShapeDtypeStruct(shape, dtype)
-
-
-def assert_refuses(name, inputs, wrong, **options):
-    """Refused while tracing: the message has the shape of inputs[wrong] and one it should fit."""
-    f = inspect.unwrap(getattr(losses, name))  # without the tests' own check of types
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        jax.eval_shape(partial(f, **options), *inputs)
-    assert str(inputs[wrong].shape) in str(error.value)
-    assert any(str(x.shape) in str(error.value) for i, x in enumerate(inputs) if i != wrong)
 
 
 # The losses of a whole batch, which can be computed in blocks.

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.losses.test_contrastive_more import (
+from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
-from tests.losses.test_contrastive_more import (
+from tests.losses.checks import (
     assert_float32_inside,
     assert_refuses,
     assert_same,
