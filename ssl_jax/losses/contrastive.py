@@ -19,6 +19,7 @@ and an online log-sum-exp joins the blocks, so that no n x n matrix is ever held
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -422,15 +423,59 @@ def _log_sum_exp(
     block_size: int | None,
 ) -> Float[Array, " n"]:
     """``log(sum of exp(scale * q . key))`` over all keys but those whose columns are left out."""
+    size = _rows_in_a_block(len(keys), block_size)
+    if size == len(keys):
+        return _masked_log_sum_exp(scale * _products(q, keys), _wanted(jnp.arange(size), left_out))
+    # Under shard_map the scale becomes as varying as q, so that its gradient is summed.
+    scale = jnp.asarray(scale, q.dtype) + 0 * jax.lax.stop_gradient(q[0, 0])
+    return _blocked_log_sum_exp(size, q, keys, left_out, scale)
 
-    def add(total: Array, block: Any) -> Array:
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _blocked_log_sum_exp(
+    block_size: int, q: Array, keys: Array, left_out: Array, scale: Array
+) -> Array:
+    """The same, in memory that is linear in the number of keys, and of queries, both ways."""
+
+    def add(total: Array, block: Any) -> tuple[Array, None]:
         block_keys, columns, real = block
-        wanted = real & (columns != left_out[:, :, None]).all(axis=1)
+        wanted = _wanted(columns, left_out) & real
         scores = scale * _products(q, block_keys)
-        return jnp.logaddexp(total, _masked_log_sum_exp(scores, wanted))
+        return jnp.logaddexp(total, _masked_log_sum_exp(scores, wanted)), None
 
-    start = jax.lax.stop_gradient(q[:, 0]) * 0 - jnp.inf
-    return _over_blocks(add, start, (keys,), block_size)
+    return jax.lax.scan(add, q[:, 0] * 0 - jnp.inf, _blocks((keys,), block_size))[0]
+
+
+def _blocked_forward(block_size: int, *inputs: Array) -> tuple[Array, Any]:
+    total = _blocked_log_sum_exp(block_size, *inputs)
+    return total, (*inputs, total)
+
+
+def _blocked_backward(block_size: int, saved: Any, gradient: Array) -> tuple[Any, ...]:
+    """The softmax weights, block by block again, times what each score depends on."""
+    q, keys, left_out, scale, total = saved
+
+    def add(carry: Any, block: Any) -> tuple[Any, Array]:
+        dq, dscale = carry
+        block_keys, columns, real = block
+        products = _products(q, block_keys)
+        wanted = _wanted(columns, left_out) & real
+        weights = jnp.where(wanted, jnp.exp(scale * products - total[:, None]), 0)
+        weights = weights * gradient[:, None]
+        dq += _products(weights, block_keys.T)
+        return (dq, dscale + jnp.sum(weights * products)), _products(weights.T, q.T)
+
+    start = (q * 0, scale * 0)
+    (dq, dscale), dkeys = jax.lax.scan(add, start, _blocks((keys,), block_size))
+    dkeys = dkeys.reshape(-1, keys.shape[1])[: len(keys)]
+    return scale * dq, scale * dkeys, None, dscale
+
+
+_blocked_log_sum_exp.defvjp(_blocked_forward, _blocked_backward)
+
+
+def _wanted(columns: Int[Array, " b"], left_out: Int[Array, "n l"]) -> Bool[Array, "n b"]:
+    return (columns != left_out[:, :, None]).all(axis=1)
 
 
 def _over_blocks(
@@ -438,23 +483,33 @@ def _over_blocks(
 ) -> Any:
     """Fold ``add(carry, (*blocks, columns, real))`` over blocks of rows of the arrays.
 
-    ``columns`` are the rows' numbers and ``real`` is False for the padding of the last block. What
-    a block computes is computed again on the way back, so that memory is that of one block.
+    What a block computes is computed again on the way back; of each block its carry is kept.
     """
     m = len(arrays[0])
+    size = _rows_in_a_block(m, block_size)
+    if size == m:
+        return add(start, (*arrays, jnp.arange(m), jnp.ones(m, bool)))
+    step = jax.checkpoint(lambda carry, block: (add(carry, block), None))
+    return jax.lax.scan(step, start, _blocks(arrays, size))[0]
+
+
+def _rows_in_a_block(m: int, block_size: int | None) -> int:
     if block_size is not None and block_size < 1:
         raise ValueError(f"block_size must be at least 1, not {block_size}")
-    if block_size is None or block_size >= m:
-        return add(start, (*arrays, jnp.arange(m), jnp.ones(m, bool)))
+    return m if block_size is None else min(block_size, m)
+
+
+def _blocks(arrays: tuple[Array, ...], block_size: int) -> tuple[Array, ...]:
+    """The arrays as ``[blocks, block_size, ...]``, the rows' numbers, and False for padding."""
+    m = len(arrays[0])
     count = -(-m // block_size)
 
-    def blocks(x: Array) -> Array:
+    def cut(x: Array) -> Array:
         padding = [(0, count * block_size - m)] + [(0, 0)] * (x.ndim - 1)
         return jnp.pad(x, padding).reshape(count, block_size, *x.shape[1:])
 
     columns = jnp.arange(count * block_size).reshape(count, block_size)
-    step = jax.checkpoint(lambda carry, block: (add(carry, block), None))
-    return jax.lax.scan(step, start, (*map(blocks, arrays), columns, columns < m))[0]
+    return (*map(cut, arrays), columns, columns < m)
 
 
 def _masked_log_sum_exp(

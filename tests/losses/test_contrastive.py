@@ -200,3 +200,19 @@ def test_vmap_scan_and_checkpoint(name, block_size):
     for actual in (jax.jit(jax.vmap(plain))(*inputs), scanned):
         for a, e in zip(actual, expected, strict=True):
             np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["info_nce", "nt_xent", "clip"])
+def test_memory_in_blocks_grows_linearly(name):
+    numbers = {"logit_scale": 10.0} if name == "clip" else {}
+
+    def temporaries(n):
+        z = jax.ShapeDtypeStruct((n, 16), jnp.float32)
+
+        def mean(a, b):
+            return getattr(losses, name)(a, b, block_size=32, **numbers).mean()
+
+        compiled = jax.jit(jax.grad(mean, argnums=(0, 1))).lower(z, z).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(4096) < 6 * temporaries(1024)  # 16 if a matrix, 7 if its row sums were kept
