@@ -18,14 +18,13 @@ With ``block_size`` the similarities are computed a block of keys at a time, for
 and an online log-sum-exp joins the blocks, so that no n x n matrix is ever held.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
+from ssl_jax.losses._blocks import dot_products, log_sum_exp, masked_log_sum_exp, over_blocks
 from ssl_jax.losses._shared import check_same_shape, check_shapes, gather, in_float32, unit
 
 Number = float | Float[Array, ""]
@@ -170,7 +169,7 @@ def queue_info_nce(
     q, k, old = in_float32(queries, keys, queue)
     q, k, old = unit(q), unit(jax.lax.stop_gradient(k)), unit(jax.lax.stop_gradient(old))
     positives = jnp.sum(q * k, axis=-1) / temperature
-    negatives = jax.nn.logsumexp(_products(q, old) / temperature, axis=-1)
+    negatives = jax.nn.logsumexp(dot_products(q, old) / temperature, axis=-1)
     return jnp.logaddexp(positives, negatives) - positives
 
 
@@ -252,16 +251,16 @@ def supcon(
     def add(carry: Any, block: Any) -> Any:
         total, attraction, count = carry
         block_keys, block_labels, columns, real = block
-        scores = _products(q, block_keys) / temperature
+        scores = dot_products(q, block_keys) / temperature
         others = real & (columns != rows[:, None])
         positive = others & (block_labels == labels[:, None])
-        total = jnp.logaddexp(total, _masked_log_sum_exp(scores, others))
+        total = jnp.logaddexp(total, masked_log_sum_exp(scores, others))
         attraction += jnp.where(positive, scores, 0).sum(axis=-1)
         return total, attraction, count + positive.sum(axis=-1)
 
     nothing = jax.lax.stop_gradient(q[:, 0]) * 0
     start = (nothing - jnp.inf, nothing, nothing.astype(jnp.int32) + labels * 0)
-    total, attraction, count = _over_blocks(add, start, (keys, key_labels), block_size)
+    total, attraction, count = over_blocks(add, start, (keys, key_labels), block_size)
     has_positive = count > 0
     mean = attraction / jnp.maximum(count, 1)
     return jnp.where(has_positive, jnp.where(has_positive, total, 0) - mean, 0)
@@ -373,12 +372,12 @@ def sigmoid_pairwise(
 
     def add(total: Array, block: Any) -> Array:
         block_texts, columns, real = block
-        logits = logit_scale * _products(image, block_texts) + logit_bias
+        logits = logit_scale * dot_products(image, block_texts) + logit_bias
         signed = jnp.where(columns == rows[:, None], logits, -logits)
         return total + jnp.where(real, jax.nn.softplus(-signed), 0).sum(axis=-1)
 
     start = jax.lax.stop_gradient(image[:, 0]) * 0
-    return _over_blocks(add, start, (texts,), block_size)
+    return over_blocks(add, start, (texts,), block_size)
 
 
 def _cross_entropy(
@@ -391,7 +390,7 @@ def _cross_entropy(
     """``-log softmax`` of each row's own key among all keys; both on the sphere."""
     positives = scale * jnp.sum(q * k, axis=-1)
     rows = _rows(len(q), axis_name)[:, None]
-    negatives = _log_sum_exp(q, gather(k, axis_name), rows, scale, block_size)
+    negatives = log_sum_exp(q, gather(k, axis_name), rows, scale, block_size)
     return jnp.logaddexp(negatives, positives) - positives
 
 
@@ -411,115 +410,8 @@ def _two_views(
     rows = _rows(len(a), axis_name)
     own = jnp.stack([rows, rows + n], axis=-1)
     keys = jnp.stack([all_a, all_b]).reshape(2 * n, -1)
-    negatives = [_log_sum_exp(z, keys, own, scale, block_size) for z in (a, b)]
+    negatives = [log_sum_exp(z, keys, own, scale, block_size) for z in (a, b)]
     return jnp.concatenate([positives, positives]), jnp.concatenate(negatives)
-
-
-def _log_sum_exp(
-    q: Float[Array, "n d"],
-    keys: Float[Array, "m d"],
-    left_out: Int[Array, "n l"],
-    scale: Number,
-    block_size: int | None,
-) -> Float[Array, " n"]:
-    """``log(sum of exp(scale * q . key))`` over all keys but those whose columns are left out."""
-    size = _rows_in_a_block(len(keys), block_size)
-    if size == len(keys):
-        return _masked_log_sum_exp(scale * _products(q, keys), _wanted(jnp.arange(size), left_out))
-    # Under shard_map the scale becomes as varying as q, so that its gradient is summed.
-    scale = jnp.asarray(scale, q.dtype) + 0 * jax.lax.stop_gradient(q[0, 0])
-    return _blocked_log_sum_exp(size, q, keys, left_out, scale)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _blocked_log_sum_exp(
-    block_size: int, q: Array, keys: Array, left_out: Array, scale: Array
-) -> Array:
-    """The same, in memory that is linear in the number of keys, and of queries, both ways."""
-
-    def add(total: Array, block: Any) -> tuple[Array, None]:
-        block_keys, columns, real = block
-        wanted = _wanted(columns, left_out) & real
-        scores = scale * _products(q, block_keys)
-        return jnp.logaddexp(total, _masked_log_sum_exp(scores, wanted)), None
-
-    return jax.lax.scan(add, q[:, 0] * 0 - jnp.inf, _blocks((keys,), block_size))[0]
-
-
-def _blocked_forward(block_size: int, *inputs: Array) -> tuple[Array, Any]:
-    total = _blocked_log_sum_exp(block_size, *inputs)
-    return total, (*inputs, total)
-
-
-def _blocked_backward(block_size: int, saved: Any, gradient: Array) -> tuple[Any, ...]:
-    """The softmax weights, block by block again, times what each score depends on."""
-    q, keys, left_out, scale, total = saved
-
-    def add(carry: Any, block: Any) -> tuple[Any, Array]:
-        dq, dscale = carry
-        block_keys, columns, real = block
-        products = _products(q, block_keys)
-        wanted = _wanted(columns, left_out) & real
-        weights = jnp.where(wanted, jnp.exp(scale * products - total[:, None]), 0)
-        weights = weights * gradient[:, None]
-        dq += _products(weights, block_keys.T)
-        return (dq, dscale + jnp.sum(weights * products)), _products(weights.T, q.T)
-
-    start = (q * 0, scale * 0)
-    (dq, dscale), dkeys = jax.lax.scan(add, start, _blocks((keys,), block_size))
-    dkeys = dkeys.reshape(-1, keys.shape[1])[: len(keys)]
-    return scale * dq, scale * dkeys, None, dscale
-
-
-_blocked_log_sum_exp.defvjp(_blocked_forward, _blocked_backward)
-
-
-def _wanted(columns: Int[Array, " b"], left_out: Int[Array, "n l"]) -> Bool[Array, "n b"]:
-    return (columns != left_out[:, :, None]).all(axis=1)
-
-
-def _over_blocks(
-    add: Callable[[Any, Any], Any], start: Any, arrays: tuple[Array, ...], block_size: int | None
-) -> Any:
-    """Fold ``add(carry, (*blocks, columns, real))`` over blocks of rows of the arrays.
-
-    What a block computes is computed again on the way back; of each block its carry is kept.
-    """
-    m = len(arrays[0])
-    size = _rows_in_a_block(m, block_size)
-    if size == m:
-        return add(start, (*arrays, jnp.arange(m), jnp.ones(m, bool)))
-    step = jax.checkpoint(lambda carry, block: (add(carry, block), None))
-    return jax.lax.scan(step, start, _blocks(arrays, size))[0]
-
-
-def _rows_in_a_block(m: int, block_size: int | None) -> int:
-    if block_size is not None and block_size < 1:
-        raise ValueError(f"block_size must be at least 1, not {block_size}")
-    return m if block_size is None else min(block_size, m)
-
-
-def _blocks(arrays: tuple[Array, ...], block_size: int) -> tuple[Array, ...]:
-    """The arrays as ``[blocks, block_size, ...]``, the rows' numbers, and False for padding."""
-    m = len(arrays[0])
-    count = -(-m // block_size)
-
-    def cut(x: Array) -> Array:
-        padding = [(0, count * block_size - m)] + [(0, 0)] * (x.ndim - 1)
-        return jnp.pad(x, padding).reshape(count, block_size, *x.shape[1:])
-
-    columns = jnp.arange(count * block_size).reshape(count, block_size)
-    return (*map(cut, arrays), columns, columns < m)
-
-
-def _masked_log_sum_exp(
-    scores: Float[Array, "n b"], wanted: Bool[Array, "n b"]
-) -> Float[Array, " n"]:
-    return jax.nn.logsumexp(jnp.where(wanted, scores, -jnp.inf), axis=-1)
-
-
-def _products(q: Float[Array, "n d"], keys: Float[Array, "m d"]) -> Float[Array, "n m"]:
-    return jnp.matmul(q, keys.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def _rows(n: int, axis_name: str | None) -> Int[Array, " n"]:
