@@ -25,14 +25,12 @@ class ProgressLine:
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} examples/s  left"),
+            TextColumn("{task.fields[status]}  left"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(
-            "", total=steps, completed=done, loss=float("nan"), rate=float("nan")
-        )
+        self._task = self._bar.add_task("", total=steps, completed=done, status="compiling")
         self._bar.start()
 
     def close(self) -> None:
@@ -41,11 +39,12 @@ class ProgressLine:
 
     def show(self, step: int, loss: float, rate: float) -> None:
         """After ``step`` steps; the first call's time holds the compilation and does not count."""
-        self._bar.update(self._task, completed=step, loss=loss, rate=rate)
+        status = f"loss {loss:.3f}  {rate:,.0f} examples/s"
+        self._bar.update(self._task, completed=step, status=status)
         now = time.monotonic()
         if self._console.is_terminal:
             return
-        text = f"step {step}/{self._steps}  loss {loss:.3f}  {rate:,.0f} examples/s"
+        text = f"step {step}/{self._steps}  {status}"
         if step == self._steps:
             self._console.print(text)
         elif self._first is None:

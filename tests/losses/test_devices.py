@@ -191,15 +191,21 @@ def with_pmap(case, parameters, inputs, options, rows):
     return (value, globally(np.asarray(values), rows)), gradients
 
 
-@pytest.mark.parametrize("block_size", [None, 5])
+def has_blocks(case):
+    return "block_size" in inspect.signature(getattr(losses, case.name)).parameters
+
+
+WHOLE = [pytest.param(case, {}, id=case.name) for case in CASES]
+IN_BLOCKS = [
+    pytest.param(case, {"block_size": 5}, id=f"{case.name}-blocks")
+    for case in CASES
+    if has_blocks(case)
+]
+
+
 @pytest.mark.parametrize("run", [with_jit, with_shard_map, with_pmap])
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_eight_devices_equal_one(case, run, block_size):
-    options = {}
-    if block_size:
-        if "block_size" not in inspect.signature(getattr(losses, case.name)).parameters:
-            pytest.skip("has no blocks")
-        options = {"block_size": block_size}
+@pytest.mark.parametrize(("case", "options"), WHOLE + IN_BLOCKS)
+def test_eight_devices_equal_one(case, options, run):
     assert jax.device_count() == DEVICES
     expected = one_device(case.name)
     values = expected[0][1]

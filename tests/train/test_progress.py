@@ -26,6 +26,7 @@ def test_plain_lines_leave_out_the_compilation_and_end_with_the_last_step(monkey
 def test_a_terminal_gets_a_bar_that_starts_where_the_run_resumes():
     out = io.StringIO()
     line = ProgressLine(Console(file=out, force_terminal=True, width=120), 20, 50)
+    assert "nan" not in out.getvalue()
     line.show(40, 0.5, 300.0)
     line.close()
     assert "step 40/50" in out.getvalue()
