@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-Number = float | Float[Array, ""]
+from ssl_jax.losses._shared import Number
 
 
 def log_sum_exp(

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
+Number = float | Float[Array, ""]
+
 _EPSILON = 1e-12
 
 

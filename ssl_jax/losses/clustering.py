@@ -6,9 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ssl_jax.losses._shared import check_same_shape, check_shapes, in_float32
-
-Number = float | Float[Array, ""]
+from ssl_jax.losses._shared import Number, check_same_shape, check_shapes, in_float32
 
 
 def sinkhorn(

@@ -25,9 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ssl_jax.losses._blocks import dot_products, log_sum_exp, masked_log_sum_exp, over_blocks
-from ssl_jax.losses._shared import check_same_shape, check_shapes, gather, in_float32, unit
-
-Number = float | Float[Array, ""]
+from ssl_jax.losses._shared import Number, check_same_shape, check_shapes, gather, in_float32, unit
 
 
 def info_nce(

@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ssl_jax.losses._shared import check_same_shape, in_float32, mean_over, unit
-
-Number = float | Float[Array, ""]
+from ssl_jax.losses._shared import Number, check_same_shape, in_float32, mean_over, unit
 
 
 def barlow_twins(

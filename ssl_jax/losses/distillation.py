@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ssl_jax.losses._shared import (
+    Number,
     check_same_shape,
     check_shapes,
     gather,
@@ -16,8 +17,6 @@ from ssl_jax.losses._shared import (
     unit,
 )
 from ssl_jax.losses.masked import masked_mean
-
-Number = float | Float[Array, ""]
 
 
 def cosine_regression(

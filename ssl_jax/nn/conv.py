@@ -1,8 +1,8 @@
 """Convolution whose weight gradient is fast on a CPU.
 
-The forward pass and the input gradient are XLA's own everywhere. XLA's CPU weight gradient runs at
-a third of the forward pass's rate, so there it is a scan over few images, each step one im2col that
-stays in cache and one matrix product. On other platforms XLA's own is kept.
+The forward pass and the input gradient are XLA's own everywhere. XLA's CPU weight gradient is much
+slower than its forward pass, so there it is a scan over few images, each step one im2col that stays
+in cache and one matrix product. On other platforms XLA's own is kept.
 """
 
 from functools import partial
