@@ -14,17 +14,23 @@ gradient would be another one. In ``shard_map``, differentiate the mean over dev
 In ``pmap``, differentiate first and take the ``pmean`` of the gradients. Under plain ``jit`` with a
 batch sharded over a mesh none of this is needed: negatives are global by construction.
 
-With ``block_size`` the similarities are computed a block of keys at a time, forward and backward,
-and an online log-sum-exp joins the blocks, so that no n x n matrix is ever held.
+With ``block_size`` the similarities are computed in tiles of so many rows and columns, forward and
+backward, and an online log-sum-exp joins the tiles, so that no n x n matrix is ever held. With
+``axis_name`` too the keys are not gathered but travel round the ring of devices.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from ssl_jax.losses._blocks import dot_products, log_sum_exp, masked_log_sum_exp, over_blocks
+from ssl_jax.losses._pairs import (
+    Side,
+    dot_products,
+    log_sum_exp,
+    log_sum_exp_both_ways,
+    log_sum_exp_of_others,
+    softplus_sum,
+)
 from ssl_jax.losses._shared import Number, check_same_shape, check_shapes, gather, in_float32, unit
 
 
@@ -45,7 +51,7 @@ def info_nce(
       keys: ``[n, d]``, any scale: normalised inside; row ``i`` is the positive of query ``i``.
       temperature: above 0; may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices the keys are gathered.
-      block_size: how many keys to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[n]`` in float32 or wider. ``n = 1`` without other devices gives 0.
@@ -59,7 +65,11 @@ def info_nce(
     """
     check_same_shape(queries=queries, keys=keys)
     q, k = map(unit, in_float32(queries, keys))
-    return _cross_entropy(q, k, 1 / temperature, axis_name, block_size)
+    q = q / temperature
+    example = _examples(len(q), axis_name)
+    negatives = log_sum_exp(Side(q, example), Side(k, example), axis_name, block_size)
+    positives = jnp.sum(q * k, axis=-1)
+    return jnp.logaddexp(negatives, positives) - positives
 
 
 def nt_xent(
@@ -81,7 +91,7 @@ def nt_xent(
       z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
       temperature: above 0; may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices the views are gathered.
-      block_size: how many views to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[2n]`` in float32 or wider, z1's rows first (with ``axis_name`` this device's rows). Equal
@@ -96,7 +106,7 @@ def nt_xent(
     """
     check_same_shape(z1=z1, z2=z2)
     positives, negatives = _two_views(z1, z2, temperature, axis_name, block_size)
-    return jnp.logaddexp(negatives, positives) - positives
+    return (jnp.logaddexp(negatives, positives) - positives).reshape(-1)
 
 
 def decoupled_nt_xent(
@@ -117,7 +127,7 @@ def decoupled_nt_xent(
       z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
       temperature: above 0; may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices the views are gathered.
-      block_size: how many views to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[2n]`` in float32 or wider, z1's rows first; may be negative. Without a negative (``n = 1``)
@@ -131,7 +141,7 @@ def decoupled_nt_xent(
     """
     check_same_shape(z1=z1, z2=z2)
     positives, negatives = _two_views(z1, z2, temperature, axis_name, block_size)
-    return negatives - positives
+    return (negatives - positives).reshape(-1)
 
 
 def queue_info_nce(
@@ -229,7 +239,7 @@ def supcon(
       labels: ``[n]``.
       temperature: above 0; may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices the examples are gathered.
-      block_size: how many examples to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where no other example has the label.
@@ -242,26 +252,11 @@ def supcon(
     """
     check_shapes(labels.shape == z.shape[:1], "z [n, d] and labels [n]", z=z, labels=labels)
     (z,) = in_float32(z)
-    q = unit(z)
-    keys, key_labels = gather(q, axis_name), gather(labels, axis_name)
-    rows = _rows(len(q), axis_name)
-
-    def add(carry: Any, block: Any) -> Any:
-        total, attraction, count = carry
-        block_keys, block_labels, columns, real = block
-        scores = dot_products(q, block_keys) / temperature
-        others = real & (columns != rows[:, None])
-        positive = others & (block_labels == labels[:, None])
-        total = jnp.logaddexp(total, masked_log_sum_exp(scores, others))
-        attraction += jnp.where(positive, scores, 0).sum(axis=-1)
-        return total, attraction, count + positive.sum(axis=-1)
-
-    nothing = jax.lax.stop_gradient(q[:, 0]) * 0
-    start = (nothing - jnp.inf, nothing, nothing.astype(jnp.int32) + labels * 0)
-    total, attraction, count = over_blocks(add, start, (keys, key_labels), block_size)
-    has_positive = count > 0
-    mean = attraction / jnp.maximum(count, 1)
-    return jnp.where(has_positive, jnp.where(has_positive, total, 0) - mean, 0)
+    z = unit(z) * temperature**-0.5
+    others = log_sum_exp_of_others(Side(z, _examples(len(z), axis_name)), axis_name, block_size)
+    positive, has_positive = _mean_of_others_of_the_class(z, labels, axis_name)
+    attraction = jnp.sum(z * positive, axis=-1)
+    return jnp.where(has_positive, jnp.where(has_positive, others, 0) - attraction, 0)
 
 
 def triplet(
@@ -313,7 +308,7 @@ def clip(
       text_z: ``[n, d]``, any scale: normalised inside; row ``i`` belongs to image ``i``.
       logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices both are gathered.
-      block_size: how many rows to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[n]`` in float32 or wider.
@@ -327,8 +322,13 @@ def clip(
     """
     check_same_shape(image_z=image_z, text_z=text_z)
     image, text = map(unit, in_float32(image_z, text_z))
-    to_text = _cross_entropy(image, text, logit_scale, axis_name, block_size)
-    to_image = _cross_entropy(text, image, logit_scale, axis_name, block_size)
+    image = logit_scale * image
+    example = _examples(len(image), axis_name)
+    negatives = log_sum_exp_both_ways(
+        Side(image, example), Side(text, example), axis_name, block_size
+    )
+    positives = jnp.sum(image * text, axis=-1)
+    to_text, to_image = (jnp.logaddexp(x, positives) - positives for x in negatives)
     return (to_text + to_image) / 2
 
 
@@ -352,7 +352,7 @@ def sigmoid_pairwise(
       logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
       logit_bias: may be traced, and gradients reach it.
       axis_name: the mapped axis over whose devices the texts are gathered.
-      block_size: how many texts to compare at a time; None compares all at once.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
       ``[n]`` in float32 or wider.
@@ -366,30 +366,11 @@ def sigmoid_pairwise(
     """
     check_same_shape(image_z=image_z, text_z=text_z)
     image, text = map(unit, in_float32(image_z, text_z))
-    texts, rows = gather(text, axis_name), _rows(len(image), axis_name)
-
-    def add(total: Array, block: Any) -> Array:
-        block_texts, columns, real = block
-        logits = logit_scale * dot_products(image, block_texts) + logit_bias
-        signed = jnp.where(columns == rows[:, None], logits, -logits)
-        return total + jnp.where(real, jax.nn.softplus(-signed), 0).sum(axis=-1)
-
-    start = jax.lax.stop_gradient(image[:, 0]) * 0
-    return over_blocks(add, start, (texts,), block_size)
-
-
-def _cross_entropy(
-    q: Float[Array, "n d"],
-    k: Float[Array, "n d"],
-    scale: Number,
-    axis_name: str | None,
-    block_size: int | None,
-) -> Float[Array, " n"]:
-    """``-log softmax`` of each row's own key among all keys; both on the sphere."""
-    positives = scale * jnp.sum(q * k, axis=-1)
-    rows = _rows(len(q), axis_name)[:, None]
-    negatives = log_sum_exp(q, gather(k, axis_name), rows, scale, block_size)
-    return jnp.logaddexp(negatives, positives) - positives
+    one = jnp.ones_like(image[:, :1])  # the bias is one more feature
+    images = jnp.concatenate([logit_scale * image, logit_bias * one], axis=-1)
+    texts = jnp.concatenate([text, one], axis=-1)
+    example = _examples(len(image), axis_name)
+    return softplus_sum(Side(images, example), Side(texts, example), axis_name, block_size)
 
 
 def _two_views(
@@ -398,23 +379,37 @@ def _two_views(
     temperature: Number,
     axis_name: str | None,
     block_size: int | None,
-) -> tuple[Float[Array, " 2*n"], Float[Array, " 2*n"]]:
+) -> tuple[Float[Array, "1 n"], Float[Array, "2 n"]]:
     """Each view's logit with its other view, and the log-sum-exp with all views of all others."""
-    a, b = map(unit, in_float32(z1, z2))
-    scale = 1 / temperature
-    positives = scale * jnp.sum(a * b, axis=-1)
-    all_a, all_b = gather(a, axis_name), gather(b, axis_name)
-    n = len(all_a)
-    rows = _rows(len(a), axis_name)
-    own = jnp.stack([rows, rows + n], axis=-1)
-    keys = jnp.stack([all_a, all_b]).reshape(2 * n, -1)
-    negatives = [log_sum_exp(z, keys, own, scale, block_size) for z in (a, b)]
-    return jnp.concatenate([positives, positives]), jnp.concatenate(negatives)
+    n, d = z1.shape
+    # The views of an example side by side: one matrix, symmetric, and no traffic between devices.
+    z = jnp.stack(in_float32(z1, z2), axis=1).reshape(2 * n, d)
+    z = unit(z) * temperature**-0.5
+    example = jnp.repeat(_examples(n, axis_name), 2)
+    negatives = log_sum_exp_of_others(Side(z, example), axis_name, block_size)
+    a, b = jnp.moveaxis(z.reshape(n, 2, d), 1, 0)
+    positives = jnp.sum(a * b, axis=-1)
+    return positives[None], negatives.reshape(n, 2).T
 
 
-def _rows(n: int, axis_name: str | None) -> Int[Array, " n"]:
-    """The numbers of this device's rows in the gathered batch."""
+def _examples(n: int, axis_name: str | None) -> Int[Array, " n"]:
+    """The numbers of this device's rows in the batch of all devices."""
     return jnp.arange(n) + (0 if axis_name is None else jax.lax.axis_index(axis_name) * n)
+
+
+def _mean_of_others_of_the_class(
+    z: Float[Array, "n d"], labels: Int[Array, " n"], axis_name: str | None
+) -> tuple[Float[Array, "n d"], Bool[Array, " n"]]:
+    """For each row the mean of all other rows of its label, and whether there is one."""
+    labels_of_all = gather(labels, axis_name)
+    classes = len(labels_of_all)  # at most
+    of_all = jnp.unique(labels_of_all, return_inverse=True, size=classes)[1]
+    of_mine = of_all[_examples(len(z), axis_name)]
+    sums = jax.ops.segment_sum(z, of_mine, classes)
+    if axis_name is not None:
+        sums = jax.lax.psum(sums, axis_name)
+    others = jnp.bincount(of_all, length=classes)[of_mine] - 1
+    return (sums[of_mine] - z) / jnp.maximum(others, 1)[:, None], others > 0
 
 
 def _distance(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, " n"]:
