@@ -24,6 +24,11 @@ class Side(NamedTuple):
     example: Int[Array, " n"]
 
 
+def examples(n: int, axis_name: str | None) -> Int[Array, " n"]:
+    """The numbers of this device's rows in the batch of all devices."""
+    return jnp.arange(n) + (0 if axis_name is None else jax.lax.axis_index(axis_name) * n)
+
+
 def log_sum_exp(
     rows: Side, columns: Side, axis_name: str | None, block_size: int | None
 ) -> Float[Array, " n"]:

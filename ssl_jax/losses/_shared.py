@@ -46,3 +46,28 @@ def mean_over(x: Array, axis_name: str | None) -> Array:
 def gather(x: Shaped[Array, "n ..."], axis_name: str | None) -> Array:
     """The rows of all devices of a mapped axis, in order; ``x`` itself without one."""
     return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
+
+
+def sum_over(x: Array, axis_name: str | None) -> Array:
+    """The sum over the devices of a mapped axis; ``x`` itself without one."""
+    return x if axis_name is None else jax.lax.psum(x, axis_name)
+
+
+def rows_of_all(x: Array, axis_name: str | None) -> int:
+    """How many rows there are on all devices together."""
+    return len(x) * (1 if axis_name is None else jax.lax.axis_size(axis_name))
+
+
+def distance(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, " n"]:
+    """Euclidean; the gradient of a distance of 0 is 0."""
+    square = jnp.sum((x - y) ** 2, axis=-1)
+    apart = square > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
+
+
+def log_sum_exp_of_columns(x: Float[Array, "n k"], axis_name: str | None) -> Float[Array, " k"]:
+    """``log(sum of exp)`` of each column, over the rows of all devices."""
+    largest = jax.lax.stop_gradient(x.max(axis=0))
+    if axis_name is not None:
+        largest = jax.lax.pmax(largest, axis_name)
+    return jnp.log(sum_over(jnp.exp(x - largest).sum(axis=0), axis_name)) + largest

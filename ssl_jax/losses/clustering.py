@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ssl_jax.losses._shared import Number, check_same_shape, check_shapes, in_float32
+from ssl_jax.losses._shared import (
+    Number,
+    check_same_shape,
+    check_shapes,
+    in_float32,
+    log_sum_exp_of_columns,
+)
 
 
 def sinkhorn(
@@ -41,7 +47,7 @@ def sinkhorn(
     (scores,) = in_float32(scores)
 
     def balance(_: Any, log_q: Array) -> Array:
-        log_q = log_q - _log_column_sums(log_q, axis_name)
+        log_q = log_q - log_sum_exp_of_columns(log_q, axis_name)
         return jax.nn.log_softmax(log_q, axis=-1)
 
     return jnp.exp(jax.lax.fori_loop(0, iterations, balance, scores / epsilon))
@@ -89,13 +95,3 @@ def swav(
         for s in pair
     )
     return -(jnp.sum(q2 * log_p1, axis=-1) + jnp.sum(q1 * log_p2, axis=-1)) / 2
-
-
-def _log_column_sums(log_q: Float[Array, "n k"], axis_name: str | None) -> Float[Array, " k"]:
-    largest = jax.lax.stop_gradient(log_q.max(axis=0))
-    if axis_name is not None:
-        largest = jax.lax.pmax(largest, axis_name)
-    sums = jnp.exp(log_q - largest).sum(axis=0)
-    if axis_name is not None:
-        sums = jax.lax.psum(sums, axis_name)
-    return jnp.log(sums) + largest

@@ -1,7 +1,6 @@
 """Contrastive losses: tell the other view of the same example from all other examples.
 
-All of them compare cosine similarities, but for ``nce`` and ``triplet``; they differ in what stands
-against the positive.
+All of them compare cosine similarities; they differ in what stands against the positive.
 
 With ``axis_name`` (inside ``shard_map`` or ``pmap``) the keys of all devices are negatives and the
 result holds this device's rows. Without it each device would see its own negatives only, and the
@@ -19,6 +18,8 @@ backward, and an online log-sum-exp joins the tiles, so that no n x n matrix is 
 ``axis_name`` too the keys are not gathered but travel round the ring of devices.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -26,12 +27,19 @@ from jaxtyping import Array, Bool, Float, Int
 from ssl_jax.losses._pairs import (
     Side,
     dot_products,
+    examples,
     log_sum_exp,
-    log_sum_exp_both_ways,
     log_sum_exp_of_others,
-    softplus_sum,
 )
-from ssl_jax.losses._shared import Number, check_same_shape, check_shapes, gather, in_float32, unit
+from ssl_jax.losses._shared import (
+    Number,
+    check_same_shape,
+    check_shapes,
+    gather,
+    in_float32,
+    sum_over,
+    unit,
+)
 
 
 def info_nce(
@@ -66,7 +74,7 @@ def info_nce(
     check_same_shape(queries=queries, keys=keys)
     q, k = map(unit, in_float32(queries, keys))
     q = q / temperature
-    example = _examples(len(q), axis_name)
+    example = examples(len(q), axis_name)
     negatives = log_sum_exp(Side(q, example), Side(k, example), axis_name, block_size)
     positives = jnp.sum(q * k, axis=-1)
     return jnp.logaddexp(negatives, positives) - positives
@@ -181,44 +189,92 @@ def queue_info_nce(
     return jnp.logaddexp(positives, negatives) - positives
 
 
-def nce(
-    data_scores: Float[Array, " n"],
-    noise_scores: Float[Array, "n m"],
-    data_log_q: Float[Array, " n"],
-    noise_log_q: Float[Array, "n m"],
+def moco_v3(
+    queries1: Float[Array, "n d"],
+    queries2: Float[Array, "n d"],
+    keys1: Float[Array, "n d"],
+    keys2: Float[Array, "n d"],
+    *,
+    temperature: Number = 0.2,
+    axis_name: str | None = None,
+    block_size: int | None = None,
 ) -> Float[Array, " n"]:
-    """Noise-contrastive estimation: tell data from noise of known density, and so learn a density.
+    """MoCo v3's symmetric InfoNCE: each view's query finds the other view's key.
 
-    ``l = -log sigmoid(s(x) - log(m q(x))) - sum_j log sigmoid(log(m q(y_j)) - s(y_j))`` with ``m``
-    noise samples ``y_j`` to each data sample ``x``.
+    ``l_i = 2 T (info_nce(queries1, keys2)_i + info_nce(queries2, keys1)_i)``, ``T`` the
+    temperature. The keys come from a momentum encoder: no gradient reaches them.
 
     Args:
-      data_scores: ``[n]``, the model's unnormalised log-density of the data.
-      noise_scores: ``[n, m]``, the same of the noise samples.
-      data_log_q: ``[n]``, the noise distribution's log-density of the data.
-      noise_log_q: ``[n, m]``, the same of the noise samples.
+      queries1: ``[n, d]``, of the first views, any scale: normalised inside.
+      queries2: ``[n, d]``, of the second views.
+      keys1: ``[n, d]``, the momentum encoder's of the first views.
+      keys2: ``[n, d]``, the same of the second views.
+      temperature: above 0; may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices the keys are gathered.
+      block_size: rows and columns of a tile; None compares all at once.
 
     Returns:
-      ``[n]`` in float32 or wider, at least 0.
+      ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes differ, or ``block_size`` is below 1.
 
     References:
-      Gutmann, Hyvarinen, Noise-contrastive estimation, AISTATS 2010, eq. 3.
+      Chen et al., An Empirical Study of Training Self-Supervised Vision Transformers, 2021,
+      Algorithm 1, https://arxiv.org/abs/2104.02057
     """
-    check_same_shape(data_scores=data_scores, data_log_q=data_log_q)
-    check_same_shape(noise_scores=noise_scores, noise_log_q=noise_log_q)
+    check_same_shape(queries1=queries1, queries2=queries2, keys1=keys1, keys2=keys2)
+    find = partial(info_nce, temperature=temperature, axis_name=axis_name, block_size=block_size)
+    keys1, keys2 = jax.lax.stop_gradient((keys1, keys2))
+    return 2 * temperature * (find(queries1, keys2) + find(queries2, keys1))
+
+
+def mil_nce(
+    queries: Float[Array, "n d"],
+    keys: Float[Array, "n p d"],
+    *,
+    temperature: Number = 0.1,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+) -> Float[Array, " n"]:
+    """MIL-NCE, InfoNCE with several positives of which any may be right: their sum is to win.
+
+    ``l_i = -log(sum_p exp(s_iip) / sum_j sum_p exp(s_ijp))`` with ``s_ijp = cos(query_i, key_jp) /
+    temperature``. For positives that are all to be right see ``supcon``.
+
+    Args:
+      queries: ``[n, d]``, any scale: normalised inside.
+      keys: ``[n, p, d]``, any scale: normalised inside; ``keys[i]`` are the positives of query
+        ``i`` and negatives of all others.
+      temperature: above 0; may be traced, and gradients reach it.
+      axis_name: the mapped axis over whose devices the keys are gathered.
+      block_size: rows and columns of a tile; None compares all at once.
+
+    Returns:
+      ``[n]`` in float32 or wider; with one positive it is ``info_nce``.
+
+    Raises:
+      ValueError: the shapes do not fit, or ``block_size`` is below 1.
+
+    References:
+      Miech et al., End-to-End Learning of Visual Representations from Uncurated Instructional
+      Videos, 2020, eq. 1 (there with the other queries as negatives of the keys too),
+      https://arxiv.org/abs/1912.06430
+    """
     check_shapes(
-        noise_scores.ndim == 2 and len(noise_scores) == len(data_scores),
-        "[n] and [n, m]",
-        data_scores=data_scores,
-        noise_scores=noise_scores,
+        keys.ndim == 3 and (len(keys), keys.shape[2]) == queries.shape,
+        "queries [n, d] and keys [n, p, d]",
+        queries=queries,
+        keys=keys,
     )
-    data, noise, data_q, noise_q = in_float32(data_scores, noise_scores, data_log_q, noise_log_q)
-    samples = jnp.log(jnp.asarray(noise.shape[1], data.dtype))
-    real = jax.nn.softplus(-(data - data_q - samples))
-    return real + jax.nn.softplus(noise - noise_q - samples).sum(axis=-1)
+    q, k = map(unit, in_float32(queries, keys))
+    q = q / temperature
+    example, p = examples(len(q), axis_name), keys.shape[1]
+    columns = Side(k.reshape(-1, k.shape[-1]), jnp.repeat(example, p))
+    negatives = log_sum_exp(Side(q, example), columns, axis_name, block_size)
+    scores = jnp.einsum("nd,npd->np", q, k, precision=jax.lax.Precision.HIGHEST)
+    positives = jax.nn.logsumexp(scores, axis=-1)
+    return jnp.logaddexp(negatives, positives) - positives
 
 
 def supcon(
@@ -253,124 +309,10 @@ def supcon(
     check_shapes(labels.shape == z.shape[:1], "z [n, d] and labels [n]", z=z, labels=labels)
     (z,) = in_float32(z)
     z = unit(z) * temperature**-0.5
-    others = log_sum_exp_of_others(Side(z, _examples(len(z), axis_name)), axis_name, block_size)
+    others = log_sum_exp_of_others(Side(z, examples(len(z), axis_name)), axis_name, block_size)
     positive, has_positive = _mean_of_others_of_the_class(z, labels, axis_name)
     attraction = jnp.sum(z * positive, axis=-1)
     return jnp.where(has_positive, jnp.where(has_positive, others, 0) - attraction, 0)
-
-
-def triplet(
-    anchors: Float[Array, "n d"],
-    positives: Float[Array, "n d"],
-    negatives: Float[Array, "n d"],
-    *,
-    margin: float = 1.0,
-) -> Float[Array, " n"]:
-    """Triplet loss: the positive is to be nearer than the negative, by a margin.
-
-    ``l = max(|a - p| - |a - n| + margin, 0)``, Euclidean, not normalised.
-
-    Args:
-      anchors: ``[n, d]``.
-      positives: ``[n, d]``.
-      negatives: ``[n, d]``.
-      margin: at least 0.
-
-    Returns:
-      ``[n]`` in float32 or wider, at least 0. The gradient of a distance of 0 is 0.
-
-    Raises:
-      ValueError: the shapes differ.
-
-    References:
-      Schroff et al., FaceNet, 2015, eq. 3 (there with squared distances),
-      https://arxiv.org/abs/1503.03832
-    """
-    check_same_shape(anchors=anchors, positives=positives, negatives=negatives)
-    a, p, n = in_float32(anchors, positives, negatives)
-    return jax.nn.relu(_distance(a, p) - _distance(a, n) + margin)
-
-
-def clip(
-    image_z: Float[Array, "n d"],
-    text_z: Float[Array, "n d"],
-    *,
-    logit_scale: Number,
-    axis_name: str | None = None,
-    block_size: int | None = None,
-) -> Float[Array, " n"]:
-    """CLIP: each image finds its text among all texts, and each text its image among all images.
-
-    The mean of InfoNCE in both directions, with ``s_ij = logit_scale * cos(image_i, text_j)``.
-
-    Args:
-      image_z: ``[n, d]``, any scale: normalised inside.
-      text_z: ``[n, d]``, any scale: normalised inside; row ``i`` belongs to image ``i``.
-      logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices both are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
-
-    Returns:
-      ``[n]`` in float32 or wider.
-
-    Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
-
-    References:
-      Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021,
-      figure 3, https://arxiv.org/abs/2103.00020
-    """
-    check_same_shape(image_z=image_z, text_z=text_z)
-    image, text = map(unit, in_float32(image_z, text_z))
-    image = logit_scale * image
-    example = _examples(len(image), axis_name)
-    negatives = log_sum_exp_both_ways(
-        Side(image, example), Side(text, example), axis_name, block_size
-    )
-    positives = jnp.sum(image * text, axis=-1)
-    to_text, to_image = (jnp.logaddexp(x, positives) - positives for x in negatives)
-    return (to_text + to_image) / 2
-
-
-def sigmoid_pairwise(
-    image_z: Float[Array, "n d"],
-    text_z: Float[Array, "n d"],
-    *,
-    logit_scale: Number,
-    logit_bias: Number,
-    axis_name: str | None = None,
-    block_size: int | None = None,
-) -> Float[Array, " n"]:
-    """SigLIP: every pair of image and text is a yes-no question of its own.
-
-    ``l_i = -sum_j log sigmoid(y_ij (logit_scale cos(image_i, text_j) + logit_bias))``, ``y_ij`` 1
-    for ``i = j`` and -1 otherwise; the caller's mean is the paper's sum over n.
-
-    Args:
-      image_z: ``[n, d]``, any scale: normalised inside.
-      text_z: ``[n, d]``, any scale: normalised inside; row ``i`` belongs to image ``i``.
-      logit_scale: as given, no exponential inside; may be traced, and gradients reach it.
-      logit_bias: may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the texts are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
-
-    Returns:
-      ``[n]`` in float32 or wider.
-
-    Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
-
-    References:
-      Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, eq. 1 and Algorithm 1,
-      https://arxiv.org/abs/2303.15343
-    """
-    check_same_shape(image_z=image_z, text_z=text_z)
-    image, text = map(unit, in_float32(image_z, text_z))
-    one = jnp.ones_like(image[:, :1])  # the bias is one more feature
-    images = jnp.concatenate([logit_scale * image, logit_bias * one], axis=-1)
-    texts = jnp.concatenate([text, one], axis=-1)
-    example = _examples(len(image), axis_name)
-    return softplus_sum(Side(images, example), Side(texts, example), axis_name, block_size)
 
 
 def _two_views(
@@ -385,16 +327,11 @@ def _two_views(
     # The views of an example side by side: one matrix, symmetric, and no traffic between devices.
     z = jnp.stack(in_float32(z1, z2), axis=1).reshape(2 * n, d)
     z = unit(z) * temperature**-0.5
-    example = jnp.repeat(_examples(n, axis_name), 2)
+    example = jnp.repeat(examples(n, axis_name), 2)
     negatives = log_sum_exp_of_others(Side(z, example), axis_name, block_size)
     a, b = jnp.moveaxis(z.reshape(n, 2, d), 1, 0)
     positives = jnp.sum(a * b, axis=-1)
     return positives[None], negatives.reshape(n, 2).T
-
-
-def _examples(n: int, axis_name: str | None) -> Int[Array, " n"]:
-    """The numbers of this device's rows in the batch of all devices."""
-    return jnp.arange(n) + (0 if axis_name is None else jax.lax.axis_index(axis_name) * n)
 
 
 def _mean_of_others_of_the_class(
@@ -404,15 +341,7 @@ def _mean_of_others_of_the_class(
     labels_of_all = gather(labels, axis_name)
     classes = len(labels_of_all)  # at most
     of_all = jnp.unique(labels_of_all, return_inverse=True, size=classes)[1]
-    of_mine = of_all[_examples(len(z), axis_name)]
-    sums = jax.ops.segment_sum(z, of_mine, classes)
-    if axis_name is not None:
-        sums = jax.lax.psum(sums, axis_name)
+    of_mine = of_all[examples(len(z), axis_name)]
+    sums = sum_over(jax.ops.segment_sum(z, of_mine, classes), axis_name)
     others = jnp.bincount(of_all, length=classes)[of_mine] - 1
     return (sums[of_mine] - z) / jnp.maximum(others, 1)[:, None], others > 0
-
-
-def _distance(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, " n"]:
-    square = jnp.sum((x - y) ** 2, axis=-1)
-    apart = square > 0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)

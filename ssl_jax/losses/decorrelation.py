@@ -10,7 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ssl_jax.losses._shared import Number, check_same_shape, in_float32, mean_over, unit
+from ssl_jax.losses._shared import (
+    Number,
+    check_same_shape,
+    in_float32,
+    mean_over,
+    rows_of_all,
+    unit,
+)
 
 
 def barlow_twins(
@@ -187,7 +194,7 @@ def _second_moment(
 
 def _covariance(centered: Float[Array, "n d"], axis_name: str | None) -> Float[Array, "d d"]:
     """Unbiased, of the whole batch."""
-    n = len(centered) * (1 if axis_name is None else jax.lax.axis_size(axis_name))
+    n = rows_of_all(centered, axis_name)
     if n < 2:
         raise ValueError(f"an unbiased covariance takes two examples: shape {centered.shape}")
     return _second_moment(centered, centered, axis_name) * (n / (n - 1))

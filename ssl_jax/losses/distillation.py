@@ -11,7 +11,6 @@ from ssl_jax.losses._shared import (
     Number,
     check_same_shape,
     check_shapes,
-    gather,
     in_float32,
     mean_over,
     unit,
@@ -213,43 +212,6 @@ def update_center(
     mean = mean_over(logits.mean(axis=(0, 1)), axis_name)
     new = momentum * jax.lax.stop_gradient(center) + (1 - momentum) * mean
     return new.astype(center.dtype)
-
-
-def koleo(z: Float[Array, "n d"], *, axis_name: str | None = None) -> Float[Array, " n"]:
-    """KoLeo: spread the embeddings by pushing each away from its nearest neighbour.
-
-    ``l_i = -log(min_{j != i} |z_i - z_j| + 1e-8)`` on the unit sphere.
-
-    Args:
-      z: ``[n, d]``, ``n >= 2`` over all devices, any scale: normalised inside.
-      axis_name: the mapped axis over whose devices the neighbours are sought.
-
-    Returns:
-      ``[n]`` in float32 or wider; no gradient goes through the choice of the neighbour. Two
-      antipodal points give ``-log 2``.
-
-    Raises:
-      ValueError: there is a single embedding.
-
-    References:
-      Sablayrolles et al., Spreading Vectors for Similarity Search, 2019, eq. 2,
-      https://arxiv.org/abs/1806.03198; Oquab et al., DINOv2, 2023, section 4,
-      https://arxiv.org/abs/2304.07193
-    """
-    check_shapes(z.ndim == 2, "z [n, d]", z=z)
-    (z,) = in_float32(z)
-    q = unit(z)
-    keys = gather(q, axis_name)
-    check_shapes(len(keys) > 1, "at least two embeddings", z=z)
-    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * len(q)
-    rows = jnp.arange(len(q)) + first
-    products = jnp.matmul(q, keys.T, precision=jax.lax.Precision.HIGHEST)
-    own = rows[:, None] == jnp.arange(len(keys))
-    nearest = jnp.argmax(jnp.where(own, -jnp.inf, jax.lax.stop_gradient(products)), axis=-1)
-    square = jnp.sum((q - keys[nearest]) ** 2, axis=-1)
-    apart = square > 0
-    distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
-    return -jnp.log(distance + 1e-8)
 
 
 def _sharpened(
