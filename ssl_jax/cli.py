@@ -1,7 +1,8 @@
 """What the mains in ``experiments/`` share: flags, and errors as one line with exit code 2."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -20,13 +21,15 @@ def define_workdir() -> None:
     flags.DEFINE_string("workdir", None, "the run's folder")
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parse the command line and run ``main``.
+def run(main: Callable[..., None], words: Sequence[str] = ()) -> None:
+    """Parse the command line and run ``main``, with the one word that is given if there are any.
 
     Bad input ends with one line and 2, a stop on request with one line and 130.
     """
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+    app.run(
+        lambda rest: _guarded(lambda: main(*rest[1:])), flags_parser=partial(_parse, words=words)
+    )
 
 
 def required(name: str) -> str:
@@ -55,10 +58,13 @@ def config() -> ConfigDict:
     return value
 
 
-def _parse(arguments: list[str]) -> list[str]:
+def _parse(arguments: list[str], words: Sequence[str] = ()) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
-        if len(rest) > 1:
+        if words and (len(rest) != 2 or rest[1] not in words):
+            given = " ".join(rest[1:]) or "nothing"
+            raise InputError(f"{given}: is unknown; expected one of {', '.join(words)}")
+        if not words and len(rest) > 1:
             raise InputError(f"{rest[1]}: is no flag; expected --flag=value")
     except (AttributeError, KeyError) as error:
         _fail(_unknown_key(arguments, str(error)))

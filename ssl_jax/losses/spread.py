@@ -112,7 +112,7 @@ def sigreg(
       axis_name: the mapped axis over whose devices the characteristic functions are taken.
 
     Returns:
-      A scalar in float32 or wider, at least 0; unless the embeddings are normal it grows with ``n``.
+      A scalar in float32 or wider, at least 0; unless ``z`` is normal it grows with ``n``.
 
     Raises:
       ValueError: ``z`` is no matrix.

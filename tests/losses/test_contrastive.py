@@ -182,37 +182,19 @@ def test_blocks_need_less_memory(name):
     assert megabytes(16) < 0.5
 
 
-@pytest.mark.parametrize("block_size", [None, 3])
-@pytest.mark.parametrize("name", NAMES)
-def test_vmap_scan_and_checkpoint(name, block_size):
-    batches = [jnp.stack(z) for z in zip(*(views(seed=seed) for seed in range(3)), strict=True)]
-    temperatures = jnp.array([0.1, 0.3, 0.5])
-
-    def f(z1, z2, temperature):
-        values = getattr(losses, name)(z1, z2, temperature=temperature, block_size=block_size)
-        return weigh(values)
-
-    inputs = (*batches, temperatures)
-    plain, remat = jax.value_and_grad(f), jax.value_and_grad(jax.checkpoint(f))
-    singly = [jax.jit(plain)(*xs) for xs in zip(*inputs, strict=True)]
-    expected = [np.stack(leaves) for leaves in zip(*singly, strict=True)]
-    _, scanned = jax.jit(partial(jax.lax.scan, lambda _, xs: (None, remat(*xs)), None))(inputs)
-    for actual in (jax.jit(jax.vmap(plain))(*inputs), scanned):
-        for a, e in zip(actual, expected, strict=True):
-            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", ["info_nce", "nt_xent", "clip"])
-def test_memory_in_blocks_grows_linearly(name):
+def test_memory_in_blocks_is_linear(name):
+    """Compiled, not run: under 48 MB at n = 8,192 (all at once 1.1 GB), no more a pair later."""
     numbers = {"logit_scale": 10.0} if name == "clip" else {}
 
-    def temporaries(n):
-        z = jax.ShapeDtypeStruct((n, 16), jnp.float32)
+    def megabytes(n):
+        z = jax.ShapeDtypeStruct((n, 128), jnp.float32)
 
         def mean(a, b):
-            return getattr(losses, name)(a, b, block_size=32, **numbers).mean()
+            return getattr(losses, name)(a, b, block_size=1024, **numbers).mean()
 
-        compiled = jax.jit(jax.grad(mean, argnums=(0, 1))).lower(z, z).compile()
-        return compiled.memory_analysis().temp_size_in_bytes
+        compiled = jax.jit(jax.value_and_grad(mean, argnums=(0, 1))).lower(z, z).compile()
+        return compiled.memory_analysis().temp_size_in_bytes / 2**20
 
-    assert temporaries(4096) < 6 * temporaries(1024)  # 16 if a matrix, 7 if its row sums were kept
+    assert megabytes(8192) < 48
+    assert megabytes(65536) < 8 * 48

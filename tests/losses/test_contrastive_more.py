@@ -232,17 +232,6 @@ def test_blocks_need_less_memory(name):
     assert compilation.memory_analysis().temp_size_in_bytes < 2**19
 
 
-@pytest.mark.parametrize("name", COUPLED)
-def test_vmap_of_blocks(name):
-    run = compiled(name, floats(name), (("block_size", 3),))
-    batches = [batch(name, seed=seed) for seed in range(3)]
-    numbers = [{key: (1.5 - i / 2) * x for key, x in COUPLED[name].items()} for i in range(3)]
-    singly = [run(numbers[i], *batches[i]) for i in range(3)]
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *zip(numbers, batches, strict=True))
-    actual = jax.jit(jax.vmap(run))(stacked[0], *stacked[1])
-    assert_same(actual, jax.tree.map(lambda *x: np.stack(x), *singly), rtol=1e-5, atol=2e-6)
-
-
 # The losses of an example by itself.
 
 

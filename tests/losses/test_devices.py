@@ -1,6 +1,7 @@
 """Batch-coupled losses on eight devices: as jit, shard_map and pmap they equal one device."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
@@ -39,8 +40,12 @@ def one_view(rng):
     return (rng.normal(size=(N, D)),)
 
 
-def two_teachers(rng):
+def two_views(rng):
     return (rng.normal(size=(N, 2, D)),)
+
+
+def two_positives(rng):
+    return rng.normal(size=(N, D)), rng.normal(size=(N, 2, D))
 
 
 def related(rng):
@@ -53,6 +58,15 @@ def update_center(teacher, **options):
     """Distances [n] of [n, g, k] from the new centre, to which itself no gradient goes."""
     center = losses.update_center(PROTOTYPES, teacher.swapaxes(0, 1), **options)
     return ((teacher[:, 0] - center) ** 2).sum(-1)
+
+
+def moco_v3(z1, z2, **options):
+    """Keys that differ from the queries."""
+    return losses.moco_v3(z1, z2, 2 * z1 - 1, 1 - z2, **options)
+
+
+def mmcr(z, **options):
+    return losses.mmcr(z.swapaxes(0, 1), **options)
 
 
 def sinkhorn(scores, **options):
@@ -70,6 +84,8 @@ CASES = [
     Case("info_nce", losses.info_nce, embeddings, {"temperature": 0.2}),
     Case("nt_xent", losses.nt_xent, embeddings, {"temperature": 0.5}),
     Case("decoupled_nt_xent", losses.decoupled_nt_xent, embeddings, {"temperature": 0.5}),
+    Case("moco_v3", moco_v3, embeddings, {"temperature": 0.5}),
+    Case("mil_nce", losses.mil_nce, two_positives, {"temperature": 0.5}),
     Case("supcon", losses.supcon, labelled, {"temperature": 0.5}),
     Case("clip", losses.clip, embeddings, {"logit_scale": 3.0}),
     Case(
@@ -78,8 +94,14 @@ CASES = [
         embeddings,
         {"logit_scale": 3.0, "logit_bias": -2.0},
     ),
-    Case("update_center", update_center, two_teachers, {}),
+    Case("spectral_contrastive", losses.spectral_contrastive, embeddings, {}),
+    Case("update_center", update_center, two_views, {}),
     Case("koleo", losses.koleo, one_view, {}),
+    Case("uniformity", losses.uniformity, one_view, {"t": 2.0}),
+    Case("sigreg", partial(losses.sigreg, jax.random.key(0), slices=8), one_view, {}),
+    Case("coding_rate", losses.coding_rate, one_view, {"distortion": 0.5}),
+    Case("mmcr", mmcr, two_views, {}),
+    Case("me_max", losses.me_max, one_view, {"temperature": 0.5}),
     Case("sinkhorn", sinkhorn, one_view, {}),
     Case("swav", partial(losses.swav, epsilon=0.5), embeddings, {"temperature": 0.2}),
     Case("barlow_twins", barlow_twins, related, {}),
@@ -123,12 +145,13 @@ def evaluate(case, parameters, inputs, **options):
 
 def globally(values, rows):
     """What the devices returned, [devices, ...], as one device orders it: view, device, row."""
+    devices = len(values)
     if rows == 0:
         for other in values[1:]:
             np.testing.assert_allclose(other, values[0], rtol=1e-6, atol=1e-7)
         return values[0]
     views = rows // N
-    blocks = values.reshape(DEVICES, views, N // DEVICES, *values.shape[2:])
+    blocks = values.reshape(devices, views, N // devices, *values.shape[2:])
     return np.swapaxes(blocks, 0, 1).reshape(rows, *values.shape[2:])
 
 
@@ -161,8 +184,8 @@ def with_jit(case, parameters, inputs, options, rows):
     return f(parameters, inputs)
 
 
-def with_shard_map(case, parameters, inputs, options, rows):
-    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
+def with_shard_map(case, parameters, inputs, options, rows, devices=DEVICES):
+    mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
 
     def local(parameters, inputs):
         values = evaluate(case, parameters, inputs, axis_name="data", **options)
@@ -197,7 +220,7 @@ def has_blocks(case):
 
 WHOLE = [pytest.param(case, {}, id=case.name) for case in CASES]
 IN_BLOCKS = [
-    pytest.param(case, {"block_size": 5}, id=f"{case.name}-blocks")
+    pytest.param(case, {"block_size": 2}, id=f"{case.name}-blocks")
     for case in CASES
     if has_blocks(case)
 ]
@@ -210,8 +233,53 @@ def test_eight_devices_equal_one(case, options, run):
     expected = one_device(case.name)
     values = expected[0][1]
     rows = values.shape[0] if values.ndim and values.shape[0] in (N, 2 * N) else 0
-    actual = run(case, *prepare(case), options, rows)
+    assert_close(run(case, *prepare(case), options, rows), expected)
+    assert all(abs(g).max() > 1e-3 for g in jax.tree.leaves(expected[1]))
+
+
+@pytest.mark.parametrize(("case", "options"), IN_BLOCKS)
+def test_an_odd_ring_equals_one_device(case, options):
+    expected = one_device(case.name)
+    rows = len(expected[0][1]) if expected[0][1].ndim else 0
+    assert_close(with_shard_map(case, *prepare(case), options, rows, devices=3), expected)
+
+
+def assert_close(actual, expected):
     leaves = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
     for a, e in leaves:
         np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6)
-    assert all(abs(g).max() > 1e-3 for g in jax.tree.leaves(expected[1]))
+
+
+def compiled_text(name, options, n, d):
+    """Of value and gradient on eight devices; with the axis named, in shard_map."""
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
+    z = jax.ShapeDtypeStruct((n, d), jnp.float32, sharding=NamedSharding(mesh, ROWS))
+
+    def mean(z1, z2):
+        loss = getattr(losses, name)(z1, z2, **options).mean()
+        return jax.lax.pmean(loss, "data") if "axis_name" in options else loss
+
+    if "axis_name" in options:
+        mean = jax.shard_map(mean, mesh=mesh, in_specs=(ROWS, ROWS), out_specs=EVERYWHERE)
+    return jax.jit(jax.value_and_grad(mean, (0, 1))).lower(z, z).compile().as_text()
+
+
+NUMBERS = {"info_nce": {}, "nt_xent": {}, "clip": {"logit_scale": 3.0}}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_under_jit_the_devices_share_every_tile(name):
+    text = compiled_text(name, {"block_size": 64, **NUMBERS[name]}, n=512, d=4)
+    assert "f32[8,64]" in text  # an eighth of a tile's rows
+    assert "f32[64,64]" not in text
+    assert "f32[512,512]" not in text
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_keys_travel_round_the_ring(name):
+    text = compiled_text(name, {"block_size": 16, "axis_name": "data", **NUMBERS[name]}, 512, 4)
+    assert "collective-permute" in text
+    assert "all-gather" not in text
+    assert "f32[16,16]" in text
+    scores = re.findall(r"f32\[(\d+),(\d+)\]", text)
+    assert max(int(a) * int(b) for a, b in scores) < 64 * 512  # this device's rows, all columns
