@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ssl_jax.losses._pairs import Side, dot_products, examples, log_sum_exp_of_others
+from ssl_jax.losses._pairs import Side, dot_products, examples, log_sum_exp
 from ssl_jax.losses._shared import (
     Number,
     check_shapes,
@@ -85,11 +85,15 @@ def uniformity(
     """
     n = _at_least_two(z, axis_name)
     (z,) = in_float32(z)
-    # On the sphere -t |u_i - u_j|^2 = 2 t u_i . u_j - 2 t.
-    side = Side(unit(z) * (2 * t) ** 0.5, examples(len(z), axis_name))
-    per_row = log_sum_exp_of_others(side, axis_name, block_size)
+    u = unit(z)
+    square = jnp.sum(u * u, axis=-1, keepdims=True)  # 0 of a zero vector
+    # -t |u_i - u_j|^2 = 2 t u_i . u_j - t |u_i|^2 - t |u_j|^2, one product of longer vectors.
+    one, example = jnp.ones_like(square), examples(len(z), axis_name)
+    rows = jnp.concatenate([2 * t * u, -t * square, -t * one], axis=-1)
+    columns = jnp.concatenate([u, one, square], axis=-1)
+    per_row = log_sum_exp(Side(rows, example), Side(columns, example), axis_name, block_size)
     of_all = log_sum_exp_of_columns(per_row[:, None], axis_name)[0]
-    return of_all - 2 * t - math.log(n * (n - 1))
+    return of_all - math.log(n * (n - 1))
 
 
 def sigreg(
@@ -231,7 +235,7 @@ def me_max(
     return math.log(logits.shape[1]) + jnp.sum(jnp.exp(log_mean) * log_mean)
 
 
-def _at_least_two(z: Float[Array, "n d"], axis_name: str | None) -> int:
+def _at_least_two(z: Float[Array, "..."], axis_name: str | None) -> int:
     n = rows_of_all(z, axis_name)
     check_shapes(z.ndim == 2 and n > 1, "at least two embeddings [n, d]", z=z)
     return n
