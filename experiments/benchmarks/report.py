@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +30,8 @@ def show(table: str, rows: Callable[[], Iterator[Any]], output: str | None) -> N
     path = Path(output) if output else None
     if path and not path.resolve().parent.is_dir():
         raise InputError(f"--output: {path}: there is no folder {path.parent}; expected one")
-    console, done = Console(highlight=False), []
+    width = None if sys.stdout.isatty() else 120
+    console, done = Console(highlight=False, width=width), []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(table)
