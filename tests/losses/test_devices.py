@@ -244,6 +244,24 @@ def test_an_odd_ring_equals_one_device(case, options):
     assert_close(with_shard_map(case, *prepare(case), options, rows, devices=3), expected)
 
 
+@pytest.mark.parametrize("name", ["info_nce", "clip"])
+def test_keys_that_all_devices_share_get_the_gradient_of_all(name):
+    """In shard_map without an axis: each device compares its own queries with the same keys."""
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
+    queries, keys = jax.random.normal(jax.random.key(0), (2, DEVICES * 4, D))
+
+    def gradients(block_size):
+        def local(queries, keys):
+            options = {"block_size": block_size, **NUMBERS[name]}
+            values = getattr(losses, name)(queries, keys, **options)
+            return jax.lax.pmean(values.mean(), "data")
+
+        mapped = jax.shard_map(local, mesh=mesh, in_specs=(ROWS, EVERYWHERE), out_specs=EVERYWHERE)
+        return jax.jit(jax.grad(mapped, (0, 1)))(queries, keys[:4])
+
+    assert_close(gradients(3), gradients(None))
+
+
 def assert_close(actual, expected):
     leaves = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
     for a, e in leaves:
