@@ -295,13 +295,3 @@ def test_blocks_of_uniformity_need_less_memory():
 
     assert temporaries(None) > 2**20
     assert temporaries(16) < 2**19
-
-
-@pytest.mark.parametrize("block_size", [None, 3])
-def test_vmap_of_uniformity(block_size):
-    f = uniformity(block_size)
-    z = jnp.stack([views(seed=seed)[0] for seed in range(3)])
-    t = jnp.array([0.5, 2.0, 3.0])
-    singly = [f(*inputs) for inputs in zip(z, t, strict=True)]
-    expected = jax.tree.map(lambda *x: np.stack(x), *singly)
-    assert_same(jax.jit(jax.vmap(f))(z, t), expected, rtol=1e-5, atol=2e-6)

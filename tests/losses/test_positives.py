@@ -211,16 +211,3 @@ def test_blocks_need_less_memory(name):
 
     assert temporaries() > 2**20
     assert temporaries(("block_size", 16)) < 2**19
-
-
-@pytest.mark.parametrize("block_size", [None, 3])
-@pytest.mark.parametrize("name", CASES)
-def test_vmap(name, block_size):
-    options = () if block_size is None else (("block_size", block_size),)
-    f = compiled(name, WRT, options)
-    batches = [batch(name, seed=seed) for seed in range(3)]
-    numbers = [{"temperature": 0.2 + i / 10} for i in range(3)]
-    singly = [f(numbers[i], *batches[i]) for i in range(3)]
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), *zip(numbers, batches, strict=True))
-    actual = jax.jit(jax.vmap(f))(stacked[0], *stacked[1])
-    assert_same(actual, jax.tree.map(lambda *x: np.stack(x), *singly), rtol=1e-5, atol=2e-6)

@@ -281,11 +281,3 @@ def test_other_shapes_are_refused_by_name(name, shape):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(partial(f, KEY) if name == "sigreg" else f, shaped(shape))
     assert str(shape) in str(error.value)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_vmap(name):
-    f = value_and_gradient(name, **CASES[name])
-    z = jnp.stack([make(name, seed=seed) for seed in range(3)])
-    expected = jax.tree.map(lambda *x: np.stack(x), *map(f, z))
-    assert_same(jax.jit(jax.vmap(f))(z), expected, rtol=1e-5, atol=1e-5)
