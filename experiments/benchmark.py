@@ -2,7 +2,7 @@
 
 python experiments/benchmark.py losses --output losses.json
 
-Tables: losses. Peers (PyTorch, lightly) come with pip install -e '.[bench]'; those that are not
+Tables: losses, augment, conv, step. Peers (PyTorch, lightly, torchvision) come with pip install -e '.[bench]'; those that are not
 installed are left out. The saved JSON has one row a piece of work, precision and peer.
 """
 
@@ -12,7 +12,7 @@ from absl import flags
 
 from ssl_jax import cli
 
-TABLES = ("losses",)
+TABLES = ("losses", "augment", "conv", "step")
 
 
 def main(table: str) -> None:

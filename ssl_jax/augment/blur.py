@@ -1,14 +1,17 @@
-"""Gaussian blur, one axis after the other."""
+"""Gaussian blur: a small matrix product along each axis, without a gather."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ssl_jax.augment.compose import Image, with_probability
+from ssl_jax.augment.compose import Image, chosen, merged, planes
 
 
 def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
     """Convolve with a normalised Gaussian cut off at ``kernel_size``, mirrored at the border.
+
+    ``out = B_y @ image @ B_x^T``, where ``B`` holds the Gaussian around each pixel, and what falls
+    beyond the border where its mirror image lies.
 
     Args:
       image: ``[h, w, c]``, each side larger than ``kernel_size // 2``.
@@ -18,19 +21,24 @@ def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
     Returns:
       ``[h, w, c]``.
     """
-    radius = kernel_size // 2
-    offsets = jnp.arange(-radius, radius + 1, dtype=image.dtype)
-    weights = jnp.exp(-0.5 * (offsets / sigma) ** 2)
-    weights = weights / weights.sum()
-    for axis in (0, 1):
-        border = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
-        padded = jnp.pad(image, border, mode="reflect")
-        length = image.shape[axis]
-        shifted = [
-            jax.lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(kernel_size)
-        ]
-        image = sum((w * x for w, x in zip(weights, shifted, strict=True)), jnp.zeros_like(image))
-    return image
+    rows, columns = (
+        _smoothing(size, sigma, kernel_size // 2, image.dtype) for size in image.shape[:2]
+    )
+    return merged([rows @ x @ columns.T for x in planes(image)])
+
+
+def _smoothing(
+    size: int, sigma: Scalar | float, radius: int, dtype: jnp.dtype
+) -> Float[Array, "size size"]:
+    def gaussian(offset: Array) -> Array:
+        return jnp.where(abs(offset) <= radius, jnp.exp(-0.5 * (offset / sigma) ** 2), 0.0)
+
+    i, j = jnp.arange(size)[:, None], jnp.arange(size)
+    last = size - 1
+    before = jnp.where(j > 0, gaussian(-j - i), 0.0)
+    after = jnp.where(j < last, gaussian(2 * last - j - i), 0.0)
+    total = gaussian(jnp.arange(-radius, radius + 1)).sum()
+    return ((gaussian(j - i) + before + after) / total).astype(dtype)
 
 
 def gaussian_blur(
@@ -61,5 +69,5 @@ def gaussian_blur(
         kernel_size = max(3, min(image.shape[:2]) // 10 // 2 * 2 + 1)
     apply_key, sigma_key = jax.random.split(key)
     width = jax.random.uniform(sigma_key, (), image.dtype, *sigma)
-    blurred = jnp.clip(blur(image, width, kernel_size=kernel_size), 0.0, 1.0)
-    return with_probability(probability, apply_key, blurred, image)
+    blurred = [jnp.clip(x, 0.0, 1.0) for x in planes(blur(image, width, kernel_size=kernel_size))]
+    return merged(chosen(jax.random.bernoulli(apply_key, probability), blurred, planes(image)))

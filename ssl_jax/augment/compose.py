@@ -1,11 +1,18 @@
-"""One augmentation after another."""
+"""One augmentation after another, and what they share.
+
+Augmentations work on the channels one by one, each a plane ``[h, w]``: a CPU computes many
+neighbours of one channel at a time, and hardly anything of three channels in a row. ``planes`` of
+``merged`` is nothing to the compiler, so between two augmentations the planes stay as they are.
+"""
 
 from collections.abc import Callable
 
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 Image = Float[Array, "_ _ c"]
+Plane = Float[Array, "_ _"]
 Augmentation = Callable[[PRNGKeyArray, Image], Image]
 
 
@@ -34,6 +41,16 @@ def compose(*functions: Augmentation) -> Augmentation:
     return composed
 
 
-def with_probability(probability: float, key: PRNGKeyArray, changed: Image, image: Image) -> Image:
-    """``changed`` with the given probability, else ``image``; both are computed under vmap."""
-    return jax.numpy.where(jax.random.bernoulli(key, probability), changed, image)
+def planes(image: Image) -> list[Plane]:
+    """The channels of an image."""
+    return [image[..., channel] for channel in range(image.shape[-1])]
+
+
+def merged(channels: list[Plane]) -> Image:
+    """The image of these channels."""
+    return jnp.stack(channels, axis=-1)
+
+
+def chosen(choice: Bool[Array, ""], these: list[Plane], those: list[Plane]) -> list[Plane]:
+    """``these`` if the choice is True, else ``those``; under vmap both are computed."""
+    return [jnp.where(choice, a, b) for a, b in zip(these, those, strict=True)]

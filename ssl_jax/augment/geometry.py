@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
-from ssl_jax.augment.compose import Image, with_probability
+from ssl_jax.augment.compose import Image, chosen, merged, planes
 
 _ATTEMPTS = 10
 
@@ -41,7 +41,7 @@ def crop_and_resize(
     out_h, out_w = (size, size) if isinstance(size, int) else size
     rows = _resampling(image.shape[0], out_h, top, height, image.dtype)
     columns = _resampling(image.shape[1], out_w, left, width, image.dtype)
-    return jnp.clip(jnp.einsum("yh,hwc,xw->yxc", rows, image, columns), 0.0, 1.0)
+    return merged([jnp.clip(rows @ x @ columns.T, 0.0, 1.0) for x in planes(image)])
 
 
 def _resampling(
@@ -148,4 +148,6 @@ def horizontal_flip(key: PRNGKeyArray, image: Image, *, probability: float = 0.5
       Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012,
       section 4.1.
     """
-    return with_probability(probability, key, image[:, ::-1], image)
+    channels = planes(image)
+    mirrored = [x[:, ::-1] for x in channels]
+    return merged(chosen(jax.random.bernoulli(key, probability), mirrored, channels))

@@ -65,7 +65,7 @@ def conv(
     Returns:
       ``[n, ceil(h / stride), ceil(w / stride), o]``.
     """
-    return _xla_conv(x, kernel, stride)
+    return xla_conv(x, kernel, stride)
 
 
 def _padding(size: int, k: int, stride: int) -> tuple[int, int]:
@@ -73,19 +73,19 @@ def _padding(size: int, k: int, stride: int) -> tuple[int, int]:
     return before, max((-(-size // stride) - 1) * stride + k - size - before, 0)
 
 
-def _xla_conv(x: Array, kernel: Array, stride: int) -> Array:
+def xla_conv(x: Array, kernel: Array, stride: int) -> Array:
     k = kernel.shape[0]
     padding = [_padding(size, k, stride) for size in x.shape[1:3]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
 def _forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
-    return _xla_conv(x, kernel, stride), (x, kernel)
+    return xla_conv(x, kernel, stride), (x, kernel)
 
 
 def _backward(stride: int, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    _, input_vjp = jax.vjp(lambda x: _xla_conv(x, kernel, stride), x)
+    _, input_vjp = jax.vjp(lambda x: xla_conv(x, kernel, stride), x)
     dkernel = lax.platform_dependent(
         x,
         kernel,
@@ -100,7 +100,7 @@ conv.defvjp(_forward, _backward)
 
 
 def _weight_gradient(x: Array, kernel: Array, dy: Array, *, stride: int) -> Array:
-    _, vjp = jax.vjp(lambda kernel: _xla_conv(x, kernel, stride), kernel)
+    _, vjp = jax.vjp(lambda kernel: xla_conv(x, kernel, stride), kernel)
     return vjp(dy)[0]
 
 

@@ -19,6 +19,7 @@ ADJUST = ["adjust_brightness", "adjust_contrast", "adjust_saturation"]
 PILLOW = [ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color]
 FACTORS = [0.0, 0.3, 1.0, 1.8]
 SHAPES = [(9, 7, 1), (9, 7, 3)]
+PARAMETERS = ["brightness", "contrast", "saturation", "hue"]
 OFF = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0, "probability": 1.0}
 
 
@@ -132,14 +133,36 @@ def test_color_jitter_draws_its_four_parameters_independently():
     assert stats.spearmanr(brightness, contrast).pvalue > 1e-3
 
 
-def test_color_jitter_orders_its_operations_uniformly(monkeypatch):
-    """Each operation writes its own digit in base 4, so that the image spells their order."""
-    for digit, name in enumerate([*ADJUST, "adjust_hue"]):
-        monkeypatch.setattr(color, name, lambda image, _, digit=digit: (image + digit) / 4)
-    f = partial(augment.color_jitter, probability=1.0)
-    spelled = draws(f, np.zeros((1, 1, 3)), 2400)[:, 0, 0, 0] * 4**4
-    orders, counts = np.unique(np.round(spelled), return_counts=True)
-    digits = {tuple(int(order) // 4**i % 4 for i in range(4)) for order in orders}
-    assert len(digits) == 24
-    assert all(sorted(order) == [0, 1, 2, 3] for order in digits)
+STRENGTHS = (0.8, 0.7, 0.6, 0.2)
+
+
+def test_color_jitter_draws_its_orders_uniformly():
+    keys = jax.random.split(jax.random.key(0), 2400)
+    orders, amounts = jax.vmap(lambda key: color._draw(key, STRENGTHS))(keys)
+    counts = np.bincount(orders, minlength=24)
     assert stats.chisquare(counts).pvalue > 1e-3
+    assert len(counts) == len({tuple(order) for order in color._ORDERS.tolist()}) == 24
+    for number in range(4):
+        assert stats.kruskal(*(amounts[orders == i, number] for i in range(24))).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("active", [(0, 1, 2, 3), (0, 1, 2), (1, 3), (3,), (0,), ()])
+def test_color_jitter_adjusts_in_the_drawn_order(active, channels):
+    """Against the references one after another, in each of the 24 orders."""
+    strengths = {name: STRENGTHS[i] if i in active else 0.0 for i, name in enumerate(PARAMETERS)}
+    f = partial(augment.color_jitter, probability=1.0, **strengths)
+    image = picture(5, 4, channels)
+    keys = jax.random.split(jax.random.key(1), 120)
+    jittered = jax.jit(jax.vmap(f, (0, None)))(keys, image)
+    seen = set()
+    for key, actual in zip(keys, jittered, strict=True):
+        order, amounts = color._draw(jax.random.split(key)[1], tuple(strengths.values()))
+        expected = np.asarray(image)
+        for kind in color._ORDERS[order]:
+            if kind in active and (channels == 3 or kind != color.HUE):
+                adjust = getattr(reference, [*ADJUST, "adjust_hue"][kind])
+                expected = adjust(expected, float(amounts[kind]))
+        np.testing.assert_allclose(actual, expected, atol=5e-6)
+        seen.add(int(order))
+    assert len(seen) == 24
