@@ -74,6 +74,7 @@ def _padding(size: int, k: int, stride: int) -> tuple[int, int]:
 
 
 def xla_conv(x: Array, kernel: Array, stride: int) -> Array:
+    """The same, with XLA's own gradients."""
     k = kernel.shape[0]
     padding = [_padding(size, k, stride) for size in x.shape[1:3]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
