@@ -3,7 +3,8 @@
 python experiments/benchmark.py losses --output losses.json
 
 Tables: losses, augment, conv, step. Peers (PyTorch, torchvision, lightly) come with
-pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has one row a piece of work, precision and peer.
+pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has one row a
+piece of work, precision and peer.
 """
 
 import importlib
