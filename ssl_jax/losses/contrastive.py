@@ -324,7 +324,7 @@ def _two_views(
 ) -> tuple[Float[Array, "1 n"], Float[Array, "2 n"]]:
     """Each view's logit with its other view, and the log-sum-exp with all views of all others."""
     n, d = z1.shape
-    # The views of an example side by side: one matrix, symmetric, and no traffic between devices.
+    # The views of an example side by side: one symmetric matrix, and nothing moves between devices.
     z = jnp.stack(in_float32(z1, z2), axis=1).reshape(2 * n, d)
     z = unit(z) * temperature**-0.5
     example = jnp.repeat(examples(n, axis_name), 2)
