@@ -58,6 +58,15 @@ def test_missing_flags_are_named():
     assert "--workdir: is missing" in call("evaluate").stderr
 
 
+@pytest.mark.parametrize("words", [["lossess"], [], ["losses", "conv"]])
+def test_a_benchmark_takes_one_table(words):
+    done = call("benchmark", *words)
+    assert done.returncode == 2
+    given = " ".join(words) or "nothing"
+    assert done.stderr.startswith(f"error: {given}: is unknown; expected one of losses, augment")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_smoke_run_twice_then_evaluate_again(tmp_path):
     arguments = ["--config=configs/simclr.py:smoke", f"--workdir={tmp_path / 'run'}"]

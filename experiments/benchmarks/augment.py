@@ -36,7 +36,7 @@ def rows() -> Iterator[str | list[dict[str, Any]]]:
 
 
 def _torchvision(images: np.ndarray, size: int) -> list[Contestant]:
-    """None if it is not installed."""
+    """Its pipeline, if it is installed."""
     try:
         from PIL import Image
         from torchvision import transforms as t

@@ -66,7 +66,7 @@ def _inputs(layer: Layer, dtype: Any) -> tuple[jax.Array, jax.Array]:
 
 
 def _torch(layer: Layer, precision: str, number: int) -> list[Contestant]:
-    """None if it is not installed."""
+    """Its gradient, if it is installed."""
     try:
         import torch
     except ImportError:
