@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-_IMAGES_PER_STEP = 8
+_COLUMNS = 2**20  # numbers in the columns of a step: what stays in cache
 
 
 class Conv(nnx.Module):
@@ -114,13 +114,15 @@ def _weight_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, stride: in
     n, h, w, i = x.shape
     p, q, o = dy.shape[1:]
     k = kernel.shape[0]
-    images = next(m for m in range(min(_IMAGES_PER_STEP, n), n + 1) if n % m == 0)
+    width = k * k * i
+    few = min(max(1, _COLUMNS // (p * q * width)), n)
+    images = next(m for m in range(few, n + 1) if n % m == 0)
     steps = n // images
+    border = [(0, 0), _padding(h, k, stride), _padding(w, k, stride), (0, 0)]
 
     def add(total: Array, step: Array) -> tuple[Array, None]:
         x_few = lax.dynamic_index_in_dim(x_steps, step, axis=1, keepdims=False)
         dy_few = lax.dynamic_index_in_dim(dy_steps, step, axis=1, keepdims=False)
-        border = [(0, 0), _padding(h, k, stride), _padding(w, k, stride), (0, 0)]
         padded = jnp.pad(x_few, border)
         columns = jnp.concatenate(
             [
@@ -132,15 +134,19 @@ def _weight_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, stride: in
             ],
             axis=-1,
         )
-        product = lax.dot_general(
-            columns.reshape(-1, k * k * i),
-            dy_few.reshape(-1, o),
-            (((0,), (0,)), ((), ())),
-            preferred_element_type=jnp.float32,
-        )
-        return total + product, None
+        return total + _product(dy_few.reshape(-1, o), columns.reshape(-1, width)), None
 
     x_steps = x.reshape(images, steps, h, w, i)
     dy_steps = dy.reshape(images, steps, p, q, o)
-    total, _ = lax.scan(add, jnp.zeros((k * k * i, o), jnp.float32), jnp.arange(steps))
-    return total.reshape(k, k, i, o).astype(kernel.dtype)
+    total, _ = lax.scan(add, jnp.zeros((o, width), jnp.float32), jnp.arange(steps))
+    return total.T.reshape(k, k, i, o).astype(kernel.dtype)
+
+
+def _product(dy: Array, columns: Array) -> Array:
+    """``dy^T @ columns`` in float32. XLA's product is faster when its left side is transposed beforehand."""
+    if dy.shape[1] < columns.shape[1]:
+        dy = lax.optimization_barrier(dy.T)
+        return lax.dot(dy, columns, preferred_element_type=jnp.float32)
+    return lax.dot_general(
+        dy, columns, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
+    )
