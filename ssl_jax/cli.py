@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from ssl_jax import cpu
 from ssl_jax.errors import InputError
 
 
@@ -26,6 +27,7 @@ def run(main: Callable[..., None], words: Sequence[str] = ()) -> None:
 
     Bad input ends with one line and 2, a stop on request with one line and 130.
     """
+    cpu.set_flags()
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
     app.run(
         lambda rest: _guarded(lambda: main(*rest[1:])), flags_parser=partial(_parse, words=words)

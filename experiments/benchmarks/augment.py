@@ -12,36 +12,37 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.benchmarks.race import Contestant, compare, jitted
+from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
 from ssl_jax import augment
 
 N = 256
 SIZES = (32, 224)
 
 
-def rows() -> Iterator[str | list[dict[str, Any]]]:
+def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
     """A text before each race, and its rows after it."""
     for size in SIZES:
         yield f"{N} views of {size}x{size}"
-        images = np.random.default_rng(0).integers(0, 256, (N, size, size, 3), np.uint8)
-        view = jax.vmap(augment.recipes.simclr(strength=0.5))
-
-        def views(key: jax.Array, images: jax.Array, view: Any = view) -> jax.Array:
-            return view(jax.random.split(key, N), images / 255.0)
-
-        ours = jitted("ssl_jax", views, jax.random.key(0), jax.numpy.asarray(images))
-        peers = _torchvision(images, size)
-        if peers:
-            yield compare(f"{N} views {size}x{size}", "float32", ours, peers, rounds=5)
+        views = Contestant("ssl_jax", ours, (size,))
+        peer = Contestant("torchvision, PIL", torchvision, (size,))
+        yield compare(lanes, f"{N} views {size}x{size}", "float32", views, [peer], rounds=5)
 
 
-def _torchvision(images: np.ndarray, size: int) -> list[Contestant]:
-    """Its pipeline, if it is installed."""
-    try:
-        from PIL import Image
-        from torchvision import transforms as t
-    except ImportError:
-        return []
+def ours(size: int) -> Work:
+    """Ours, under jit."""
+    view = jax.vmap(augment.recipes.simclr(strength=0.5))
+
+    def views(key: jax.Array, images: jax.Array) -> jax.Array:
+        return view(jax.random.split(key, N), images / 255.0)
+
+    return jitted(views, jax.random.key(0), jax.numpy.asarray(_images(size)))
+
+
+def torchvision(size: int) -> Work:
+    """Its pipeline, on the share of one core."""
+    from PIL import Image
+    from torchvision import transforms as t
+
     jitter = t.ColorJitter(0.4, 0.4, 0.4, 0.1)
     width = max(3, size // 10 // 2 * 2 + 1)
     view = t.Compose(
@@ -54,11 +55,15 @@ def _torchvision(images: np.ndarray, size: int) -> list[Contestant]:
             t.ToTensor(),
         ]
     )
-    pictures = [Image.fromarray(image) for image in images]
-    share = len(pictures) // (os.cpu_count() or 1)
+    share = N // (os.cpu_count() or 1)
+    pictures = [Image.fromarray(image) for image in _images(size)[:share]]
 
     def call() -> None:
-        for picture in pictures[:share]:
+        for picture in pictures:
             view(picture)
 
-    return [Contestant("torchvision, PIL", call)]
+    return Work(call)
+
+
+def _images(size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (N, size, size, 3), np.uint8)

@@ -4,13 +4,12 @@ One row a layer and gradient: of the input, of the kernel.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from experiments.benchmarks.race import Contestant, compare, jitted
+from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
 from ssl_jax.nn import conv
 
 N = 128
@@ -38,39 +37,46 @@ LAYERS = (
 )
 
 
-def rows() -> Iterator[str | list[dict[str, Any]]]:
+def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
     """A text before each race, and its rows after it."""
     for precision in ("float32", "bfloat16"):
         for layer in LAYERS:
             for number, wanted in enumerate(("input", "kernel")):
                 name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}"
                 yield f"{name}, {wanted}, {precision}"
-                x, kernel = _inputs(layer, jnp.dtype(precision))
-                dy = jnp.ones_like(conv.conv(x, kernel, layer.stride))
-
-                def gradient(f: Any, x: Any, kernel: Any, dy: Any, number: int = number) -> Any:
-                    return jax.vjp(f, x, kernel)[1](dy)[number]
-
-                ours, xla = (
-                    jitted(title, partial(gradient, partial(f, stride=layer.stride)), x, kernel, dy)
-                    for title, f in (("ssl_jax", conv.conv), ("XLA", conv.xla_conv))
+                ours, *peers = (
+                    Contestant(title, make, (layer, precision, number))
+                    for title, make in (("ssl_jax", ours_), ("XLA", xla), ("PyTorch", pytorch))
                 )
-                peers = [xla, *_torch(layer, precision, number)]
-                yield compare(f"{name}, {wanted}", precision, ours, peers, rounds=5)
+                yield compare(lanes, f"{name}, {wanted}", precision, ours, peers, rounds=5)
 
 
-def _inputs(layer: Layer, dtype: Any) -> tuple[jax.Array, jax.Array]:
-    x = jax.random.normal(jax.random.key(0), (N, layer.side, layer.side, layer.i))
-    kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o))
-    return x.astype(dtype), kernel.astype(dtype)
+def ours_(layer: Layer, precision: str, number: int) -> Work:
+    """Of ``ssl_jax.nn.conv``."""
+    return _gradient(conv.conv, layer, precision, number)
 
 
-def _torch(layer: Layer, precision: str, number: int) -> list[Contestant]:
-    """Its gradient, if it is installed."""
-    try:
-        import torch
-    except ImportError:
-        return []
+def xla(layer: Layer, precision: str, number: int) -> Work:
+    """XLA's own."""
+    return _gradient(conv.xla_conv, layer, precision, number)
+
+
+def _gradient(f: Any, layer: Layer, precision: str, number: int) -> Work:
+    dtype = jnp.dtype(precision)
+    x = jax.random.normal(jax.random.key(0), (N, layer.side, layer.side, layer.i), dtype)
+    kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o), dtype)
+    dy = jnp.ones_like(conv.conv(x, kernel, layer.stride))
+
+    def gradient(x: Any, kernel: Any, dy: Any) -> Any:
+        return jax.vjp(lambda x, kernel: f(x, kernel, layer.stride), x, kernel)[1](dy)[number]
+
+    return jitted(gradient, x, kernel, dy)
+
+
+def pytorch(layer: Layer, precision: str, number: int) -> Work:
+    """Its gradient."""
+    import torch
+
     dtype, last = getattr(torch, precision), torch.channels_last
     x = torch.randn(N, layer.i, layer.side, layer.side, dtype=dtype).to(memory_format=last)
     kernel = torch.randn(layer.o, layer.i, layer.k, layer.k, dtype=dtype).to(memory_format=last)
@@ -78,8 +84,4 @@ def _torch(layer: Layer, precision: str, number: int) -> list[Contestant]:
     y = torch.convolution(x, kernel, None, *geometry)
     dy = torch.ones_like(y)
     wanted = [number == 0, number == 1, False]
-
-    def call() -> None:
-        torch.ops.aten.convolution_backward(dy, x, kernel, None, *geometry, wanted)
-
-    return [Contestant("PyTorch", call)]
+    return Work(lambda: torch.ops.aten.convolution_backward(dy, x, kernel, None, *geometry, wanted))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.benchmarks.race import Contestant, compare, jitted
+from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
 from ssl_jax import losses
 
 D, BLOCK_SIZE, TEMPERATURE = 128, 1024, 0.5
@@ -25,60 +25,62 @@ NAMES: dict[str, dict[str, float]] = {
 _BYTES_A_SCORE = 18.0  # that lightly's NT-Xent takes for each of (2n)^2 scores, about
 
 
-def rows() -> Iterator[str | list[dict[str, Any]]]:
+def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
     """A text before each race, and its rows after it."""
-    for name, numbers in NAMES.items():
+    for name in NAMES:
         for n in SIZES:
             yield f"{name}, n = {n}"
-            pair = jax.random.normal(jax.random.key(0), (2, n, D))
-            ours = _ours(name, pair, numbers, block_size=BLOCK_SIZE)
-            peers = [_ours(name, pair, numbers, block_size=None)]
+            tiles = Contestant(f"block_size={BLOCK_SIZE}", ours, (name, n, BLOCK_SIZE))
+            peers = [Contestant("all at once", ours, (name, n, None))]
             if name == "nt_xent":
-                peers += [_optax(pair), *_lightly(pair)]
-            peers = [peer for peer in peers if (peer.megabytes or 0) < _memory() / 3]
-            yield compare(f"{name} n={n}", "float32", ours, peers, rounds=5 if n < 8192 else 3)
+                peers += [Contestant("optax", of_optax, (n,)), Contestant("lightly", lightly, (n,))]
+            rounds = 5 if n < 8192 else 3
+            yield compare(lanes, f"{name} n={n}", "float32", tiles, peers, rounds)
 
 
-def _ours(
-    name: str, pair: jax.Array, numbers: dict[str, float], block_size: int | None
-) -> Contestant:
+def ours(name: str, n: int, block_size: int | None) -> Work:
+    """Of ``ssl_jax.losses``."""
     loss = getattr(losses, name)
-    label = "all at once" if block_size is None else f"block_size={block_size}"
-    return _gradient(label, lambda a, b: loss(a, b, block_size=block_size, **numbers).mean(), pair)
+    return _gradient(lambda a, b: loss(a, b, block_size=block_size, **NAMES[name]).mean(), n)
 
 
-def _optax(pair: jax.Array) -> Contestant:
-    labels = jnp.tile(jnp.arange(pair.shape[1]), 2)
+def of_optax(n: int) -> Work:
+    """Its NT-Xent."""
+    labels = jnp.tile(jnp.arange(n), 2)
 
     def ntxent(a: jax.Array, b: jax.Array) -> jax.Array:
         return optax.losses.ntxent(jnp.concatenate([a, b]), labels, temperature=TEMPERATURE)
 
-    return _gradient("optax", ntxent, pair)
+    return _gradient(ntxent, n)
 
 
-def _gradient(label: str, f: Callable, pair: jax.Array) -> Contestant:
-    return jitted(label, jax.value_and_grad(f, (0, 1)), pair[0], pair[1])
+def lightly(n: int) -> Work:
+    """Its NT-Xent."""
+    import torch
+    from lightly.loss import NTXentLoss
 
-
-def _lightly(pair: jax.Array) -> list[Contestant]:
-    """Its NT-Xent, if it is installed and would fit."""
-    if _BYTES_A_SCORE * (2 * pair.shape[1]) ** 2 / 2**20 > _memory() / 3:
-        return []
-    try:
-        import torch
-        from lightly.loss import NTXentLoss
-    except ImportError:
-        return []
-    a, b = (torch.tensor(jax.device_get(z), requires_grad=True) for z in pair)
+    _check_memory(_BYTES_A_SCORE * (2 * n) ** 2 / 2**20)
+    a, b = (torch.tensor(jax.device_get(z), requires_grad=True) for z in _pair(n))
     loss = NTXentLoss(temperature=TEMPERATURE)
 
     def call() -> None:
         a.grad = b.grad = None
         loss(a, b).backward()
 
-    return [Contestant("lightly", call)]
+    return Work(call)
 
 
-def _memory() -> float:
-    """Of this machine, in MB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+def _gradient(f: Callable, n: int) -> Work:
+    work = jitted(jax.value_and_grad(f, (0, 1)), *_pair(n))
+    _check_memory(work.megabytes or 0)
+    return work
+
+
+def _pair(n: int) -> jax.Array:
+    return jax.random.normal(jax.random.key(0), (2, n, D))
+
+
+def _check_memory(megabytes: float) -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    if megabytes > machine / 3:
+        raise MemoryError

@@ -1,67 +1,166 @@
-"""Timing contestants in turn, so that a machine that slows down slows all of them."""
+"""Timing contestants in turn, each in a process of its own.
 
+One framework's threads and allocator slow the other's down in one process: XLA's step takes up to
+half as long again once PyTorch has run. In turn, so that a machine that slows down slows all of
+them. A process lives as long as its name is asked for, so that each framework is imported once.
+"""
+
+import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import jax
 
-_PAUSE = 0.05  # until another framework's idle threads have stopped spinning
 _ENOUGH = 60.0  # seconds after which no new round begins
 
 
-class Contestant(NamedTuple):
-    """A call that does the work once, and waits for it; MB of temporaries where they are known."""
+class Work(NamedTuple):
+    """A call that does the work once and waits for it; MB of temporaries where they are known."""
 
-    name: str
     call: Callable[[], Any]
     megabytes: float | None = None
 
 
-def jitted(name: str, f: Callable, *inputs: Any) -> Contestant:
+class Contestant(NamedTuple):
+    """A name, and how its process makes the work: a function of a module, and its arguments.
+
+    ``make`` raises ImportError where the peer is not installed, MemoryError where the work would
+    not fit; such a contestant does not run.
+    """
+
+    name: str
+    make: Callable[..., Work]
+    arguments: tuple[Any, ...] = ()
+
+
+def jitted(f: Callable, *inputs: Any) -> Work:
     """The compiled function on these inputs."""
     compiled = jax.jit(f).lower(*inputs).compile()
+    return Work(lambda: jax.block_until_ready(compiled(*inputs)), temporaries(compiled))
+
+
+def temporaries(compiled: jax.stages.Compiled) -> float | None:
+    """MB that a compiled function needs beside its inputs and outputs."""
     memory = compiled.memory_analysis()
-    megabytes = memory.temp_size_in_bytes / 2**20 if memory else None
-    return Contestant(name, lambda: jax.block_until_ready(compiled(*inputs)), megabytes)
+    return memory.temp_size_in_bytes / 2**20 if memory else None
 
 
-def race(contestants: Sequence[Contestant], rounds: int) -> list[float]:
-    """Median seconds of each over so many rounds, after one that does not count.
+class Track:
+    """The processes of a table, by contestant's name."""
 
-    What takes minutes gets fewer rounds, one at least.
+    def __init__(self) -> None:
+        self._lanes: dict[str, tuple[multiprocessing.process.BaseProcess, Connection]] = {}
+
+    def ask(self, name: str, message: Any) -> Any:
+        """Send a message to a process, begun if need be, and wait for what it says."""
+        if name not in self._lanes:
+            spawn = multiprocessing.get_context("spawn")
+            here, there = spawn.Pipe()
+            process = spawn.Process(target=_run, args=(there,), daemon=True)
+            process.start()
+            there.close()
+            self._lanes[name] = process, here
+        connection = self._lanes[name][1]
+        connection.send(message)
+        answer = connection.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End them all."""
+        for process, connection in self._lanes.values():
+            connection.close()
+            process.join()
+
+
+@contextmanager
+def track() -> Iterator[Track]:
+    """A track that is closed at the end."""
+    lanes = Track()
+    try:
+        yield lanes
+    finally:
+        lanes.close()
+
+
+def _run(connection: Connection) -> None:
+    """A contestant's process: a ``Contestant`` is made ready, ``None`` is the signal to run."""
+    work = None
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return
+        try:
+            if message is None:
+                assert work is not None
+                start = time.perf_counter()
+                work.call()
+                connection.send(time.perf_counter() - start)
+            else:
+                work = None
+                work = message.make(*message.arguments)
+                connection.send(work.megabytes)
+        except Exception as error:
+            connection.send(error)
+
+
+def race(
+    lanes: Track, contestants: Sequence[Contestant], rounds: int
+) -> dict[str, tuple[float, float | None]]:
+    """Median seconds over so many rounds, after one that does not count, and MB, by name.
+
+    What takes minutes gets fewer rounds, one at least; who is not installed is left out.
     """
-    seconds: list[list[float]] = [[] for _ in contestants]
+    megabytes = {}
+    for contestant in contestants:
+        try:
+            megabytes[contestant.name] = lanes.ask(contestant.name, contestant)
+        except (ImportError, MemoryError):
+            continue
+    seconds: dict[str, list[float]] = {name: [] for name in megabytes}
     begin = time.perf_counter()
     for turn in range(rounds + 1):
         if turn > 1 and time.perf_counter() - begin > _ENOUGH:
             break
-        for contestant, taken in zip(contestants, seconds, strict=True):
-            time.sleep(_PAUSE)
-            start = time.perf_counter()
-            contestant.call()
+        for name, taken in seconds.items():
+            once = lanes.ask(name, None)
             if turn:
-                taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in seconds]
+                taken.append(once)
+    return {name: (statistics.median(taken), megabytes[name]) for name, taken in seconds.items()}
 
 
 def compare(
-    work: str, precision: str, ours: Contestant, peers: Sequence[Contestant], rounds: int
+    lanes: Track,
+    work: str,
+    precision: str,
+    ours: Contestant,
+    peers: Sequence[Contestant],
+    rounds: int,
 ) -> list[dict[str, Any]]:
-    """A row for each peer: both times in seconds, and the peer's over ours."""
-    our_time, *times = race([ours, *peers], rounds)
+    """A row for each peer: both times in seconds, and the peer's over ours; ours alone without."""
+    results = race(lanes, [ours, *peers], rounds)
+    seconds, megabytes = results.pop(ours.name)
+    row = {
+        "work": work,
+        "precision": precision,
+        "ours_name": ours.name,
+        "ours": seconds,
+        "ours_megabytes": megabytes,
+    }
+    alone = {"peer_name": None, "peer": None, "peer_megabytes": None, "ratio": None}
     return [
         {
-            "work": work,
-            "precision": precision,
-            "ours_name": ours.name,
-            "ours": our_time,
-            "ours_megabytes": ours.megabytes,
-            "peer_name": peer.name,
-            "peer": peer_time,
-            "peer_megabytes": peer.megabytes,
-            "ratio": peer_time / our_time,
+            **row,
+            "peer_name": name,
+            "peer": peer_seconds,
+            "peer_megabytes": peer_megabytes,
+            "ratio": peer_seconds / seconds,
         }
-        for peer, peer_time in zip(peers, times, strict=True)
-    ]
+        for name, (peer_seconds, peer_megabytes) in results.items()
+    ] or [row | alone]

@@ -14,17 +14,18 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from experiments.benchmarks.race import Track, track
 from ssl_jax.errors import InputError
 
 _PACKAGES = ("jax", "flax", "optax", "torch", "torchvision", "lightly")
 
 
-def show(table: str, rows: Callable[[], Iterator[Any]], output: str | None) -> None:
+def show(table: str, rows: Callable[[Track], Iterator[Any]], output: str | None) -> None:
     """Run a table's races, with what is raced now in a line, and print its rows.
 
     Args:
       table: its name.
-      rows: yields what it is about to race (a text), then the rows of that (a list).
+      rows: on a track, yields what it is about to race (a text), then the rows of that (a list).
       output: a JSON file to save the machine and the rows in; None saves nothing.
     """
     path = Path(output) if output else None
@@ -33,9 +34,9 @@ def show(table: str, rows: Callable[[], Iterator[Any]], output: str | None) -> N
     width = None if sys.stdout.isatty() else 120
     console, done = Console(highlight=False, width=width), []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with track() as lanes, Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(table)
-        for item in rows():
+        for item in rows(lanes):
             if isinstance(item, str):
                 progress.update(task, description=item)
             else:
@@ -82,10 +83,10 @@ def _table(title: str, rows: list[dict[str, Any]], caption: str) -> Table:
             row["ours_name"],
             _number(row["ours"], 1e3),
             _number(row["ours_megabytes"]),
-            row["peer_name"],
+            row["peer_name"] or "",
             _number(row["peer"], 1e3),
             _number(row["peer_megabytes"]),
-            f"{row['ratio']:.2f}",
+            "" if row["ratio"] is None else f"{row['ratio']:.2f}",
         )
     return table
 

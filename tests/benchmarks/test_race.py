@@ -1,6 +1,7 @@
 """Benchmarks: medians in turn, ratios the right way round, rows as JSON."""
 
 import json
+import os
 import time
 
 import jax.numpy as jnp
@@ -10,45 +11,74 @@ from experiments.benchmarks import losses, race, report
 from ssl_jax.errors import InputError
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that contestants move on; nobody sleeps."""
-    now = [0.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    return now
+class Lanes:
+    """A track without processes: what each contestant says when asked, in order."""
+
+    def __init__(self, **answers):
+        self.answers = {name: iter(values) for name, values in answers.items()}
+
+    def ask(self, name, message):
+        if name not in self.answers:
+            raise ImportError
+        return 7.0 if message else next(self.answers[name])
 
 
-def contestant(name, clock, seconds):
-    seconds = iter(seconds)
-
-    def call():
-        clock[0] += next(seconds)
-
-    return race.Contestant(name, call)
+def contestants(*names):
+    return [race.Contestant(name, race.Work) for name in names]
 
 
-def test_medians_without_the_first_round(clock):
-    ours = contestant("ours", clock, [9, 2, 4, 3])
-    peer = contestant("peer", clock, [5, 6, 6, 9])
-    (row,) = race.compare("work", "float32", ours, [peer], rounds=3)
+def test_medians_without_the_first_round():
+    lanes = Lanes(ours=[9, 2, 4, 3], peer=[5, 6, 6, 9])
+    (row,) = race.compare(lanes, "work", "float32", *_split("ours", "peer"), rounds=3)
     assert (row["ours"], row["peer"], row["ratio"]) == (3, 6, 2)
 
 
-def test_what_takes_minutes_gets_fewer_rounds(clock):
-    slow = contestant("slow", clock, [1, 100])  # a third call would be one too many
-    assert race.race([slow], rounds=5) == [100]
+def _split(ours, *peers):
+    return contestants(ours)[0], contestants(*peers)
+
+
+def test_what_takes_minutes_gets_fewer_rounds(monkeypatch):
+    now = iter([0, 1e9])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    lanes = Lanes(slow=[1, 100])  # a third round would be one too many
+    assert race.race(lanes, contestants("slow"), rounds=5) == {"slow": (100, 7.0)}
+
+
+def test_ours_alone_where_no_peer_is_installed():
+    lanes = Lanes(ours=[1, 2])
+    (row,) = race.compare(lanes, "work", "float32", *_split("ours", "absent"), rounds=1)
+    assert (row["ours"], row["peer_name"], row["ratio"]) == (2, None, None)
 
 
 def test_a_jitted_contestant_knows_its_temporaries():
     x = jnp.ones((256, 256))
-    entry = race.jitted("products", lambda x: (x @ x) @ x, x)
-    assert (entry.call() == 256.0**2).all()
-    assert entry.megabytes >= 0.25
+    work = race.jitted(lambda x: (x @ x) @ x, x)
+    assert (work.call() == 256.0**2).all()
+    assert work.megabytes >= 0.25
+
+
+def fails():
+    raise ValueError("no")
+
+
+def test_each_contestant_has_a_process_of_its_own_and_says_what_failed():
+    with race.track() as lanes:
+        here = race.Contestant("a", pid)
+        first, second = lanes.ask("a", here), lanes.ask("b", race.Contestant("b", pid))
+        assert len({first, second, os.getpid()}) == 3
+        assert lanes.ask("a", here) == first
+        assert lanes.ask("a", None) >= 0.05
+        with pytest.raises(ValueError, match="no"):
+            lanes.ask("a", race.Contestant("a", fails))
+
+
+def pid():
+    return race.Work(lambda: time.sleep(0.05), float(os.getpid()))
 
 
 def test_rows_are_printed_and_saved(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(losses, "SIZES", (8,))
+    monkeypatch.setattr(losses, "NAMES", {"nt_xent": {"temperature": 0.5}})
     report.show("losses", losses.rows, str(tmp_path / "rows.json"))
     saved = json.loads((tmp_path / "rows.json").read_text())
     works = {(row["work"], row["peer_name"]) for row in saved["rows"]}
@@ -62,4 +92,4 @@ def test_rows_are_printed_and_saved(monkeypatch, tmp_path, capsys):
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
-        report.show("losses", lambda: 1 / 0, str(tmp_path / "nowhere" / "rows.json"))
+        report.show("losses", lambda lanes: 1 / 0, str(tmp_path / "nowhere" / "rows.json"))
