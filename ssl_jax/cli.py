@@ -27,7 +27,7 @@ def run(main: Callable[..., None], words: Sequence[str] = ()) -> None:
 
     Bad input ends with one line and 2, a stop on request with one line and 130.
     """
-    cpu.set_flags()
+    cpu.tune()
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
     app.run(
         lambda rest: _guarded(lambda: main(*rest[1:])), flags_parser=partial(_parse, words=words)
