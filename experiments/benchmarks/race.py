@@ -1,7 +1,8 @@
 """Timing contestants in turn, each in a process of its own.
 
-In one process a framework's allocations slow the other's down. In turn, so that a machine that slows
-down slows all of them. A process lives as long as its name is asked for, so that each framework is imported once.
+In one process a framework's allocations slow the other's down. In turn, so that a machine that
+slows down slows all of them. A process lives to the end of a table, so that each framework is
+imported once.
 """
 
 import multiprocessing

@@ -22,14 +22,13 @@ from ssl_jax import augment, losses
 from ssl_jax.augment.pixels import normalize, to_float
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.nn import backbones, from_module, heads
-from ssl_jax.nn.functional import join_views, split_views
 
 
 class SimCLR(nnx.Module):
     """``images -> h`` (as ``features``, beside the backbone's other layers) and ``z = g(h)``."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.backbone = backbones.make(config.network, channels=config.data.channels, rngs=rngs)
+        self.backbone = backbones.make(config, rngs)
         self.projector = heads.MLP(
             self.backbone.features,
             config.method.projector,
@@ -50,16 +49,17 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.temperature``, ``method.projector`` (widths of its layers),
-        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``network``, and of ``data``
-        the ``channels``, ``mean`` and ``std``.
+        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``network``, of ``train``
+        ``microbatches`` and ``remat``, and of ``data`` the ``channels``, ``image_size``, ``mean``
+        and ``std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
     """
-    network = from_module(lambda rngs: SimCLR(config, rngs))
+    network = from_module(lambda rngs: SimCLR(config, rngs), microbatches=config.train.microbatches)
     augmentation = jax.vmap(augment.recipes.simclr(**config.method.augment))
 
-    def read(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
         return normalize(images, config.data.mean, config.data.std)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
@@ -75,8 +75,8 @@ def make(config: ConfigDict) -> Method:
         params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
         del key, step
-        layers, stats = network.apply(params, stats, read(join_views(views["image"])), train=True)
-        z1, z2 = split_views(layers["z"], 2)
+        layers, stats = network.apply_views(params, stats, read(views["image"]), train=True)
+        z1, z2 = layers["z"]
         value = losses.nt_xent(z1, z2, temperature=config.method.temperature).mean()
         return value, (stats, {})
 

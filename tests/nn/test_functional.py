@@ -1,13 +1,11 @@
 """The seam: pure functions, plain dictionaries, statistics that change only by being returned."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from ssl_jax.nn import from_module
-from ssl_jax.nn.functional import join_views, split_views
 from ssl_jax.nn.heads import MLP
 
 
@@ -64,9 +62,12 @@ def test_other_state_is_refused():
         from_module(Counting).init(jax.random.key(0))
 
 
-def test_views_join_with_examples_outermost_and_split_again():
-    views = jnp.arange(2 * 3 * 4).reshape(2, 3, 4)
-    joined = join_views(views)
-    np.testing.assert_array_equal(joined[0], views[0, 0])
-    np.testing.assert_array_equal(joined[1], views[1, 0])
-    np.testing.assert_array_equal(split_views(joined, 2), views)
+def test_views_are_seen_jointly_and_come_back_as_views(network):
+    params, stats = network.init(jax.random.key(0))
+    views = jax.random.normal(jax.random.key(1), (2, 5, 3))
+    joined = views.swapaxes(0, 1).reshape(10, 3)
+    expected, expected_stats = network.apply(params, stats, joined, train=True)
+    outputs, new_stats = network.apply_views(params, stats, views, train=True)
+    np.testing.assert_array_equal(outputs[0], expected[0::2])
+    np.testing.assert_array_equal(outputs[1], expected[1::2])
+    jax.tree.map(np.testing.assert_array_equal, new_stats, expected_stats)

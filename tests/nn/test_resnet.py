@@ -7,11 +7,12 @@ import pytest
 
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones import resnet
+from ssl_jax.nn.backbones.pool import cell_means
 
 
 def shapes(name: str, stem: str, images: tuple[int, ...], pool: str = "mean"):
     network = from_module(
-        lambda rngs: backbones.BACKBONES[name](channels=images[-1], stem=stem, pool=pool, rngs=rngs)
+        lambda rngs: backbones.RESNETS[name](channels=images[-1], stem=stem, pool=pool, rngs=rngs)
     )
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct(images, jnp.float32)
@@ -64,5 +65,5 @@ def test_cells_average_what_they_touch(size, cells):
     expected = [
         x[:, top:bottom, left:right].mean((1, 2)) for top, bottom in edges for left, right in edges
     ]
-    means = resnet.cell_means(jnp.asarray(x), cells)
+    means = cell_means(jnp.asarray(x), cells)
     np.testing.assert_allclose(means, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
+from ssl_jax.nn.functional import rematerialised
 
 
 class ResNet(nnx.Module):
@@ -24,6 +25,7 @@ class ResNet(nnx.Module):
         1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
       pool: ``mean`` over all positions, as in the paper, or ``grid``: means over the cells of a
         4 x 4 grid, side by side, which keep what is where.
+      remat: the backward pass computes the blocks again, and holds the inside of one at a time.
       dtype: of the computation; parameters and statistics are float32.
       rngs: ``params`` initialises.
     """
@@ -37,11 +39,13 @@ class ResNet(nnx.Module):
         bottleneck: bool,
         stem: str,
         pool: str = "mean",
+        remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
         self.stem = stem
+        self.remat = remat
         self.cells = {"mean": 1, "grid": 4}[pool]
         self.conv = Conv(channels, widths[0], kernel_size, stride=stride, dtype=dtype, rngs=rngs)
         self.norm = batch_norm(widths[0], dtype=dtype, rngs=rngs)
@@ -76,27 +80,10 @@ class ResNet(nnx.Module):
         outputs = {}
         for number, stage in enumerate(self.stages, start=1):
             for block in stage:
-                x = block(x, train=train)
+                run = partial(rematerialised, block) if self.remat else block
+                x = run(x, train=train)
             outputs[f"stage{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
-
-
-def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
-    """Means over the cells of a grid, ``[n, cells * cells * c]`` in float32; 1 is the whole map.
-
-    A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
-    """
-    rows, columns = (_cell_weights(size, cells) for size in x.shape[1:3])
-    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
-    return means.reshape(len(x), -1)
-
-
-def _cell_weights(size: int, cells: int) -> Float[np.ndarray, "cells size"]:
-    weights = np.zeros((cells, size), np.float32)
-    for i in range(cells):
-        first, end = i * size // cells, -(-(i + 1) * size // cells)
-        weights[i, first:end] = 1 / (end - first)
-    return weights
 
 
 class BasicBlock(nnx.Module):
