@@ -2,7 +2,7 @@
 
 python experiments/benchmark.py losses --output losses.json
 
-Tables: losses, augment, conv, step. Peers (PyTorch, torchvision, lightly) come with
+Tables: losses, augment, conv, step, input. Peers (PyTorch, torchvision, lightly) come with
 pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has one row a
 piece of work, precision and peer.
 """
@@ -13,7 +13,7 @@ from absl import flags
 
 from ssl_jax import cli
 
-TABLES = ("losses", "augment", "conv", "step")
+TABLES = ("losses", "augment", "conv", "step", "input")
 
 
 def main(table: str) -> None:

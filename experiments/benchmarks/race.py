@@ -62,7 +62,7 @@ class Track:
         if name not in self._lanes:
             spawn = multiprocessing.get_context("spawn")
             here, there = spawn.Pipe()
-            process = spawn.Process(target=_run, args=(there,), daemon=True)
+            process = spawn.Process(target=_run, args=(there,), daemon=False)
             process.start()
             there.close()
             self._lanes[name] = process, here

@@ -1,0 +1,155 @@
+"""End to end, data to update: SimCLR of the quickstart's network on 32x32 colour pictures.
+
+The whole recipe (crop, flip, jitter, hue, grey, no blur, as for CIFAR) and 20 steps of 128 pictures
+in memory, beside lightly's: its transform in a loader with 2 workers that stay alive, its loss,
+the same network in PyTorch (channels_last). ``the step alone`` is our compiled step on a batch that
+is there already: its time over ours is the loop's efficiency.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.benchmarks.race import Contestant, Track, Work, compare
+from ssl_jax import config, data, methods
+from ssl_jax.sharding import make_mesh, put_batch
+from ssl_jax.train import optim
+from ssl_jax.train.state import create
+from ssl_jax.train.step import make_step
+
+STEPS, BATCH, SIZE = 20, 128, 32
+PROJECTOR = (512, 128)
+RATE, TEMPERATURE = 1e-3, 0.5
+
+
+def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
+    """A text before each race, and its rows after it."""
+    yield "SimCLR end to end"
+    peers = [Contestant("the step alone", step_alone), Contestant("lightly", lightly)]
+    title = f"{STEPS} steps of {BATCH}"
+    yield compare(lanes, title, "float32", Contestant("ssl_jax", end_to_end), peers, rounds=5)
+
+
+def end_to_end() -> Work:
+    """Read, put on the device, make views, update."""
+    step, state, source = _ours()
+    mesh = make_mesh()
+    held = [state]
+
+    def call() -> None:
+        state = held[0]
+        with closing(data.batches(source, BATCH, seed=0)) as stream:
+            for _ in range(STEPS):
+                state, metrics = step(state, put_batch(mesh, next(stream)))
+        jax.block_until_ready(metrics)
+        held[0] = state
+
+    return Work(call)
+
+
+def step_alone() -> Work:
+    """The compiled step, on one batch again and again."""
+    step, state, source = _ours()
+    batch = put_batch(make_mesh(), source.take(np.arange(BATCH)))
+    held = [state]
+
+    def call() -> None:
+        state = held[0]
+        for _ in range(STEPS):
+            state, metrics = step(state, batch)
+        jax.block_until_ready(metrics)
+        held[0] = state
+
+    return Work(call)
+
+
+def _ours() -> tuple[Callable[..., Any], Any, Any]:
+    images = _images()
+    loaded = data.from_arrays(images, test_images=images[:1])
+    settings = config.defaults()
+    settings.data.batch_size = BATCH
+    settings.optimizer.learning_rate = RATE
+    settings.train.steps = 1000
+    settings.method = {
+        "name": "simclr",
+        "temperature": TEMPERATURE,
+        "projector": PROJECTOR,
+        "augment": {"area": (0.08, 1.0), "strength": 0.5, "blur": 0.0},
+    }
+    settings = config.resolve(settings, loaded.facts, len(images), jax.device_count())
+    method, optimizer = methods.make(settings), optim.make(settings)
+    example = {"image": jax.ShapeDtypeStruct((BATCH, *images.shape[1:]), np.uint8)}
+    state = create(method, optimizer, jax.random.key(0), example)
+    return make_step(method, optimizer, jax.random.key(1), make_mesh()), state, loaded.pretrain
+
+
+def _images() -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (STEPS * BATCH, SIZE, SIZE, 3), np.uint8)
+
+
+def lightly() -> Work:
+    """Its data set, transform, loader and loss."""
+    import torch
+    from lightly.loss import NTXentLoss
+    from lightly.transforms import SimCLRTransform
+    from PIL import Image
+    from torch.utils.data import DataLoader
+
+    transform = SimCLRTransform(input_size=SIZE, cj_strength=0.5, gaussian_blur=0.0)
+    views = [(transform, Image.fromarray(image)) for image in _images()]
+    loader: Any = DataLoader(
+        views,
+        BATCH,
+        collate_fn=_collate,
+        num_workers=2,
+        persistent_workers=True,
+    )
+    model = _torch_network().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    criterion = NTXentLoss(temperature=TEMPERATURE)
+
+    def call() -> None:
+        for pair in loader:
+            optimizer.zero_grad()
+            images = pair.contiguous(memory_format=torch.channels_last)
+            criterion(*model(images).chunk(2)).backward()
+            optimizer.step()
+
+    return Work(call)
+
+
+def _collate(examples: list[Any]) -> Any:
+    import torch
+
+    pairs = [transform(picture) for transform, picture in examples]
+    return torch.stack([view for views in zip(*pairs, strict=True) for view in views])
+
+
+def _torch_network() -> Any:
+    """``resnet_small`` with its 4x4 grid and the projector."""
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock
+
+    def block(i: int, o: int) -> nn.Module:
+        down = nn.Sequential(nn.Conv2d(i, o, 1, 2, bias=False), nn.BatchNorm2d(o))
+        return BasicBlock(i, o, 2, down)
+
+    hidden, out = PROJECTOR
+    return nn.Sequential(
+        nn.ZeroPad2d((1, 2, 1, 2)),
+        nn.Conv2d(3, 16, 4, 2, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        block(16, 32),
+        block(32, 64),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(64 * 16, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, out),
+    )
