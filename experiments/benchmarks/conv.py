@@ -46,7 +46,7 @@ def rows() -> Iterator[str | list[dict[str, Any]]]:
                 name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}"
                 yield f"{name}, {wanted}, {precision}"
                 x, kernel = _inputs(layer, jnp.dtype(precision))
-                dy = jnp.ones_like(conv.conv(x, kernel, layer.stride))
+                dy = jnp.ones_like(conv.conv(x, kernel, stride=layer.stride))
 
                 def gradient(f: Any, x: Any, kernel: Any, dy: Any, number: int = number) -> Any:
                     return jax.vjp(f, x, kernel)[1](dy)[number]
