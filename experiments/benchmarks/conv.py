@@ -46,12 +46,12 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
                 yield f"{name}, {wanted}, {precision}"
                 ours, *peers = (
                     Contestant(title, make, (layer, precision, number))
-                    for title, make in (("ssl_jax", ours_), ("XLA", xla), ("PyTorch", pytorch))
+                    for title, make in (("ssl_jax", ours_of), ("XLA", xla), ("PyTorch", pytorch))
                 )
                 yield compare(lanes, f"{name}, {wanted}", precision, ours, peers, rounds=5)
 
 
-def ours_(layer: Layer, precision: str, number: int) -> Work:
+def ours_of(layer: Layer, precision: str, number: int) -> Work:
     """Of ``ssl_jax.nn.conv``."""
     return _gradient(conv.conv, layer, precision, number)
 
@@ -65,10 +65,12 @@ def _gradient(f: Any, layer: Layer, precision: str, number: int) -> Work:
     dtype = jnp.dtype(precision)
     x = jax.random.normal(jax.random.key(0), (N, layer.side, layer.side, layer.i), dtype)
     kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o), dtype)
-    dy = jnp.ones_like(conv.conv(x, kernel, layer.stride))
+    dy = jnp.ones_like(conv.conv(x, kernel, stride=layer.stride))
 
     def gradient(x: Any, kernel: Any, dy: Any) -> Any:
-        return jax.vjp(lambda x, kernel: f(x, kernel, layer.stride), x, kernel)[1](dy)[number]
+        return jax.vjp(lambda x, kernel: f(x, kernel, stride=layer.stride), x, kernel)[1](dy)[
+            number
+        ]
 
     return jitted(gradient, x, kernel, dy)
 

@@ -1,11 +1,14 @@
-"""Convolution whose weight gradient is fast on a CPU.
+"""Convolution whose kernel gradient is fast on a CPU.
 
-The forward pass and the input gradient are XLA's own everywhere. XLA's CPU weight gradient is much
+The forward pass and the input gradient are XLA's own everywhere. XLA's CPU kernel gradient is much
 slower than its forward pass, so there it is a scan over few images, each step one im2col that stays
-in cache and one matrix product. On other platforms XLA's own is kept.
+in cache and one matrix product, summed in float32. XLA's own is kept on other platforms, and where
+a group has one channel. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
 
+import math
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +17,23 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from ssl_jax.nn.linear import product_over_rows
+
+Pair = int | tuple[int, int]
+Padding = str | int | tuple[Pair, Pair]
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-_COLUMNS = 2**20  # numbers in the columns of a step: what stays in cache
+_COLUMNS = 2**20  # numbers in a device's columns of a step: what stays in cache
 
 
 class Conv(nnx.Module):
-    """2-D convolution without a bias, ``SAME`` padding as in PyTorch's ResNets.
+    """2-D convolution without a bias, padded by default as in PyTorch's ResNets.
 
     Args:
       in_features: channels in.
       out_features: channels out.
-      kernel_size: of the square kernel.
-      stride: of both axes.
+      kernel_size: of both axes, or of each.
+      stride, padding, dilation, groups: as in ``conv``.
       dtype: of the computation; parameters are float32.
       rngs: ``params`` initialises the kernel, He et al. 2015, fan out.
     """
@@ -34,119 +42,158 @@ class Conv(nnx.Module):
         self,
         in_features: int,
         out_features: int,
-        kernel_size: int,
+        kernel_size: Pair,
         *,
-        stride: int = 1,
+        stride: Pair = 1,
+        padding: Padding = "TORCH",
+        dilation: Pair = 1,
+        groups: int = 1,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         initializer = jax.nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
-        shape = (kernel_size, kernel_size, in_features, out_features)
+        shape = (*_pair(kernel_size), in_features // groups, out_features)
         self.kernel = nnx.Param(initializer(rngs.params(), shape))
-        self.stride = stride
+        self.stride, self.padding = stride, padding
+        self.dilation, self.groups = dilation, groups
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n p q o"]:
-        """Convolve; the output's sides are the input's over the stride, rounded up."""
-        return conv(x.astype(self.dtype), self.kernel[...].astype(self.dtype), self.stride)
+        """Convolve; with the default padding the sides are divided by the stride, rounded up."""
+        x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
+        window = _window(x, kernel, self.stride, self.padding, self.dilation, self.groups)
+        return _conv(x, kernel, window)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(
-    x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], stride: int = 1
+    x: Float[Array, "n h w i"],
+    kernel: Float[Array, "k l j o"],
+    *,
+    stride: Pair = 1,
+    padding: Padding = "TORCH",
+    dilation: Pair = 1,
+    groups: int = 1,
 ) -> Float[Array, "n p q o"]:
-    """Convolve with ``(k - 1) // 2`` zeros before and the rest after, as PyTorch's ``padding``.
+    """Convolve; shapes and values are those of ``flax.nnx.Conv``.
 
     Args:
       x: ``[n, h, w, i]``.
-      kernel: ``[k, k, i, o]``.
-      stride: of both axes.
+      kernel: ``[k, l, i / groups, o]``.
+      stride: of both axes, or of each.
+      padding: ``SAME`` or ``VALID`` as in XLA; zeros on all sides, or of each axis, or of each axis
+        before and after; or ``TORCH``, as in PyTorch's ResNets: ``dilation * (k - 1)`` zeros, half
+        before, half after, an odd one after.
+      dilation: of the kernel, on both axes or on each.
+      groups: parts of the channels, each convolved on its own.
 
     Returns:
-      ``[n, ceil(h / stride), ceil(w / stride), o]``.
+      ``[n, p, q, o]``.
     """
-    return xla_conv(x, kernel, stride)
+    return _conv(x, kernel, _window(x, kernel, stride, padding, dilation, groups))
 
 
-def _padding(size: int, k: int, stride: int) -> tuple[int, int]:
-    before = (k - 1) // 2
-    return before, max((-(-size // stride) - 1) * stride + k - size - before, 0)
+def xla_conv(x: Array, kernel: Array, **window: Any) -> Array:
+    """``conv``, of the same arguments, with XLA's own derivatives."""
+    return _xla_conv(x, kernel, _window(x, kernel, **window))
 
 
-def xla_conv(x: Array, kernel: Array, stride: int) -> Array:
-    """The same, with XLA's own gradients."""
-    k = kernel.shape[0]
-    padding = [_padding(size, k, stride) for size in x.shape[1:3]]
-    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
+class _Window(NamedTuple):
+    """How the kernel moves, in the words of ``lax.conv_general_dilated``."""
+
+    window_strides: tuple[int, int]
+    padding: tuple[tuple[int, int], ...]
+    rhs_dilation: tuple[int, int]
+    feature_group_count: int
 
 
-def _forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
-    return xla_conv(x, kernel, stride), (x, kernel)
+def _window(
+    x: Array,
+    kernel: Array,
+    stride: Pair = 1,
+    padding: Padding = "TORCH",
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> _Window:
+    strides, dilations = _pair(stride), _pair(dilation)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel.shape[:2], dilations, strict=True)]
+    if padding == "TORCH":
+        zeros = [((span - 1) // 2, span // 2) for span in spans]
+    elif isinstance(padding, str):
+        zeros = lax.padtype_to_pads(x.shape[1:3], spans, strides, padding)
+    else:
+        zeros = [_pair(sides) for sides in _pair(padding)]
+    return _Window(strides, tuple(zeros), dilations, groups)
 
 
-def _backward(stride: int, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+def _pair(value: Any) -> tuple[Any, Any]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _xla_conv(x: Array, kernel: Array, window: _Window) -> Array:
+    return lax.conv_general_dilated(x, kernel, dimension_numbers=_LAYOUT, **window._asdict())
+
+
+_conv = jax.custom_vjp(_xla_conv, nondiff_argnums=(2,))
+
+
+def _forward(x: Array, kernel: Array, window: _Window) -> tuple[Array, tuple[Array, Array]]:
+    return _xla_conv(x, kernel, window), (x, kernel)
+
+
+def _backward(window: _Window, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    def xla(x: Array, kernel: Array, dy: Array) -> Array:
+        return jax.vjp(lambda kernel: _xla_conv(x, kernel, window), kernel)[1](dy)[0]
+
     x, kernel = saved
-    _, input_vjp = jax.vjp(lambda x: xla_conv(x, kernel, stride), x)
-    dkernel = lax.platform_dependent(
-        x,
-        kernel,
-        dy,
-        cpu=partial(_weight_gradient_by_im2col, stride=stride),
-        default=partial(_weight_gradient, stride=stride),
-    )
-    return input_vjp(dy)[0], dkernel
+    _, input_vjp = jax.vjp(lambda x: _xla_conv(x, kernel, window), x)
+    depthwise = window.feature_group_count > 1 and kernel.shape[2] == 1
+    cpu = xla if depthwise or not dy.size else partial(_kernel_gradient, window=window)
+    return input_vjp(dy)[0], lax.platform_dependent(x, kernel, dy, cpu=cpu, default=xla)
 
 
-conv.defvjp(_forward, _backward)
+_conv.defvjp(_forward, _backward)
 
 
-def _weight_gradient(x: Array, kernel: Array, dy: Array, *, stride: int) -> Array:
-    _, vjp = jax.vjp(lambda kernel: xla_conv(x, kernel, stride), kernel)
-    return vjp(dy)[0]
+def _kernel_gradient(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
+    by_im2col = partial(_kernel_gradient_by_im2col, window=window)
+    groups = window.feature_group_count
+    if groups == 1:
+        return by_im2col(x, kernel, dy)
+    parts = (a.reshape(*a.shape[:3], groups, -1) for a in (x, kernel, dy))
+    return jax.vmap(by_im2col, 3, 3)(*parts).reshape(kernel.shape)
 
 
-def _weight_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, stride: int) -> Array:
-    """``sum over images of im2col(x)^T @ dy``, few images at a time.
+def _kernel_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
+    """``sum over images of im2col(x)^T @ dy``, few images of each device at a time.
 
     A step takes every ``steps``-th image, not a run of neighbours: with a batch sharded over
     devices each then works on images of its own and none is gathered.
     """
     n, h, w, i = x.shape
     p, q, o = dy.shape[1:]
-    k = kernel.shape[0]
-    width = k * k * i
-    few = min(max(1, _COLUMNS // (p * q * width)), n)
-    images = next(m for m in range(few, n + 1) if n % m == 0)
+    width = math.prod(kernel.shape[:3])
+    devices = math.gcd(n, jax.device_count())
+    own = n // devices
+    few = min(max(1, _COLUMNS // (p * q * width * window.feature_group_count)), own)
+    images = devices * next(m for m in range(few, own + 1) if own % m == 0)
     steps = n // images
-    border = [(0, 0), _padding(h, k, stride), _padding(w, k, stride), (0, 0)]
+    border = [(0, 0, 0), *((*zeros, 0) for zeros in window.padding), (0, 0, 0)]
+    down, across = (
+        [slice(r, r + stride * (size - 1) + 1, stride) for r in range(0, k * dilation, dilation)]
+        for k, size, stride, dilation in zip(
+            kernel.shape[:2], (p, q), window.window_strides, window.rhs_dilation, strict=True
+        )
+    )
 
     def add(total: Array, step: Array) -> tuple[Array, None]:
         x_few = lax.dynamic_index_in_dim(x_steps, step, axis=1, keepdims=False)
         dy_few = lax.dynamic_index_in_dim(dy_steps, step, axis=1, keepdims=False)
-        padded = jnp.pad(x_few, border)
-        columns = jnp.concatenate(
-            [
-                padded[
-                    :, r : r + (p - 1) * stride + 1 : stride, c : c + (q - 1) * stride + 1 : stride
-                ]
-                for r in range(k)
-                for c in range(k)
-            ],
-            axis=-1,
-        )
-        return total + _product(dy_few.reshape(-1, o), columns.reshape(-1, width)), None
+        padded = lax.pad(x_few, jnp.zeros((), x.dtype), border)
+        columns = jnp.concatenate([padded[:, r, c] for r in down for c in across], axis=-1)
+        product = product_over_rows(dy_few.reshape(-1, o), columns.reshape(-1, width))
+        return total + product, None
 
     x_steps = x.reshape(images, steps, h, w, i)
     dy_steps = dy.reshape(images, steps, p, q, o)
     total, _ = lax.scan(add, jnp.zeros((o, width), jnp.float32), jnp.arange(steps))
-    return total.T.reshape(k, k, i, o).astype(kernel.dtype)
-
-
-def _product(dy: Array, columns: Array) -> Array:
-    """``dy^T @ columns`` in float32; with its left side transposed before, XLA is twice as fast."""
-    if dy.shape[1] < columns.shape[1]:
-        dy = lax.optimization_barrier(dy.T)
-        return lax.dot(dy, columns, preferred_element_type=jnp.float32)
-    return lax.dot_general(
-        dy, columns, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32
-    )
+    return total.T.reshape(kernel.shape).astype(kernel.dtype)

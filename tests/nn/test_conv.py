@@ -1,6 +1,7 @@
-"""The convolution against XLA's own: value, both gradients; nothing gathered when sharded."""
+"""The convolution against flax.nnx.Conv: value, both gradients; nothing gathered when sharded."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ssl_jax.nn.conv import Conv, conv
+from ssl_jax.nn import conv as implementation
+from ssl_jax.nn.conv import Conv, conv, xla_conv
 from tests import tiny
 
 
@@ -26,20 +28,61 @@ def plain(x, kernel, stride):
     )
 
 
-def inputs(n, h, w, i, o, k):
-    x_key, kernel_key = jax.random.split(jax.random.key(n * h + k))
-    return jax.random.normal(x_key, (n, h, w, i)), jax.random.normal(kernel_key, (k, k, i, o))
+def inputs(n, h, w, i, o, *kernel_size, groups=1):
+    """Images, and a kernel of one side or two."""
+    rng = np.random.default_rng(n * h + kernel_size[0])
+    shape = (kernel_size[0], kernel_size[-1], i // groups, o)
+    arrays = rng.normal(size=(n, h, w, i)), rng.normal(size=shape)
+    return tuple(jnp.asarray(a, jnp.float32) for a in arrays)
 
 
-@pytest.mark.parametrize("k", [1, 3, 4])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("n", [1, 24])
+def from_flax(x, kernel, *, stride, padding, dilation, groups):
+    i, o = x.shape[-1], kernel.shape[-1]
+    module = nnx.Conv(
+        i,
+        o,
+        kernel.shape[:2],
+        stride,
+        padding=padding,
+        kernel_dilation=dilation,
+        feature_group_count=groups,
+        use_bias=False,
+        rngs=nnx.Rngs(params=0),
+    )
+    module.kernel[...] = kernel
+    return module(x)
+
+
+@partial(jax.jit, static_argnums=0)
+def value_and_gradients(function, x, kernel):
+    """``f``, and the gradients of ``sum(sin(f))`` by the input and the kernel."""
+    y, vjp = jax.vjp(function, x, kernel)
+    return y, *vjp(jnp.cos(y))
+
+
+def assert_close(ours, expected):
+    for a, b in zip(ours, expected, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * max(1, np.abs(b).max(initial=0)))
+
+
+def step_of(monkeypatch, images, x, kernel, y):
+    """A step takes so many images of each device, or the next number that divides them."""
+    columns = y[0, ..., 0].size * kernel.shape[0] * kernel.shape[1] * x.shape[-1]
+    monkeypatch.setattr(implementation, "_COLUMNS", images * columns)
+
+
+@pytest.mark.parametrize(
+    ("k", "stride", "n"), [*itertools.product([1, 3, 4], [1, 2], [1, 24]), (7, 2, 3)]
+)
 def test_value_and_gradients_are_xlas(k, stride, n):
     x, kernel = inputs(n, 9, 8, 3, 5, k)
 
     def loss(function):
-        return jax.value_and_grad(
-            lambda x, kernel: jnp.sin(function(x, kernel, stride)).sum(), argnums=(0, 1)
+        return jax.jit(
+            jax.value_and_grad(
+                lambda x, kernel: jnp.sin(function(x, kernel, stride=stride)).sum(), argnums=(0, 1)
+            )
         )(x, kernel)
 
     (ours, (dx, dkernel)), (value, (dx0, dkernel0)) = loss(conv), loss(plain)
@@ -48,10 +91,118 @@ def test_value_and_gradients_are_xlas(k, stride, n):
     np.testing.assert_allclose(dkernel, dkernel0, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel_size", "stride", "dilation", "groups", "padding"),
+    [
+        ((8, 8), (3, 3), 1, 1, 1, "SAME"),
+        ((8, 8), (3, 3), 2, 1, 1, "SAME"),
+        ((9, 9), (3, 3), 2, 1, 1, "SAME"),
+        ((9, 8), (4, 4), 2, 1, 1, "SAME"),
+        ((9, 8), (1, 1), 3, 1, 1, "SAME"),
+        ((7, 10), (2, 5), (3, 2), 1, 1, "SAME"),
+        ((11, 8), (3, 2), 1, (2, 3), 1, "SAME"),
+        ((11, 8), (3, 3), 2, 2, 1, "SAME"),
+        ((8, 9), (3, 2), (2, 3), 1, 1, "VALID"),
+        ((9, 10), (3, 3), 2, (1, 3), 1, "VALID"),
+        ((3, 4), (3, 4), 1, 1, 1, "VALID"),
+        ((8, 9), (3, 3), 2, 1, 1, 1),
+        ((8, 9), (1, 3), 1, 1, 1, 2),
+        ((8, 9), (3, 3), 2, 2, 1, (2, 0)),
+        ((8, 9), (4, 4), 2, 1, 1, ((1, 2), (0, 3))),
+        ((8, 9), (3, 3), 2, 1, 1, ((0, 1), 2)),
+        ((8, 9), (3, 3), 1, 1, 1, ((-1, 2), (0, -2))),
+        ((8, 9), (3, 3), 1, 1, 2, "SAME"),
+        ((9, 8), (3, 2), (1, 2), (2, 1), 2, ((1, 0), (2, 1))),
+        ((8, 9), (3, 3), 2, 1, 4, "VALID"),
+    ],
+)
+def test_shapes_value_and_gradients_are_flax(size, kernel_size, stride, dilation, groups, padding):
+    x, kernel = inputs(3, *size, 4, 8, *kernel_size, groups=groups)
+    window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    expected = value_and_gradients(partial(from_flax, **window), x, kernel)
+    assert_close(value_and_gradients(partial(conv, **window), x, kernel), expected)
+
+
+@pytest.mark.parametrize("dilation", [1, 2, (3, 2)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_default_padding_rounds_the_sides_up(stride, dilation):
+    for size, k in itertools.product([(6, 7), (12, 5)], [1, 2, 3, 4]):
+        window = {"stride": stride, "dilation": dilation}
+        y = jax.eval_shape(partial(conv, **window), *inputs(1, *size, 1, 1, k))
+        assert y.shape == (1, -(-size[0] // stride), -(-size[1] // stride), 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "images", "steps", "groups"),
+    [(1, 5, 1, 1), (7, 1, 7, 1), (7, 2, 1, 1), (9, 2, 3, 1), (9, 2, 3, 2), (24, 1, 3, 1)],
+)
+def test_any_batch_in_steps_of_few_images(monkeypatch, n, images, steps, groups):
+    x, kernel = inputs(n, 5, 6, 4, 6, 3, groups=groups)
+    ours, xla = (partial(f, stride=2, groups=groups) for f in (conv, xla_conv))
+    step_of(monkeypatch, images, x, kernel, xla(x, kernel))
+    program = str(jax.make_jaxpr(partial(value_and_gradients, ours))(x, kernel))
+    assert f" length={steps}" in program
+    assert_close(value_and_gradients(ours, x, kernel), value_and_gradients(xla, x, kernel))
+
+
+@pytest.mark.parametrize("size", [(0, 8, 8), (2, 2, 8)])
+def test_gradient_of_nothing_is_zero(size):
+    x, kernel = inputs(*size, 2, 3, 3)
+    y, dx, dkernel = value_and_gradients(partial(conv, padding="VALID"), x, kernel)
+    assert (y.size, dx.shape, dkernel.shape) == (0, x.shape, kernel.shape)
+    assert not dkernel.any()
+
+
+def test_kernel_gradient_in_bfloat16_is_summed_in_float32(monkeypatch):
+    monkeypatch.setattr(implementation, "_COLUMNS", 1)
+    x, kernel = (jnp.abs(a).astype(jnp.bfloat16) for a in inputs(255, 4, 4, 2, 3, 3))
+
+    def gradient(x, kernel):
+        y, vjp = jax.vjp(lambda kernel: conv(x, kernel), kernel)
+        return vjp(jnp.ones_like(y))[0]
+
+    ours = gradient(x, kernel)
+    assert ours.dtype == jnp.bfloat16
+    exact = gradient(x.astype(jnp.float32), kernel.astype(jnp.float32))
+    np.testing.assert_allclose(ours.astype(jnp.float32), exact, rtol=2**-8)
+
+
+def test_only_the_gradient_on_a_cpu_is_a_loop():
+    def loops(platform, groups, o):
+        x, kernel = inputs(4, 6, 6, 4, o, 3, groups=groups)
+        function = jax.jit(partial(value_and_gradients, partial(conv, groups=groups)))
+        lowered = function.trace(x, kernel).lower(lowering_platforms=(platform,))
+        return lowered.as_text().count("while")
+
+    for groups in (1, 2):
+        assert loops("cpu", groups, 8) == 1
+        assert loops("cuda", groups, 8) == loops("tpu", groups, 8) == 0
+    assert loops("cpu", 4, 8) == 0, "one channel a group: XLA's own"
+
+
+def test_vmap_of_the_gradients():
+    rng = np.random.default_rng(0)
+    xs = jnp.asarray(rng.normal(size=(3, 2, 5, 6, 2)), jnp.float32)
+    kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 2, 3)), jnp.float32)
+    ours, xla = (partial(value_and_gradients, partial(f, stride=2)) for f in (conv, xla_conv))
+    for axes, others in ((0, kernels), (None, kernels[0])):
+        each = [xla(x, others if axes is None else others[n]) for n, x in enumerate(xs)]
+        expected = [jnp.stack(a) for a in zip(*each, strict=True)]
+        assert_close(jax.vmap(ours, (0, axes))(xs, others), expected)
+
+
+def test_forward_mode_is_xlas():
+    x, kernel = inputs(2, 5, 6, 2, 3, 3)
+    _, tangent = jax.jvp(lambda kernel: xla_conv(x, kernel), (kernel,), (kernel + 1,))
+    assert_close([tangent], [conv(x, kernel + 1)])
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(lambda kernel: conv(x, kernel), (kernel,), (kernel,))
+
+
 def test_weight_gradient_by_loops():
     x, kernel = inputs(2, 4, 5, 2, 3, 3)
     dy = np.random.default_rng(9).normal(size=(2, 2, 3, 3)).astype(np.float32)
-    _, vjp = jax.vjp(lambda kernel: conv(x, kernel, 2), kernel)
+    _, vjp = jax.vjp(lambda kernel: conv(x, kernel, stride=2), kernel)
     padded = np.pad(np.asarray(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
     expected = np.zeros(kernel.shape)
     for n, p, q, r, c in itertools.product(range(2), range(2), range(3), range(3), range(3)):
@@ -59,20 +210,31 @@ def test_weight_gradient_by_loops():
     np.testing.assert_allclose(vjp(jnp.asarray(dy))[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_with_a_sharded_batch_the_gradient_gathers_no_images():
+@pytest.mark.parametrize(
+    ("images", "window"),
+    [(1, {}), (4, {}), (1, {"stride": 2}), (2, {"dilation": 2, "padding": "VALID"})],
+)
+def test_with_a_sharded_batch_the_gradient_gathers_no_images(monkeypatch, window, images):
     mesh = tiny.mesh(8)
     x, kernel = inputs(32, 8, 8, 4, 4, 3)
+    xla = partial(xla_conv, **window)
+    step_of(monkeypatch, images, x, kernel, xla(x, kernel))
     rows = NamedSharding(mesh, PartitionSpec("data"))
     whole = NamedSharding(mesh, PartitionSpec())
-    gradient = jax.jit(
-        jax.grad(lambda kernel, x: jnp.sin(conv(x, kernel, 1)).sum()),
-        in_shardings=(whole, rows),
-        out_shardings=whole,
+    function = jax.jit(
+        lambda x, kernel: value_and_gradients(partial(conv, **window), x, kernel),
+        in_shardings=(rows, whole),
+        out_shardings=(rows, rows, whole),
     )
-    text = gradient.lower(kernel, x).compile().as_text()
+    traced = function.trace(x, kernel)
+    assert f" length={4 // images}" in str(traced.jaxpr)
+    compiled = traced.lower().compile()
+    text = compiled.as_text()
     assert "all-reduce" in text
-    assert "all-gather" not in text
-    assert "all-to-all" not in text
+    for moved in ("all-gather", "all-to-all", "collective-permute"):
+        assert moved not in text
+    on_eight = compiled(jax.device_put(x, rows), jax.device_put(kernel, whole))
+    assert_close(on_eight, value_and_gradients(xla, x, kernel))
 
 
 def test_module_computes_in_its_dtype_and_keeps_float32_parameters():
@@ -87,3 +249,11 @@ def test_module_computes_in_its_dtype_and_keeps_float32_parameters():
 def test_initial_outputs_keep_the_scale_of_he_initialisation():
     kernel = Conv(64, 128, 3, rngs=nnx.Rngs(params=0)).kernel[...]
     np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (128 * 9)), rtol=0.02)
+
+
+def test_module_passes_on_what_it_is_given():
+    window = {"stride": (1, 2), "padding": ((0, 1), (2, 3)), "dilation": (2, 1), "groups": 2}
+    module = Conv(4, 6, (3, 2), **window, rngs=nnx.Rngs(params=0))
+    x, _ = inputs(2, 8, 9, 4, 6, 3)
+    assert module.kernel[...].shape == (3, 2, 2, 6)
+    assert_close([module(x)], [from_flax(x, module.kernel[...], **window)])

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.functional import rematerialised
+from ssl_jax.nn.linear import linear
 
 _normal = jax.nn.initializers.truncated_normal(0.02)
 _by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -62,7 +63,7 @@ class ViT(nnx.Module):
         self.remat = remat
         self.dtype = dtype
         self.side = self._count(image_size)
-        self.embedding = nnx.Linear(
+        self.embedding = linear(
             patch_size**2 * channels, width, kernel_init=_by_fan_in, dtype=dtype, rngs=rngs
         )
         self.class_token = nnx.Param(_normal(rngs.params(), (1, width)))
@@ -155,14 +156,14 @@ class Block(nnx.Module):
     """
 
     def __init__(self, width: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        linear = partial(nnx.Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
+        layer = partial(linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
         self.heads = heads
         self.norm1 = layer_norm(width, dtype=dtype, rngs=rngs)
-        self.qkv = linear(width, 3 * width)
-        self.out = linear(width, width)
+        self.qkv = layer(width, 3 * width)
+        self.out = layer(width, width)
         self.norm2 = layer_norm(width, dtype=dtype, rngs=rngs)
-        self.up = linear(width, 4 * width)
-        self.down = linear(4 * width, width)
+        self.up = layer(width, 4 * width)
+        self.down = layer(4 * width, width)
 
     def __call__(self, x: Float[Array, "n t d"]) -> Float[Array, "n t d"]:
         """``x + attention``, then ``+ MLP``."""
