@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
 
 
@@ -79,24 +79,6 @@ class ResNet(nnx.Module):
                 x = block(x, train=train)
             outputs[f"stage{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
-
-
-def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
-    """Means over the cells of a grid, ``[n, cells * cells * c]`` in float32; 1 is the whole map.
-
-    A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
-    """
-    rows, columns = (_cell_weights(size, cells) for size in x.shape[1:3])
-    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
-    return means.reshape(len(x), -1)
-
-
-def _cell_weights(size: int, cells: int) -> Float[np.ndarray, "cells size"]:
-    weights = np.zeros((cells, size), np.float32)
-    for i in range(cells):
-        first, end = i * size // cells, -(-(i + 1) * size // cells)
-        weights[i, first:end] = 1 / (end - first)
-    return weights
 
 
 class BasicBlock(nnx.Module):

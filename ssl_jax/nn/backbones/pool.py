@@ -1,0 +1,23 @@
+"""Pooling of a map of positions."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
+    """Means over the cells of a grid, ``[n, cells * cells * c]`` in float32; 1 is the whole map.
+
+    A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
+    """
+    rows, columns = (_cell_weights(size, cells) for size in x.shape[1:3])
+    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
+    return means.reshape(len(x), -1)
+
+
+def _cell_weights(size: int, cells: int) -> Float[np.ndarray, "cells size"]:
+    weights = np.zeros((cells, size), np.float32)
+    for i in range(cells):
+        first, end = i * size // cells, -(-(i + 1) * size // cells)
+        weights[i, first:end] = 1 / (end - first)
+    return weights
