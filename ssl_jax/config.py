@@ -44,6 +44,9 @@ def _one_of(*names: str) -> Rule:
     return Rule(str, f"one of {', '.join(names)}", lambda x: x in names)
 
 
+_RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
+_VITS = ("vit_tiny", "vit_small", "vit_base", "vit_large")
+_SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
 _OPTIONAL_NUMBERS = Rule(tuple, "a number for each channel", bool, optional=True)
@@ -64,9 +67,10 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
     "data.max_unreadable": (100, _whole(0)),  # files of a folder
     "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
-    "network.name": ("resnet_small", _one_of("resnet_small", "resnet18", "resnet34", "resnet50")),
-    "network.stem": ("patch", _one_of("patch", "small", "imagenet")),
-    "network.pool": ("grid", _one_of("mean", "grid")),
+    "network.name": ("resnet_small", _one_of(*_RESNETS, *_VITS)),
+    "network.stem": ("patch", _one_of("patch", "small", "imagenet")),  # of ResNets
+    "network.patch_size": (4, _whole(1)),  # of ViTs
+    "network.pool": ("grid", _one_of("mean", "grid", "cls")),  # cls: of ViTs
     "network.dtype": ("float32", _one_of("float32", "bfloat16")),  # of the computation
     "optimizer.name": ("adamw", _one_of("adamw", "lars", "sgd")),
     "optimizer.learning_rate": (1e-3, _above(0)),  # for a batch of 256; scaled with the batch
@@ -77,6 +81,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "train.steps": (None, _whole(1, optional=True)),  # takes precedence over epochs
     "train.checkpoint_every": (500, _whole(1)),  # steps
     "train.log_every": (10, _whole(1)),  # steps
+    "train.remat": (False, _SWITCH),  # backward passes compute blocks again, to save memory
     "evaluation.layers": (("features",), Rule(tuple, "names of layers", bool)),  # concatenated
     "evaluation.batch_size": (500, _whole(1)),
     "evaluation.knn_k": (20, _whole(1)),
@@ -137,6 +142,11 @@ def check(config: ConfigDict) -> None:
             raise InputError(f"{key}: {value} is not a finite number")
     if config.train.steps is None and config.train.epochs is None:
         raise InputError("train.epochs: None; expected a number, here or in train.steps")
+    if config.network.pool == "cls" and config.network.name in _RESNETS:
+        raise InputError(
+            f"network.pool: 'cls' is a token that {config.network.name} has not; "
+            "expected mean or grid"
+        )
 
 
 def _check_value(key: str, value: Any, rule: Rule) -> None:
@@ -146,7 +156,7 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
     if rule.type is tuple:
         if not isinstance(value, tuple | list) or not all(map(_finite_or_text, value)):
             raise wrong
-    elif isinstance(value, bool) or not isinstance(
+    elif isinstance(value, bool) != (rule.type is bool) or not isinstance(
         value, (int, float) if rule.type is float else rule.type
     ):
         raise wrong
@@ -173,7 +183,8 @@ def resolve(
       A new, locked config; resolving it again changes nothing.
 
     Raises:
-      InputError: the batch does not split over the devices, or exceeds the examples.
+      InputError: the batch does not split over the devices, or exceeds the examples; the images do
+        not split into patches.
     """
     check(config)
     batch = config.data.batch_size
@@ -194,7 +205,18 @@ def resolve(
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples
+    if resolved.network.name in _VITS:
+        _check_patches(resolved.network.patch_size, resolved.data.image_size)
     return resolved.lock()
+
+
+def _check_patches(patch: int, side: int) -> None:
+    if side % patch:
+        divisors = ", ".join(str(d) for d in range(1, side + 1) if side % d == 0)
+        raise InputError(
+            f"network.patch_size: {patch} does not divide data.image_size {side}; "
+            f"expected one of {divisors}"
+        )
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,7 @@ class SimCLR(nnx.Module):
     """``images -> h`` (as ``features``, beside the backbone's other layers) and ``z = g(h)``."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.backbone = backbones.make(config.network, channels=config.data.channels, rngs=rngs)
+        self.backbone = backbones.make(config, rngs)
         self.projector = heads.MLP(
             self.backbone.features,
             config.method.projector,
@@ -50,8 +50,8 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.temperature``, ``method.projector`` (widths of its layers),
-        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``network``, and of ``data``
-        the ``channels``, ``mean`` and ``std``.
+        ``method.augment`` (arguments of ``augment.recipes.simclr``), what ``backbones.make`` reads,
+        and ``data.mean`` and ``data.std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.

@@ -1,35 +1,50 @@
 """Backbones by the name that ``config.network.name`` gives them."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ssl_jax.nn.backbones import resnet
+from ssl_jax.nn.backbones import resnet, vit
 
-BACKBONES = {
+RESNETS = {
     "resnet_small": resnet.resnet_small,
     "resnet18": resnet.resnet18,
     "resnet34": resnet.resnet34,
     "resnet50": resnet.resnet50,
 }
+VITS = {
+    "vit_tiny": vit.vit_tiny,
+    "vit_small": vit.vit_small,
+    "vit_base": vit.vit_base,
+    "vit_large": vit.vit_large,
+}
+BACKBONES = RESNETS | VITS
 
 
-def make(network: ConfigDict, *, channels: int, rngs: nnx.Rngs) -> resnet.ResNet:
-    """The backbone of ``network.name``, with its ``stem``, ``pool`` and ``dtype``.
+def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | vit.ViT:
+    """The backbone of ``network.name``.
 
     Args:
-      network: the config's block of that name.
-      channels: of the images.
+      config: ``network``, of whose settings ResNets alone read ``stem`` and ViTs ``patch_size``;
+        ``train.remat``; and of ``data`` the ``channels``, for ViTs the ``image_size``.
       rngs: ``params`` initialises.
 
     Returns:
       A module ``(images [n, h, w, c], train) -> {"features": [n, d], ...}`` whose ``features``
       attribute is ``d``.
     """
-    return BACKBONES[network.name](
-        channels=channels,
-        stem=network.stem,
-        pool=network.pool,
-        dtype=jnp.dtype(network.dtype),
-        rngs=rngs,
+    network = config.network
+    shared: dict[str, Any] = {
+        "channels": config.data.channels,
+        "pool": network.pool,
+        "remat": config.train.remat,
+        "dtype": jnp.dtype(network.dtype),
+        "rngs": rngs,
+    }
+    if network.name in RESNETS:
+        return RESNETS[network.name](stem=network.stem, **shared)
+    return VITS[network.name](
+        image_size=config.data.image_size, patch_size=network.patch_size, **shared
     )

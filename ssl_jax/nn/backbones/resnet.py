@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
+from ssl_jax.nn.functional import rematerialised
 
 
 class ResNet(nnx.Module):
@@ -24,6 +25,7 @@ class ResNet(nnx.Module):
         1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
       pool: ``mean`` over all positions, as in the paper, or ``grid``: means over the cells of a
         4 x 4 grid, side by side, which keep what is where.
+      remat: the backward pass computes the blocks again, and holds the inside of one at a time.
       dtype: of the computation; parameters and statistics are float32.
       rngs: ``params`` initialises.
     """
@@ -37,11 +39,13 @@ class ResNet(nnx.Module):
         bottleneck: bool,
         stem: str,
         pool: str = "mean",
+        remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
         self.stem = stem
+        self.remat = remat
         self.cells = {"mean": 1, "grid": 4}[pool]
         self.conv = Conv(channels, widths[0], kernel_size, stride=stride, dtype=dtype, rngs=rngs)
         self.norm = batch_norm(widths[0], dtype=dtype, rngs=rngs)
@@ -76,7 +80,8 @@ class ResNet(nnx.Module):
         outputs = {}
         for number, stage in enumerate(self.stages, start=1):
             for block in stage:
-                x = block(x, train=train)
+                run = partial(rematerialised, block) if self.remat else block
+                x = run(x, train=train)
             outputs[f"stage{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
 
