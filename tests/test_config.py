@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from configs import common, simclr
 from ssl_jax import config as settings
 from ssl_jax.errors import InputError
+from ssl_jax.nn import backbones
 from tests import tiny
 
 FACTS = {"image_size": 8, "channels": 1, "mean": (0.5,), "std": (0.25,)}
@@ -48,6 +49,9 @@ def changed(key: str, value: object) -> ConfigDict:
         ("optimizer.warmup", 1.5, "from 0 to 1"),
         ("network.name", "resnet19", "resnet18"),
         ("network.dtype", "float16", "bfloat16"),
+        ("network.patch_size", 0, "at least 1"),
+        ("train.remat", 1, "True or False"),
+        ("train.remat", "yes", "True or False"),
         ("train.steps", 0, "at least 1"),
         ("train.log_every", 0, "at least 1"),
         ("method.temperature", -0.2, "above 0"),
@@ -89,6 +93,31 @@ def test_batch_must_split_over_the_devices_and_fit_the_data():
     with pytest.raises(InputError, match=r"batch_size: 104 is more than the 100 examples"):
         resolve(104, 8)
     assert resolve(96, 8).data.batch_size == 96
+
+
+def test_names_of_networks_are_those_of_the_backbones():
+    with pytest.raises(InputError, match=f"one of {', '.join(backbones.BACKBONES)}$"):
+        settings.check(changed("network.name", "resnet19"))
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_only_vits_pool_a_class_token(name):
+    config = changed("network.name", name)
+    config.network.pool = "cls"
+    if name in backbones.VITS:
+        settings.check(config)
+    else:
+        with pytest.raises(InputError, match=rf"^network.pool: 'cls' .* {name} .* expected mean"):
+            settings.check(config)
+
+
+def test_patches_must_split_the_images_of_a_vit():
+    config = changed("network.patch_size", 3)
+    assert settings.resolve(config, FACTS, 100, 1).network.patch_size == 3
+    config.network.name = "vit_tiny"
+    expected = r"^network.patch_size: 3 does not divide data.image_size 8; .* one of 1, 2, 4, 8$"
+    with pytest.raises(InputError, match=expected):
+        settings.resolve(config, FACTS, 100, 1)
 
 
 def test_resolving_fills_in_facts_and_steps_and_is_idempotent():

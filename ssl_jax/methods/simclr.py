@@ -49,9 +49,8 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.temperature``, ``method.projector`` (widths of its layers),
-        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``network``, of ``train``
-        ``microbatches`` and ``remat``, and of ``data`` the ``channels``, ``image_size``, ``mean``
-        and ``std``.
+        ``method.augment`` (arguments of ``augment.recipes.simclr``), ``train.microbatches``, what
+        ``backbones.make`` reads, and ``data.mean`` and ``data.std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.

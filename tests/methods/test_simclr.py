@@ -1,10 +1,17 @@
 """SimCLR's own: the loss is NT-Xent of its two views, drawn independently."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ssl_jax.methods import simclr
+from ssl_jax.nn import backbones
+from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.train import optim
+from ssl_jax.train.state import create
+from ssl_jax.train.step import make_step
 from tests import tiny
 from tests.references import contrastive
 
@@ -35,3 +42,25 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
     z1, z2 = np.split(np.asarray(layers["z"], np.float64), 2)
     expected = contrastive.nt_xent(z1, z2, temperature=0.3).mean()
     np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_a_vision_transformer_trains_with_its_blocks_recomputed(monkeypatch):
+    shallow = partial(backbones.VITS["vit_tiny"], depth=2)
+    monkeypatch.setitem(backbones.VITS, "vit_tiny", shallow)
+    dataset = tiny.data()
+    config = tiny.config(name="simclr", temperature=0.2, projector=(8,), augment={})
+    config.network.update({"name": "vit_tiny", "pool": "cls", "patch_size": 4})
+    config.train.update({"remat": True, "steps": 1})
+    config = tiny.resolved(config, dataset)
+    method, optimizer, mesh = simclr.make(config), optim.make(config), tiny.mesh(8)
+    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    state = create(method, optimizer, jax.random.key(0), batch)
+    before = jax.device_get(state.params)
+    step = make_step(method, optimizer, jax.random.key(1), mesh)
+    state, metrics = step(jax.device_put(state, replicated(mesh)), put_batch(mesh, batch))
+    assert np.isfinite(metrics["loss"])
+    assert metrics["skipped"] == 0
+    for (path, old), new in zip(
+        jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(state.params), strict=True
+    ):
+        assert not np.array_equal(old, new), path

@@ -1,11 +1,14 @@
 """The seam: pure functions, plain dictionaries, statistics that change only by being returned."""
 
+import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from ssl_jax.nn import from_module
+from ssl_jax.nn.backbones import resnet, vit
 from ssl_jax.nn.heads import MLP
 
 
@@ -60,6 +63,87 @@ def test_other_state_is_refused():
 
     with pytest.raises(ValueError, match="only Param and BatchStat"):
         from_module(Counting).init(jax.random.key(0))
+
+
+def vit_of(rngs, *, depth, remat):
+    return vit.ViT(
+        channels=1,
+        image_size=8,
+        patch_size=2,
+        width=32,
+        depth=depth,
+        heads=2,
+        remat=remat,
+        rngs=rngs,
+    )
+
+
+def resnet_of(rngs, *, depth, remat):
+    return resnet.ResNet(
+        channels=1,
+        blocks=(depth,),
+        widths=(8,),
+        bottleneck=True,
+        stem="small",
+        remat=remat,
+        rngs=rngs,
+    )
+
+
+def squares(make, **options):
+    """Of a network: ``init``, and the sum of the features' squares with layers and statistics."""
+    network = from_module(lambda rngs: make(rngs, **options))
+
+    def loss(params, stats, images):
+        layers, stats = network.apply(params, stats, images, train=True)
+        return jnp.square(layers["features"]).sum(), (layers, stats)
+
+    return network.init, loss
+
+
+def shapes_of(init):
+    images = jax.ShapeDtypeStruct((64, 8, 8, 1), jnp.float32)
+    return *jax.eval_shape(init, jax.random.key(0)), images
+
+
+@pytest.mark.parametrize("make", [resnet_of, vit_of])
+def test_recomputed_blocks_give_the_same_values_gradients_and_statistics(make):
+    init, kept = squares(make, depth=1, remat=False)
+    _, recomputed = squares(make, depth=1, remat=True)
+    params, stats = init(jax.random.key(0))
+    images = jax.random.normal(jax.random.key(1), (8, 8, 8, 1))
+    expected, actual = (
+        jax.jit(jax.value_and_grad(loss, has_aux=True))(params, stats, images)
+        for loss in (kept, recomputed)
+    )
+    chex.assert_trees_all_close(actual, expected, rtol=1e-4, atol=1e-5)
+    for before, after in zip(*map(jax.tree.leaves, (stats, actual[0][1][1])), strict=True):
+        assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("make", [resnet_of, vit_of])
+def test_of_recomputed_blocks_a_quarter_is_kept_for_the_backward_pass(make):
+    def kept_bytes(remat):
+        init, loss = squares(make, depth=4, remat=remat)
+
+        def held(params, stats, images):
+            return jax.vjp(lambda params: loss(params, stats, images), params, has_aux=True)[1]
+
+        kept = jax.tree.leaves(jax.eval_shape(held, *shapes_of(init)))
+        return sum(x.size * x.dtype.itemsize for x in kept)
+
+    assert kept_bytes(remat=True) < kept_bytes(remat=False) / 4
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="0.10.2 computes again too early")
+def test_recomputed_blocks_compile_to_half_the_temporaries():
+    def temporaries(remat):
+        init, loss = squares(vit_of, depth=4, remat=remat)
+        gradient = jax.jit(lambda *arguments: jax.grad(loss, has_aux=True)(*arguments)[0])
+        compiled = gradient.lower(*shapes_of(init)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(remat=True) < temporaries(remat=False) / 2
 
 
 def test_views_are_seen_jointly_and_come_back_as_views(network):

@@ -2,17 +2,15 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones import resnet
-from ssl_jax.nn.backbones.pool import cell_means
 
 
 def shapes(name: str, stem: str, images: tuple[int, ...], pool: str = "mean"):
     network = from_module(
-        lambda rngs: backbones.RESNETS[name](channels=images[-1], stem=stem, pool=pool, rngs=rngs)
+        lambda rngs: backbones.BACKBONES[name](channels=images[-1], stem=stem, pool=pool, rngs=rngs)
     )
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct(images, jnp.float32)
@@ -55,15 +53,3 @@ def test_layers_of_the_small_network(pool, cells):
     _, layers = shapes("resnet_small", "patch", (5, 28, 28, 1), pool=pool)
     widths = {"stage1": 16, "stage2": 32, "stage3": 64, "features": 64}
     assert layers == {name: (5, cells * width) for name, width in widths.items()}
-
-
-@pytest.mark.parametrize("size", [2, 4, 7, 8, 14])
-@pytest.mark.parametrize("cells", [1, 4])
-def test_cells_average_what_they_touch(size, cells):
-    x = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
-    edges = [(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
-    expected = [
-        x[:, top:bottom, left:right].mean((1, 2)) for top, bottom in edges for left, right in edges
-    ]
-    means = cell_means(jnp.asarray(x), cells)
-    np.testing.assert_allclose(means, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)

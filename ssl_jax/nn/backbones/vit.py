@@ -62,13 +62,13 @@ class ViT(nnx.Module):
         self.pool = pool
         self.remat = remat
         self.dtype = dtype
-        self.side = self._count(image_size)
+        side = self._count(image_size)
         self.embedding = linear(
             patch_size**2 * channels, width, kernel_init=_by_fan_in, dtype=dtype, rngs=rngs
         )
         self.class_token = nnx.Param(_normal(rngs.params(), (1, width)))
         self.class_position = nnx.Param(_normal(rngs.params(), (1, width)))
-        self.patch_positions = nnx.Param(_normal(rngs.params(), (self.side, self.side, width)))
+        self.patch_positions = nnx.Param(_normal(rngs.params(), (side, side, width)))
         self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(depth)])
         self.norm = layer_norm(width, dtype=dtype, rngs=rngs)
         self.features = {"mean": 1, "cls": 1, "grid": 16}[pool] * width
@@ -109,14 +109,13 @@ class ViT(nnx.Module):
         return (x + self.positions(rows, columns)).astype(self.dtype)
 
     def positions(self, rows: int, columns: int) -> Float[Array, "t d"]:
-        """The positions of a map of patches, by bicubic interpolation where it is not the learned.
+        """The learned positions, interpolated (bicubic) if the map of patches has another size.
 
-        A mask token is added to these in place of a patch.
+        Where a patch is masked, a method adds these to its mask token.
         """
         learned = self.patch_positions[...]
-        if (rows, columns) != (self.side, self.side):
-            learned = jax.image.resize(learned, (rows, columns, learned.shape[-1]), "bicubic")
-        return learned.reshape(rows * columns, -1)
+        resized = jax.image.resize(learned, (rows, columns, learned.shape[-1]), "bicubic")
+        return resized.reshape(rows * columns, -1)
 
     def with_class_token(self, tokens: Float[Array, "n t d"]) -> Float[Array, "n t+1 d"]:
         """The class token, with a position of its own, before all or some of ``patches``."""
