@@ -28,6 +28,7 @@ def run(main: Callable[..., None], words: Sequence[str] = ()) -> None:
     Bad input ends with one line and 2, a stop on request with one line and 130.
     """
     cpu.tune()
+    flags.DEFINE_boolean("compilation_cache", True, "keep what is compiled for the next start")
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
     app.run(
         lambda rest: _guarded(lambda: main(*rest[1:])), flags_parser=partial(_parse, words=words)
@@ -85,9 +86,12 @@ def _unknown_key(arguments: list[str], message: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
+    logging.set_verbosity(logging.ERROR)  # before matplotlib, which tells of its first start
+
+    from ssl_jax import compilation
     from ssl_jax.train.stop import Stopped
 
-    logging.set_verbosity(logging.ERROR)
+    compilation.cache(flags.FLAGS.compilation_cache)
     try:
         main()
     except InputError as error:

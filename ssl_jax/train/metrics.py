@@ -25,7 +25,7 @@ class Journal:
       workdir: of the run.
       resumed_at: rows of later steps are dropped, since those steps are about to be made again.
       batch_size: examples in a step.
-      show: called as ``show(step, loss, examples_per_second)`` for each row written.
+      show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row written.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Journal:
         workdir: Path,
         resumed_at: int,
         batch_size: int,
-        show: Callable[[int, float, float], None],
+        show: Callable[[int, float, float, float], None],
     ):
         path = workdir / FILE
         rows = [row for row in read(workdir) if row["step"] <= resumed_at]
@@ -42,20 +42,25 @@ class Journal:
         self._board = SummaryWriter(str(workdir), purge_step=resumed_at + 1)
         self._batch_size = batch_size
         self._show = show
-        self._pending: tuple[int, Metrics] | None = None
+        self._pending: tuple[int, Metrics, float] | None = None
         self._last_step = resumed_at
         self._last_time = time.monotonic()
         self._bad_rows = 0
 
-    def add(self, step: int, metrics: Metrics) -> None:
+    def add(self, step: int, metrics: Metrics, input_wait: float) -> None:
         """Take the metrics of a step, and write those that were taken before.
+
+        Args:
+          step: its number, from 1.
+          metrics: scalars; need not be computed yet.
+          input_wait: the share of the time that the device waited for data.
 
         Raises:
           InputError: the loss of five rows in a row was not finite.
         """
         if self._pending is not None:
             self._write(*self._pending)
-        self._pending = (step, metrics)
+        self._pending = (step, metrics, input_wait)
 
     def close(self) -> None:
         """Write what is left."""
@@ -64,18 +69,19 @@ class Journal:
         self._file.close()
         self._board.close()
 
-    def _write(self, step: int, metrics: Metrics) -> None:
+    def _write(self, step: int, metrics: Metrics, input_wait: float) -> None:
         row = {name: float(value) for name, value in metrics.items()}
         now = time.monotonic()
         examples = (step - self._last_step) * self._batch_size
         row["examples_per_second"] = examples / (now - self._last_time)
+        row["input_wait"] = round(input_wait, 4)
         self._last_step, self._last_time, self._pending = step, now, None
 
         self._file.write(json.dumps({"step": step, **row}) + "\n")
         self._file.flush()
         for name, value in row.items():
             self._board.add_scalar(name, value, step)
-        self._show(step, row["loss"], row["examples_per_second"])
+        self._show(step, row["loss"], row["examples_per_second"], row["input_wait"])
 
         self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1
         if self._bad_rows == _BAD_ROWS:

@@ -5,11 +5,13 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ssl_jax.train.feed import STARVED
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressLine:
-    """Step, loss, examples a second, time left.
+    """Step, loss, examples a second, time left; and the wait for data where it is long.
 
     Args:
       console: where to; a terminal gets a bar.
@@ -37,9 +39,11 @@ class ProgressLine:
         """Leave the bar as it stands."""
         self._bar.stop()
 
-    def show(self, step: int, loss: float, rate: float) -> None:
+    def show(self, step: int, loss: float, rate: float, input_wait: float) -> None:
         """After ``step`` steps; the first call's time holds the compilation and does not count."""
         status = f"loss {loss:.3f}  {rate:,.0f} examples/s"
+        if input_wait > STARVED:
+            status += f"  waiting for data {100 * input_wait:.0f} % of the time"
         self._bar.update(self._task, completed=step, status=status)
         now = time.monotonic()
         if self._console.is_terminal:

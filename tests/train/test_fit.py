@@ -11,7 +11,7 @@ import pytest
 import ssl_jax
 from ssl_jax import methods, train
 from ssl_jax.errors import InputError
-from ssl_jax.train import loop
+from ssl_jax.train import feed, loop
 from tests import tiny
 
 FILES = {"config.json", "metrics.jsonl", "checkpoints", "evaluation.json", "report.html"}
@@ -98,7 +98,7 @@ def test_a_finished_run_is_left_alone(whole, data, capsys):
 
 def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypatch, capsys):
     run, workdir, _ = whole
-    real = loop.put_batch
+    real = feed.put_batch
     made = []
 
     def put_batch(mesh, batch):
@@ -107,7 +107,7 @@ def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypa
         made.append(batch)
         return real(mesh, batch)
 
-    monkeypatch.setattr(loop, "put_batch", put_batch)
+    monkeypatch.setattr(feed, "put_batch", put_batch)
     with pytest.raises(Counted):
         fit(data, tmp_path / "run")
     monkeypatch.undo()
@@ -125,7 +125,7 @@ def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypa
 
 
 def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch):
-    real = loop.put_batch
+    real = feed.put_batch
     made = []
 
     def put_batch(mesh, batch):
@@ -135,7 +135,7 @@ def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch)
         return real(mesh, batch)
 
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(loop, "put_batch", put_batch)
+    monkeypatch.setattr(feed, "put_batch", put_batch)
     with pytest.raises(train.Stopped, match="stopped at step 1 of 4"):
         fit(data, tmp_path / "run")
     monkeypatch.undo()

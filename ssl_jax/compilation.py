@@ -1,0 +1,51 @@
+"""JAX's persistent compilation cache: a second start takes up what the first one compiled."""
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+_settings: Any = jax.config  # its attributes are made at run time
+
+
+def folder(environment: Mapping[str, str]) -> Path:
+    """``$XDG_CACHE_HOME/ssl_jax/compiled``; without that variable, in ``~/.cache``.
+
+    Raises:
+      RuntimeError: there is no home folder.
+    """
+    base = Path(environment.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        base = Path.home() / ".cache"
+    return base / "ssl_jax" / "compiled"
+
+
+def cache(on: bool) -> None:
+    """Switch the cache on or off; on, what the user has set in JAX's own way stays.
+
+    JAX keys what it keeps with the program, its own version and the processor's features. A folder
+    that cannot be written costs a line and the cache, not the run.
+    """
+    if not on:
+        _settings.update("jax_enable_compilation_cache", False)
+        return
+    chosen = _settings.jax_compilation_cache_dir is not None
+    if chosen or not _settings.jax_enable_compilation_cache:
+        return
+    try:
+        where = folder(os.environ)
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(where, os.W_OK | os.X_OK):
+            raise PermissionError(f"{where}: cannot be written")
+    except (OSError, RuntimeError) as error:
+        print(f"no compilation cache: {error}", file=sys.stderr)
+        return
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation")
+    _settings.update("jax_compilation_cache_dir", str(where))
+    if _MIN_SECONDS.upper() not in os.environ:
+        _settings.update(_MIN_SECONDS, 0.0)

@@ -1,0 +1,149 @@
+"""The compilation cache: where it is, who may switch it, and that a second start uses it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from ssl_jax import compilation
+from ssl_jax.train.metrics import read
+
+ROOT = Path(__file__).parents[1]
+NAMES = (
+    "jax_compilation_cache_dir",
+    "jax_enable_compilation_cache",
+    "jax_persistent_cache_min_compile_time_secs",
+)
+MAIN = """
+import jax
+from ssl_jax import cli
+if __name__ == "__main__":
+    cli.run(lambda: print(jax.jit(lambda x: x + 1)(1.0)))
+"""
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    """JAX's own settings as they are at a start; given back afterwards."""
+    before = {name: getattr(jax.config, name) for name in NAMES}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    jax.config.update("jax_enable_compilation_cache", True)
+    yield lambda: [getattr(jax.config, name) for name in NAMES]
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_the_folder_is_where_caches_are_kept():
+    home = Path.home() / ".cache/ssl_jax/compiled"
+    assert compilation.folder({}) == home
+    assert compilation.folder({"XDG_CACHE_HOME": ""}) == home
+    assert compilation.folder({"XDG_CACHE_HOME": "not/absolute"}) == home
+    assert compilation.folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/ssl_jax/compiled")
+
+
+def test_on_makes_the_folder_for_the_user_alone(settings, tmp_path):
+    compilation.cache(True)
+    where = tmp_path / "ssl_jax/compiled"
+    assert settings() == [str(where), True, 0.0]
+    assert where.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_threshold_of_the_users_stays(settings, monkeypatch):
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "5")
+    before = settings()[2]
+    compilation.cache(True)
+    assert settings()[2] == before
+
+
+def test_a_folder_of_the_users_stays(settings, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", "/mine")
+    before = settings()
+    compilation.cache(True)
+    assert settings() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_switched_off_by_the_user_stays_off(settings, tmp_path):
+    jax.config.update("jax_enable_compilation_cache", False)
+    before = settings()
+    compilation.cache(True)
+    assert settings() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_off_is_off_whatever_folder_there_is(settings, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", "/mine")
+    compilation.cache(False)
+    assert settings()[1] is False
+    assert not list(tmp_path.iterdir())
+
+
+def start(cache: Path, *arguments: str) -> subprocess.CompletedProcess:
+    settings = {"JAX_ENABLE_COMPILATION_CACHE": "true", "XDG_CACHE_HOME": str(cache)}
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT,
+        env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def kept(cache: Path) -> set[str]:
+    return {path.name for path in cache.rglob("*-cache")}
+
+
+def test_a_main_keeps_what_it_compiles_unless_told_not_to(tmp_path):
+    main = tmp_path / "mains" / "main.py"
+    main.parent.mkdir()
+    main.write_text(MAIN)
+    for folder, flags, files in (("a", [], True), ("b", ["--nocompilation_cache"], False)):
+        done = start(tmp_path / folder, str(main), *flags)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "2.0\n", "")
+        assert bool(kept(tmp_path / folder)) is files
+    assert not (tmp_path / "b" / "ssl_jax").exists()
+
+
+def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
+    main = tmp_path / "mains" / "main.py"
+    main.parent.mkdir()
+    main.write_text(MAIN)
+    (tmp_path / "file").touch()
+    done = start(tmp_path / "file", str(main))
+    assert (done.returncode, done.stdout) == (0, "2.0\n")
+    assert done.stderr.startswith("no compilation cache: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_entries_that_cannot_be_read_are_silent(tmp_path):
+    main = tmp_path / "mains" / "main.py"
+    main.parent.mkdir()
+    main.write_text(MAIN)
+    start(tmp_path / "cache", str(main))
+    for path in (tmp_path / "cache").rglob("*-cache"):
+        path.write_bytes(b"torn")
+    done = start(tmp_path / "cache", str(main))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2.0\n", "")
+
+
+@pytest.mark.slow
+def test_a_second_start_compiles_no_step(tmp_path):
+    files, rows = [], []
+    for name in ("first", "second"):
+        run = tmp_path / name
+        done = start(
+            tmp_path / "cache",
+            "experiments/pretrain.py",
+            "--config=configs/simclr.py:smoke",
+            f"--workdir={run}",
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        files.append(kept(tmp_path / "cache"))
+        rows.append([row["loss"] for row in read(run)])
+    assert any(name.startswith("jit_step-") for name in files[0])
+    assert files[0] == files[1]
+    assert rows[0] == rows[1]
