@@ -2,9 +2,9 @@
 
 python experiments/benchmark.py losses --output losses.json
 
-Tables: losses, augment, conv, step, input. Peers (PyTorch, torchvision, lightly) come with
-pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has one row a
-piece of work, precision and peer.
+Tables: losses, augment, conv, step, input, start, scaling. Peers (PyTorch, torchvision, lightly)
+come with pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has
+one row a piece of work, precision and peer.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from absl import flags
 
 from ssl_jax import cli
 
-TABLES = ("losses", "augment", "conv", "step", "input")
+TABLES = ("losses", "augment", "conv", "step", "input", "start", "scaling")
 
 
 def main(table: str) -> None:

@@ -12,8 +12,9 @@ ROOT = Path(ssl_jax.__file__).parent
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
-    "cli": {"compilation", "errors", "train"},
+    "cli": {"compilation", "cpu", "errors", "train"},
     "compilation": set(),
+    "cpu": set(),
     "losses": set(),
     "augment": set(),
     "nn": set(),

@@ -21,8 +21,6 @@ from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
 
 STEPS, BATCH, SIZE = 20, 128, 32
-PROJECTOR = (512, 128)
-RATE, TEMPERATURE = 1e-3, 0.5
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
@@ -35,7 +33,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 def end_to_end() -> Work:
     """Read, put on the device, make views, update."""
-    step, state, source = _ours()
+    step, state, source = ours()
     mesh = make_mesh()
     held = [state]
 
@@ -52,8 +50,8 @@ def end_to_end() -> Work:
 
 def step_alone() -> Work:
     """The compiled step, on one batch again and again."""
-    step, state, source = _ours()
-    batch = put_batch(make_mesh(), source.take(np.arange(BATCH)))
+    step, state, source = ours()
+    batch = first_batch(source)
     held = [state]
 
     def call() -> None:
@@ -66,17 +64,23 @@ def step_alone() -> Work:
     return Work(call)
 
 
-def _ours() -> tuple[Callable[..., Any], Any, Any]:
+def first_batch(source: Any) -> Any:
+    """On the devices."""
+    return put_batch(make_mesh(), source.take(np.arange(BATCH)))
+
+
+def ours() -> tuple[Callable[..., Any], Any, Any]:
+    """The step as a run compiles it, its first state, and the pictures."""
     images = _images()
     loaded = data.from_arrays(images, test_images=images[:1])
     settings = config.defaults()
     settings.data.batch_size = BATCH
-    settings.optimizer.learning_rate = RATE
+    settings.optimizer.learning_rate = 1e-3
     settings.train.steps = 1000
     settings.method = {
         "name": "simclr",
-        "temperature": TEMPERATURE,
-        "projector": PROJECTOR,
+        "temperature": 0.5,
+        "projector": (512, 128),
         "augment": {"area": (0.08, 1.0), "strength": 0.5, "blur": 0.0},
     }
     settings = config.resolve(settings, loaded.facts, len(images), jax.device_count())
@@ -93,63 +97,6 @@ def _images() -> np.ndarray:
 
 def lightly() -> Work:
     """Its data set, transform, loader and loss."""
-    import torch
-    from lightly.loss import NTXentLoss
-    from lightly.transforms import SimCLRTransform
-    from PIL import Image
-    from torch.utils.data import DataLoader
+    from experiments.benchmarks.lightly_simclr import epoch
 
-    transform = SimCLRTransform(input_size=SIZE, cj_strength=0.5, gaussian_blur=0.0)
-    views = [(transform, Image.fromarray(image)) for image in _images()]
-    loader: Any = DataLoader(
-        views,
-        BATCH,
-        collate_fn=_collate,
-        num_workers=2,
-        persistent_workers=True,
-    )
-    model = _torch_network().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE)
-    criterion = NTXentLoss(temperature=TEMPERATURE)
-
-    def call() -> None:
-        for pair in loader:
-            optimizer.zero_grad()
-            images = pair.contiguous(memory_format=torch.channels_last)
-            criterion(*model(images).chunk(2)).backward()
-            optimizer.step()
-
-    return Work(call)
-
-
-def _collate(examples: list[Any]) -> Any:
-    import torch
-
-    pairs = [transform(picture) for transform, picture in examples]
-    return torch.stack([view for views in zip(*pairs, strict=True) for view in views])
-
-
-def _torch_network() -> Any:
-    """``resnet_small`` with its 4x4 grid and the projector."""
-    from torch import nn
-    from torchvision.models.resnet import BasicBlock
-
-    def block(i: int, o: int) -> nn.Module:
-        down = nn.Sequential(nn.Conv2d(i, o, 1, 2, bias=False), nn.BatchNorm2d(o))
-        return BasicBlock(i, o, 2, down)
-
-    hidden, out = PROJECTOR
-    return nn.Sequential(
-        nn.ZeroPad2d((1, 2, 1, 2)),
-        nn.Conv2d(3, 16, 4, 2, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        block(16, 32),
-        block(32, 64),
-        nn.AdaptiveAvgPool2d(4),
-        nn.Flatten(),
-        nn.Linear(64 * 16, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, out),
-    )
+    return Work(epoch(_images(), BATCH))

@@ -1,0 +1,97 @@
+"""How our SimCLR step's cost grows: the quickstart's network, float32, blur and all.
+
+From 128 images of 32x32 and width 1, one thing at a time: the batch, the image's side, the
+network's width, slices of the batch (``train.microbatches``). A row's ratio is its time over the
+first row's of its kind; in words beside it the exponents that fit time and memory (0 is constant,
+1 linear; with the side and the width, 2 is what convolutions need).
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.benchmarks.race import Contestant, Track, Work, race, temporaries
+from ssl_jax import augment, losses
+from ssl_jax.nn import from_module
+from ssl_jax.nn.backbones.resnet import ResNet
+
+BASE = {"batch": 128, "side": 32, "width": 1, "slices": 1}
+AXES = {
+    "batch": (64, 128, 256, 512),
+    "side": (16, 32, 64),
+    "width": (1, 2, 4),
+    "slices": (1, 2, 4, 8),
+}
+
+
+def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
+    """A text before each race, and its rows after it."""
+    for axis, values in AXES.items():
+        yield f"SimCLR's step against its {axis}"
+        field = [
+            Contestant(f"{axis} {value}", simclr, tuple((BASE | {axis: value}).values()))
+            for value in values
+        ]
+        results = race(lanes, field, rounds=5)
+        seconds, megabytes = np.array(list(results.values())).T
+        growth = f"time ^{_exponent(values, seconds)}, memory ^{_exponent(values, megabytes)}"
+        yield [
+            {
+                "work": name,
+                "precision": "float32",
+                "ours_name": "ssl_jax",
+                "ours": once,
+                "ours_megabytes": memory,
+                "peer_name": growth if name == field[-1].name else None,
+                "peer": None,
+                "peer_megabytes": None,
+                "ratio": once / seconds[0],
+            }
+            for name, (once, memory) in results.items()
+        ]
+
+
+def simclr(batch: int, side: int, width: int, slices: int) -> Work:
+    """Views, loss, gradient and update."""
+    widths = tuple(width * w for w in (16, 32, 64))
+    network = from_module(
+        lambda rngs: ResNet(
+            channels=3, blocks=(0, 1, 1), widths=widths, bottleneck=False, stem="patch", rngs=rngs
+        ),
+        microbatches=slices,
+    )
+    view = jax.vmap(augment.recipes.simclr(strength=0.5))
+    optimizer = optax.sgd(0.1)
+
+    def step(params: Any, stats: Any, key: jax.Array, images: jax.Array) -> Any:
+        keys = jax.random.split(key, (2, batch))
+        views = jnp.stack([view(k, images) for k in keys])
+
+        def loss(params: Any) -> Any:
+            layers, new = network.apply_views(params, stats, views, train=True)
+            return losses.nt_xent(*layers["features"], temperature=0.5).mean(), new
+
+        gradient, new = jax.grad(loss, has_aux=True)(params)
+        updates, _ = optimizer.update(gradient, optimizer.init(params))
+        return optax.apply_updates(params, updates), new
+
+    inputs = (
+        *network.init(jax.random.key(0)),
+        jax.random.key(1),
+        jax.random.uniform(jax.random.key(2), (batch, side, side, 3)),
+    )
+    compiled = jax.jit(step).lower(*inputs).compile()
+    return Work(partial(_wait, compiled, inputs), temporaries(compiled))
+
+
+def _wait(compiled: jax.stages.Compiled, inputs: Any) -> None:
+    jax.block_until_ready(compiled(*inputs))
+
+
+def _exponent(values: tuple[int, ...], costs: np.ndarray) -> str:
+    return f"{np.polyfit(np.log(values), np.log(costs), 1)[0]:.2f}"

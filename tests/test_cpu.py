@@ -1,0 +1,90 @@
+"""What the mains set for a CPU: oneDNN by version, never over the user's word; memory is kept."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from ssl_jax import cpu
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """An x86 machine with a JAX of 0.12 and no flags."""
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(metadata, "version", lambda _: "0.12.3")
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    return monkeypatch
+
+
+def flags():
+    cpu.set_flags()
+    return os.environ.get("XLA_FLAGS")
+
+
+def test_onednn_is_switched_on_behind_the_user_s_other_flags(machine):
+    machine.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+    given, *added = flags().split()
+    assert given == "--xla_force_host_platform_device_count=8"
+    assert added == [
+        "--xla_cpu_use_onednn=true",
+        "--xla_cpu_experimental_onednn_custom_call=true",
+    ]
+
+
+def test_the_user_s_word_on_onednn_stays(machine):
+    machine.setenv("XLA_FLAGS", "--xla_cpu_use_onednn=false")
+    assert flags() == "--xla_cpu_use_onednn=false"
+
+
+@pytest.mark.parametrize("version", ["0.10.2", "0.11.0"])
+def test_nothing_is_set_for_an_older_jax(machine, version):
+    machine.setattr(metadata, "version", lambda _: version)
+    assert flags() is None
+
+
+def test_nothing_is_set_on_another_processor(machine):
+    machine.setattr(cpu.platform, "machine", lambda: "arm64")
+    assert flags() is None
+
+
+@pytest.mark.parametrize(("chosen", "set_"), [("", False), ("cuda", False), ("cpu", True)])
+def test_nothing_is_set_beside_an_accelerator(machine, chosen, set_):
+    calls = []
+    machine.setattr(cpu.importlib.util, "find_spec", lambda name: name == "jax_cuda13_plugin")
+    machine.setattr(cpu, "keep_memory", lambda: calls.append("memory"))
+    machine.setattr(cpu, "set_flags", lambda: calls.append("flags"))
+    machine.setenv("JAX_PLATFORMS", chosen)
+    cpu.tune()
+    assert calls == (["memory", "flags"] if set_ else [])
+
+
+_PROGRAM = """
+import ctypes
+from ssl_jax import cpu
+cpu.keep_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+block = libc.malloc(ctypes.c_size_t(2**27))
+ctypes.memset(block, 1, 2**27)
+held = megabytes()
+libc.free(ctypes.c_void_p(block))
+print(held - megabytes())
+"""
+
+
+@pytest.mark.skipif(cpu.platform.libc_ver()[0] != "glibc", reason="glibc's malloc alone")
+@pytest.mark.parametrize(("option", "returned"), [({}, 0), ({"MALLOC_MMAP_MAX_": "65536"}, 128)])
+def test_freed_memory_is_kept_unless_the_user_has_a_word_on_malloc(option, returned):
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        env=os.environ | option,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert abs(float(done.stdout) - returned) < 8
