@@ -9,6 +9,8 @@ method has to keep to:
 * Views of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated along
   ``n``: with a batch sharded over devices stacking moves nothing between them.
 * Losses are written for the global batch. Nothing in a method knows of devices.
+* A network takes ``config.train.microbatches`` from ``from_module``, and views by ``apply_views``,
+  so that a batch can be cut into slices without the loss seeing it.
 * ``stop_gradient`` stands where the paper has it. ``update`` runs after the optimiser.
 """
 
