@@ -1,9 +1,10 @@
-"""Convolution whose kernel gradient is fast on a CPU.
+"""Convolution whose gradients are fast on a CPU.
 
-The forward pass and the input gradient are XLA's own everywhere. XLA's CPU kernel gradient is much
-slower than its forward pass, so there it is a scan over few images, each step one im2col that stays
-in cache and one matrix product, summed in float32. XLA's own is kept on other platforms, and where
-a group has one channel. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
+The forward pass is XLA's own everywhere. XLA's CPU kernel gradient is much slower than its forward
+pass, so there it is a scan over few images, each step one im2col that stays in cache and one matrix
+product, summed in float32; the input gradient is a plain convolution. XLA's own are kept on other
+platforms, the kernel's where a group has one channel, the input's where there are groups. ``conv``
+has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
 
 import math
@@ -144,14 +145,47 @@ def _backward(window: _Window, saved: tuple[Array, Array], dy: Array) -> tuple[A
     def xla(x: Array, kernel: Array, dy: Array) -> Array:
         return jax.vjp(lambda kernel: _xla_conv(x, kernel, window), kernel)[1](dy)[0]
 
+    def xla_input(kernel: Array, dy: Array) -> Array:
+        return jax.vjp(lambda x: _xla_conv(x, kernel, window), x)[1](dy)[0]
+
     x, kernel = saved
-    _, input_vjp = jax.vjp(lambda x: _xla_conv(x, kernel, window), x)
+    plain = partial(_input_gradient, size=x.shape[1:3], window=window)
+    dx = lax.platform_dependent(
+        kernel,
+        dy,
+        cpu=plain if window.feature_group_count == 1 and dy.size else xla_input,
+        default=xla_input,
+    )
     depthwise = window.feature_group_count > 1 and kernel.shape[2] == 1
     cpu = xla if depthwise or not dy.size else partial(_kernel_gradient, window=window)
-    return input_vjp(dy)[0], lax.platform_dependent(x, kernel, dy, cpu=cpu, default=xla)
+    return dx, lax.platform_dependent(x, kernel, dy, cpu=cpu, default=xla)
 
 
 _conv.defvjp(_forward, _backward)
+
+
+def _input_gradient(kernel: Array, dy: Array, *, size: tuple[int, ...], window: _Window) -> Array:
+    """``dy`` convolved with the turned kernel.
+
+    XLA's own names the kernel's axes in another order, and for that its CPU has nothing fast inside
+    a loop, as the one over micro-batches.
+    """
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    zeros = []
+    for axis in range(2):
+        reach = window.rhs_dilation[axis] * (kernel.shape[axis] - 1)
+        before = reach - window.padding[axis][0]
+        covered = (dy.shape[axis + 1] - 1) * window.window_strides[axis] + 1
+        zeros.append((before, size[axis] + reach - covered - before))
+    return lax.conv_general_dilated(
+        dy,
+        turned,
+        (1, 1),
+        zeros,
+        lhs_dilation=window.window_strides,
+        rhs_dilation=window.rhs_dilation,
+        dimension_numbers=_LAYOUT,
+    )
 
 
 def _kernel_gradient(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:

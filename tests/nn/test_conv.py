@@ -257,3 +257,13 @@ def test_module_passes_on_what_it_is_given():
     x, _ = inputs(2, 8, 9, 4, 6, 3)
     assert module.kernel[...].shape == (3, 2, 2, 6)
     assert_close([module(x)], [from_flax(x, module.kernel[...], **window)])
+
+
+def test_inside_a_loop_the_input_gradient_has_a_kernel_that_a_cpu_is_fast_with():
+    def total(x, kernel):
+        return jax.lax.map(lambda x: jnp.sin(conv(x, kernel)), x).sum()
+
+    inputs = jnp.ones((3, 2, 8, 8, 4)), jnp.ones((3, 3, 4, 6))
+    text = jax.jit(jax.grad(total)).lower(*inputs).compile().as_text()
+    assert " convolution(" in text
+    assert "01oi" not in text
