@@ -264,6 +264,6 @@ def test_inside_a_loop_the_input_gradient_has_a_kernel_that_a_cpu_is_fast_with()
         return jax.lax.map(lambda x: jnp.sin(conv(x, kernel)), x).sum()
 
     inputs = jnp.ones((3, 2, 8, 8, 4)), jnp.ones((3, 3, 4, 6))
-    text = jax.jit(jax.grad(total)).lower(*inputs).compile().as_text()
-    assert " convolution(" in text
-    assert "01oi" not in text
+    text = jax.jit(jax.grad(total)).lower(*inputs).as_text()
+    assert "x[0, 1, i, o]" in text
+    assert "x[0, 1, o, i]" not in text
