@@ -1,8 +1,7 @@
 """Settings of a process that make JAX faster on a CPU; ``experiments/`` makes them, imports do not.
 
 XLA takes the temporaries of a step from malloc and gives them back after it. By default what is as
-large goes back to the system, and every step pays for its pages anew: 370,000 page faults and .6 of
-6 CPU seconds in ResNet-18's step, several times that after another process used the memory.
+large goes back to the system, and every step pays for its pages anew.
 """
 
 import ctypes

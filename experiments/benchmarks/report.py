@@ -76,6 +76,9 @@ def _table(title: str, rows: list[dict[str, Any]], caption: str) -> Table:
         table.add_column(
             heading, justify="left" if heading in ("work", "ours", "peer") else "right"
         )
+    grown = any("growth" in row for row in rows)
+    if grown:
+        table.add_column("growth")
     for row in rows:
         table.add_row(
             row["work"],
@@ -87,6 +90,7 @@ def _table(title: str, rows: list[dict[str, Any]], caption: str) -> Table:
             _number(row["peer"], 1e3),
             _number(row["peer_megabytes"]),
             "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+            *([row["growth"]] if grown else []),
         )
     return table
 

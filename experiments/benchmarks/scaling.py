@@ -1,9 +1,8 @@
 """How our SimCLR step's cost grows: the quickstart's network, float32, blur and all.
 
 From 128 images of 32x32 and width 1, one thing at a time: the batch, the image's side, the
-network's width, slices of the batch (``train.microbatches``). A row's ratio is its time over the
-first row's of its kind; in words beside it the exponents that fit time and memory (0 is constant,
-1 linear; with the side and the width, 2 is what convolutions need).
+network's width, slices of the batch (``train.microbatches``). ``growth`` has the exponents that fit
+time and memory (0 is constant, 1 linear; with the side and the width, 2 is what convolutions need).
 """
 
 from collections.abc import Iterator
@@ -47,10 +46,11 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
                 "ours_name": "ssl_jax",
                 "ours": once,
                 "ours_megabytes": memory,
-                "peer_name": growth if name == field[-1].name else None,
+                "peer_name": None,
                 "peer": None,
                 "peer_megabytes": None,
-                "ratio": once / seconds[0],
+                "ratio": None,
+                "growth": growth,
             }
             for name, (once, memory) in results.items()
         ]

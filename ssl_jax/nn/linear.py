@@ -1,7 +1,7 @@
 """Matrix products whose weight gradient is fast on a CPU.
 
-XLA's CPU product sums over the rows of both sides, ``a^T @ b``, at half the speed of a plain one
-(jax 0.10.2). With the narrower side transposed in memory before, it is a plain one.
+XLA's CPU sums over the rows of both sides, ``a^T @ b``, more slowly than in a plain product (jax
+0.10.2). With the narrower side transposed in memory before, it is a plain one.
 """
 
 from typing import Any
