@@ -7,7 +7,7 @@ import time
 import jax.numpy as jnp
 import pytest
 
-from experiments.benchmarks import losses, race, report
+from experiments.benchmarks import losses, race, report, scaling
 from ssl_jax.errors import InputError
 
 
@@ -88,6 +88,17 @@ def test_rows_are_printed_and_saved(monkeypatch, tmp_path, capsys):
         assert row["ratio"] == row["peer"] / row["ours"]
     assert {"cpu", "Python", "jax", "optax", "date"} <= set(saved["machine"])
     assert "ratio" in capsys.readouterr().out
+
+
+def test_growth_is_the_exponent_that_fits_and_has_a_column(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(scaling, "AXES", {"batch": (64, 128, 256)})
+    costs = {f"batch {64 * 2**k}": (1.0 * 4**k, 8.0 * 2**k) for k in range(3)}
+    monkeypatch.setattr(scaling, "race", lambda *_, **__: costs)
+    report.show("scaling", scaling.rows, str(tmp_path / "rows.json"))
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["ours"] for row in rows] == [1, 4, 16]
+    assert {row["growth"] for row in rows} == {"time ^2.00, memory ^1.00"}
+    assert "growth" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path):
