@@ -18,6 +18,7 @@ import jax
 from ssl_jax import cpu
 
 _ENOUGH = 60.0  # seconds after which no new round begins
+_TURN = 0.2  # seconds that a turn lasts at least: short work is repeated
 
 
 class Work(NamedTuple):
@@ -105,9 +106,7 @@ def _run(connection: Connection) -> None:
         try:
             if message is None:
                 assert work is not None
-                start = time.perf_counter()
-                work.call()
-                connection.send(time.perf_counter() - start)
+                connection.send(_mean(work.call))
             else:
                 work = None
                 work = message.make(*message.arguments)
@@ -116,10 +115,19 @@ def _run(connection: Connection) -> None:
             connection.send(error)
 
 
+def _mean(call: Callable[[], Any]) -> float:
+    """Seconds of a call, the mean over a turn."""
+    start, calls, taken = time.perf_counter(), 0, 0.0
+    while taken < _TURN:
+        call()
+        calls, taken = calls + 1, time.perf_counter() - start
+    return taken / calls
+
+
 def race(
     lanes: Track, contestants: Sequence[Contestant], rounds: int
 ) -> dict[str, tuple[float, float | None]]:
-    """Median seconds over so many rounds, after one that does not count, and MB, by name.
+    """Median seconds of a call over so many rounds, after one that does not count, and MB, by name.
 
     What takes minutes gets fewer rounds, one at least; who is not installed is left out.
     """

@@ -11,62 +11,57 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
-from ssl_jax.augment.compose import Image, Plane, chosen, merged, planes
+from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+BRIGHTNESS, CONTRAST, SATURATION, HUE, _NONE = range(5)
 _ORDERS = np.array(list(itertools.permutations(range(4))))
 
 
-def _luma(channels: list[Plane]) -> Plane:
+def _luma(planes: Planes) -> Float[Array, "h w"]:
     """ITU-R 601 luma."""
-    if len(channels) == 1:
-        return channels[0]
-    r, g, b = channels
+    if len(planes) == 1:
+        return planes[0]
+    r, g, b = planes
     return 0.299 * r + 0.587 * g + 0.114 * b
 
 
-def _blend(
-    channels: list[Plane], kind: Int[Array, ""] | int, factor: Scalar | float
-) -> list[Plane]:
+def _blend(planes: Planes, kind: Int[Array, ""] | int, factor: Scalar | float) -> Planes:
     """``base + factor * (image - base)``: brightness, contrast or saturation by their base.
 
-    It is black, the mean of the luma, or the luma of each pixel.
+    It is black, the mean of the luma, or the luma of each pixel; black, too, for none of them, with
+    a factor of 1.
     """
-    luma = _luma(channels)
+    luma = _luma(planes)
     base = jnp.where(kind == SATURATION, luma, jnp.where(kind == CONTRAST, luma.mean(), 0.0))
-    return [jnp.clip(base + factor * (x - base), 0.0, 1.0) for x in channels]
+    return jnp.clip(base + factor * (planes - base), 0.0, 1.0)
 
 
-def _turn_hue(channels: list[Plane], shift: Scalar | float) -> list[Plane]:
-    r, g, b = channels
+def _turn_hue(planes: Planes, shift: Scalar | float) -> Planes:
+    r, g, b = planes
     value = jnp.maximum(jnp.maximum(r, g), b)
     chroma = value - jnp.minimum(jnp.minimum(r, g), b)
     over = 1 / jnp.where(chroma > 0, chroma, 1.0)
     sextant = jnp.where(
         value == r, (g - b) * over, jnp.where(value == g, 2 + (b - r) * over, 4 + (r - g) * over)
     )
-
-    def turned(offset: float) -> Plane:
-        k = sextant + 6 * shift + offset
-        k = k - 6 * jnp.floor(k / 6)
-        return jnp.clip(value - chroma * jnp.clip(jnp.minimum(k, 4 - k), 0.0, 1.0), 0.0, 1.0)
-
-    return [turned(offset) for offset in (5.0, 3.0, 1.0)]
+    k = sextant + 6 * shift + jnp.array([5.0, 3.0, 1.0])[:, None, None]
+    k = k - 6 * jnp.floor(k / 6)
+    return value - chroma * jnp.clip(jnp.minimum(k, 4 - k), 0.0, 1.0)
 
 
 def adjust_brightness(image: Image, factor: Scalar | float) -> Image:
     """Blend with black: ``factor * image``; 1 changes nothing."""
-    return merged(_blend(planes(image), BRIGHTNESS, factor))
+    return channels_last(_blend(channels_first(image), BRIGHTNESS, factor))
 
 
 def adjust_contrast(image: Image, factor: Scalar | float) -> Image:
     """Blend with the mean of the luma, one grey for the whole image; 1 changes nothing."""
-    return merged(_blend(planes(image), CONTRAST, factor))
+    return channels_last(_blend(channels_first(image), CONTRAST, factor))
 
 
 def adjust_saturation(image: Image, factor: Scalar | float) -> Image:
     """Blend with the image's own luma; 1 changes nothing, 0 leaves grey."""
-    return merged(_blend(planes(image), SATURATION, factor))
+    return channels_last(_blend(channels_first(image), SATURATION, factor))
 
 
 def adjust_hue(image: Image, shift: Scalar | float) -> Image:
@@ -75,7 +70,9 @@ def adjust_hue(image: Image, shift: Scalar | float) -> Image:
     Value and chroma stay: each channel is ``value - chroma * clip(min(k, 4 - k), 0, 1)`` with
     ``k = (offset + 6 * hue) mod 6`` and offsets 5, 3 and 1 for red, green and blue.
     """
-    return image if image.shape[-1] == 1 else merged(_turn_hue(planes(image), shift))
+    if image.shape[-1] == 1:
+        return image
+    return channels_last(_turn_hue(channels_first(image), shift))
 
 
 def color_jitter(
@@ -110,44 +107,49 @@ def color_jitter(
       appendix A, https://arxiv.org/abs/2002.05709
     """
     strengths = (brightness, contrast, saturation, hue)
-    apply_key, draw_key = jax.random.split(key)
-    order, amounts = _draw(draw_key, strengths)
     active = [kind for kind, strength in enumerate(strengths) if strength > 0]
     if image.shape[-1] == 1:
         active = [kind for kind in active if kind in (BRIGHTNESS, CONTRAST)]
-    changed = _adjusted(planes(image), order, amounts, active)
-    return merged(chosen(jax.random.bernoulli(apply_key, probability), changed, planes(image)))
+    order, amounts = _draw(key, strengths, probability)
+    return channels_last(_adjusted(channels_first(image), order, amounts, active))
 
 
 def _draw(
-    key: PRNGKeyArray, strengths: tuple[float, ...]
+    key: PRNGKeyArray, strengths: tuple[float, ...], probability: float
 ) -> tuple[Int[Array, ""], Float[Array, "4"]]:
-    """Which of the 24 orders, and how much of each adjustment."""
-    order_key, amount_key = jax.random.split(key)
+    """Which of the orders, the last of which is none, and how much of each adjustment."""
+    draws = jax.random.uniform(key, (6,))
     spread, center = np.array(strengths, np.float32), np.array([1, 1, 1, 0], np.float32)
     low = np.maximum(center - spread, [0, 0, 0, -strengths[HUE]]).astype(np.float32)
-    amounts = jax.random.uniform(amount_key, (4,), jnp.float32, low, center + spread)
-    return jax.random.randint(order_key, (), 0, len(_ORDERS)), amounts
+    amounts = low + (center + spread - low) * draws[:4]
+    order = jnp.floor(len(_ORDERS) * draws[4]).astype(jnp.int32)
+    return jnp.where(draws[5] < probability, order, len(_ORDERS)), amounts
 
 
 def _adjusted(
-    channels: list[Plane], order: Int[Array, ""], amounts: Float[Array, "4"], active: list[int]
-) -> list[Plane]:
+    planes: Planes, order: Int[Array, ""], amounts: Float[Array, "4"], active: list[int]
+) -> Planes:
     """The active adjustments in their order.
 
     Under vmap each image has another order and all of a choice is computed. So the blends are one
-    operation that varies in its base, and the hue, which is none, is tried before each of them.
+    operation that varies in its base; and every order of three blends and the hue, which is no
+    blend and costs more, lies within blend, hue, blend, blend, hue, blend, where one blend and one
+    hue do nothing.
     """
-    blends = [kind for kind in active if kind != HUE]
-    kinds = jnp.array([[kind for kind in one if kind in blends] for one in _ORDERS])[order]
-    place = np.array([sum(kind in blends for kind in one[: [*one].index(HUE)]) for one in _ORDERS])
-    for i in range(len(blends) + 1):
-        if HUE in active:
-            turned = _turn_hue(channels, amounts[HUE])
-            channels = chosen(jnp.asarray(place)[order] == i, turned, channels)
-        if i < len(blends):
-            channels = _blend(channels, kinds[i], amounts[kinds[i]])
-    return channels
+    blends = [[kind if kind in active else _NONE for kind in one if kind != HUE] for one in _ORDERS]
+    before = [[*one].index(HUE) for one in _ORDERS]  # blends before the hue
+    kinds = [
+        [*three, _NONE] if count % 2 else [_NONE, *three]
+        for three, count in zip(blends, before, strict=True)
+    ]
+    kind = jnp.array([*kinds, [_NONE] * 4])[order]
+    turn = jnp.array([*(count // 2 for count in before), _NONE])[order]
+    amounts = jnp.append(amounts, 1.0)  # of no blend
+    for i in range(4):
+        planes = _blend(planes, kind[i], amounts[kind[i]])
+        if HUE in active and i in (0, 2):
+            planes = jnp.where(turn == i // 2, _turn_hue(planes, amounts[HUE]), planes)
+    return planes
 
 
 def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> Image:
@@ -164,9 +166,9 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     References:
       Chen et al., 2020, appendix A, https://arxiv.org/abs/2002.05709
     """
-    channels = planes(image)
-    gray = [jnp.clip(_luma(channels), 0.0, 1.0)] * len(channels)
-    return merged(chosen(jax.random.bernoulli(key, probability), gray, channels))
+    planes = channels_first(image)
+    gray = jnp.clip(_luma(planes), 0.0, 1.0)
+    return channels_last(jnp.where(jax.random.bernoulli(key, probability), gray, planes))
 
 
 def solarize(
@@ -186,6 +188,5 @@ def solarize(
     References:
       Grill et al., Bootstrap Your Own Latent, 2020, appendix B, https://arxiv.org/abs/2006.07733
     """
-    channels = planes(image)
-    inverted = [jnp.where(x >= threshold, 1.0 - x, x) for x in channels]
-    return merged(chosen(jax.random.bernoulli(key, probability), inverted, channels))
+    inverted = jnp.where(image >= threshold, 1.0 - image, image)
+    return jnp.where(jax.random.bernoulli(key, probability), inverted, image)

@@ -1,18 +1,19 @@
 """One augmentation after another, and what they share.
 
-Augmentations work on the channels one by one, each a plane ``[h, w]``: a CPU computes many
-neighbours of one channel at a time, and hardly anything of three channels in a row. ``planes`` of
-``merged`` is nothing to the compiler, so between two augmentations the planes stay as they are.
+Augmentations work on ``[c, h, w]``: a CPU computes many neighbours of one channel at a time, and
+hardly anything of three channels in a row. ``channels_first`` of ``channels_last`` is nothing to
+the compiler, so between two augmentations the pixels stay as they are.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 Image = Float[Array, "_ _ c"]
-Plane = Float[Array, "_ _"]
+Planes = Float[Array, "c _ _"]
 Augmentation = Callable[[PRNGKeyArray, Image], Image]
 
 
@@ -34,23 +35,19 @@ def compose(*functions: Augmentation) -> Augmentation:
     """
 
     def composed(key: PRNGKeyArray, image: Image) -> Image:
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(functions)))
         for position, function in enumerate(functions):
-            image = function(jax.random.fold_in(key, position), image)
+            image = function(keys[position], image)
         return image
 
     return composed
 
 
-def planes(image: Image) -> list[Plane]:
-    """The channels of an image."""
-    return [image[..., channel] for channel in range(image.shape[-1])]
+def channels_first(image: Image) -> Planes:
+    """``[h, w, c]`` to ``[c, h, w]``."""
+    return jnp.moveaxis(image, -1, 0)
 
 
-def merged(channels: list[Plane]) -> Image:
-    """The image of these channels."""
-    return jnp.stack(channels, axis=-1)
-
-
-def chosen(choice: Bool[Array, ""], these: list[Plane], those: list[Plane]) -> list[Plane]:
-    """``these`` if the choice is True, else ``those``; under vmap both are computed."""
-    return [jnp.where(choice, a, b) for a, b in zip(these, those, strict=True)]
+def channels_last(planes: Planes) -> Image:
+    """``[c, h, w]`` to ``[h, w, c]``."""
+    return jnp.moveaxis(planes, 0, -1)

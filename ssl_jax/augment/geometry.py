@@ -1,10 +1,12 @@
 """Crops and flips. A crop with its resize is two small matrix products, without a gather."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
-from ssl_jax.augment.compose import Image, chosen, merged, planes
+from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 _ATTEMPTS = 10
 
@@ -39,9 +41,12 @@ def crop_and_resize(
       rounding to bytes.
     """
     out_h, out_w = (size, size) if isinstance(size, int) else size
-    rows = _resampling(image.shape[0], out_h, top, height, image.dtype)
-    columns = _resampling(image.shape[1], out_w, left, width, image.dtype)
-    return merged([jnp.clip(rows @ x @ columns.T, 0.0, 1.0) for x in planes(image)])
+    h, w, c = image.shape
+    rows = _resampling(h, out_h, top, height, image.dtype)
+    columns = _resampling(w, out_w, left, width, image.dtype)
+    tall = channels_first((rows @ image.reshape(h, w * c)).reshape(out_h, w, c))
+    planes = (tall.reshape(c * out_h, w) @ columns.T).reshape(c, out_h, out_w)
+    return channels_last(jnp.clip(planes, 0.0, 1.0))
 
 
 def _resampling(
@@ -93,10 +98,11 @@ def _inception_box(
     key: PRNGKeyArray, h: int, w: int, area: tuple[float, float], aspect: tuple[float, float]
 ) -> tuple[Int[Array, ""], Int[Array, ""], Int[Array, ""], Int[Array, ""]]:
     """Top, left, height and width."""
-    area_key, aspect_key, top_key, left_key = jax.random.split(key, 4)
-    target = h * w * jax.random.uniform(area_key, (_ATTEMPTS,), minval=area[0], maxval=area[1])
-    low, high = jnp.log(jnp.asarray(aspect))
-    ratio = jnp.exp(jax.random.uniform(aspect_key, (_ATTEMPTS,), minval=low, maxval=high))
+    draws = jax.random.uniform(key, (2 * _ATTEMPTS + 2,))
+    area_draws, aspect_draws = draws[:_ATTEMPTS], draws[_ATTEMPTS:-2]
+    target = h * w * (area[0] + (area[1] - area[0]) * area_draws)
+    low, high = math.log(aspect[0]), math.log(aspect[1])
+    ratio = jnp.exp(low + (high - low) * aspect_draws)
     widths = jnp.round(jnp.sqrt(target * ratio)).astype(jnp.int32)
     heights = jnp.round(jnp.sqrt(target / ratio)).astype(jnp.int32)
     fits = (widths > 0) & (widths <= w) & (heights > 0) & (heights <= h)
@@ -106,8 +112,8 @@ def _inception_box(
     first = jnp.argmax(fits)
     height = jnp.where(fits.any(), heights[first], largest_h)
     width = jnp.where(fits.any(), widths[first], largest_w)
-    top = jax.random.randint(top_key, (), 0, h - height + 1)
-    left = jax.random.randint(left_key, (), 0, w - width + 1)
+    top = jnp.floor((h - height + 1) * draws[-2]).astype(jnp.int32)
+    left = jnp.floor((w - width + 1) * draws[-1]).astype(jnp.int32)
     top = jnp.where(fits.any(), top, (h - largest_h) // 2)
     left = jnp.where(fits.any(), left, (w - largest_w) // 2)
     return top, left, height, width
@@ -148,6 +154,6 @@ def horizontal_flip(key: PRNGKeyArray, image: Image, *, probability: float = 0.5
       Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012,
       section 4.1.
     """
-    channels = planes(image)
-    mirrored = [x[:, ::-1] for x in channels]
-    return merged(chosen(jax.random.bernoulli(key, probability), mirrored, channels))
+    planes = channels_first(image)
+    mirrored = jax.random.bernoulli(key, probability)
+    return channels_last(jnp.where(mirrored, planes[:, :, ::-1], planes))

@@ -138,7 +138,7 @@ STRENGTHS = (0.8, 0.7, 0.6, 0.2)
 
 def test_color_jitter_draws_its_orders_uniformly():
     keys = jax.random.split(jax.random.key(0), 2400)
-    orders, amounts = jax.vmap(lambda key: color._draw(key, STRENGTHS))(keys)
+    orders, amounts = jax.vmap(lambda key: color._draw(key, STRENGTHS, 1.0))(keys)
     counts = np.bincount(orders, minlength=24)
     assert stats.chisquare(counts).pvalue > 1e-3
     assert len(counts) == len({tuple(order) for order in color._ORDERS.tolist()}) == 24
@@ -157,7 +157,7 @@ def test_color_jitter_adjusts_in_the_drawn_order(active, channels):
     jittered = jax.jit(jax.vmap(f, (0, None)))(keys, image)
     seen = set()
     for key, actual in zip(keys, jittered, strict=True):
-        order, amounts = color._draw(jax.random.split(key)[1], tuple(strengths.values()))
+        order, amounts = color._draw(key, tuple(strengths.values()), 1.0)
         expected = np.asarray(image)
         for kind in color._ORDERS[order]:
             if kind in active and (channels == 3 or kind != color.HUE):
