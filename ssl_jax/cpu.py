@@ -10,14 +10,15 @@ import os
 import platform
 from importlib import metadata
 
+_YNNPACK = ("--xla_cpu_experimental_ynn_fusion_type=",)  # none: its threads slow the others down
 _ONEDNN = ("--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true")
-_FIRST = (0, 12)  # before it, oneDNN's products gain nothing
+_FLAGS = {(0, 10): _YNNPACK, (0, 12): _YNNPACK + _ONEDNN}  # by version: what was measured
 _ACCELERATORS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "libtpu")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
 
 
 def tune() -> None:
-    """Keep memory that was freed, and let XLA take its products from oneDNN.
+    """Keep memory that was freed, and choose the libraries that XLA takes its products from.
 
     To be called before JAX's first computation. Does nothing where an accelerator's plugin is
     installed, unless ``JAX_PLATFORMS`` is ``cpu``.
@@ -38,8 +39,10 @@ def keep_memory() -> None:
 
 
 def set_flags() -> None:
-    """Switch oneDNN on for an x86 CPU, from jax 0.12 on, unless ``XLA_FLAGS`` has a word on it."""
+    """Choose XLA's libraries on an x86 CPU, unless ``XLA_FLAGS`` has a word on one of them."""
     given = os.environ.get("XLA_FLAGS", "")
-    version = tuple(int(part) for part in metadata.version("jax").split(".")[:2])
-    if version >= _FIRST and platform.machine() in ("x86_64", "AMD64") and "onednn" not in given:
-        os.environ["XLA_FLAGS"] = " ".join([given, *_ONEDNN]).strip()
+    major, minor = metadata.version("jax").split(".")[:2]
+    flags = _FLAGS.get((int(major), int(minor)), ())
+    chosen = any(library in given for library in ("onednn", "ynn", "xnn"))
+    if flags and platform.machine() in ("x86_64", "AMD64") and not chosen:
+        os.environ["XLA_FLAGS"] = " ".join([given, *flags]).strip()

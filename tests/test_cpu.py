@@ -1,4 +1,4 @@
-"""What the mains set for a CPU: oneDNN by version, never over the user's word; memory is kept."""
+"""What the mains set for a CPU: XLA's libraries, never over the user's word; memory is kept."""
 
 import os
 import subprocess
@@ -24,23 +24,28 @@ def flags():
     return os.environ.get("XLA_FLAGS")
 
 
-def test_onednn_is_switched_on_behind_the_user_s_other_flags(machine):
+YNNPACK = "--xla_cpu_experimental_ynn_fusion_type="
+ONEDNN = ["--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true"]
+
+
+@pytest.mark.parametrize(("version", "wanted"), [("0.12.3", ONEDNN), ("0.10.2", [])])
+def test_flags_come_behind_the_user_s_others(machine, version, wanted):
+    machine.setattr(metadata, "version", lambda _: version)
     machine.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
     given, *added = flags().split()
     assert given == "--xla_force_host_platform_device_count=8"
-    assert added == [
-        "--xla_cpu_use_onednn=true",
-        "--xla_cpu_experimental_onednn_custom_call=true",
-    ]
+    assert added == [YNNPACK, *wanted]
 
 
-def test_the_user_s_word_on_onednn_stays(machine):
-    machine.setenv("XLA_FLAGS", "--xla_cpu_use_onednn=false")
-    assert flags() == "--xla_cpu_use_onednn=false"
+@pytest.mark.parametrize("word", ["--xla_cpu_use_onednn=false", YNNPACK + "DOT"])
+def test_the_user_s_word_on_a_library_stays(machine, word):
+    machine.setenv("XLA_FLAGS", word)
+    assert flags() == word
 
 
-@pytest.mark.parametrize("version", ["0.10.2", "0.11.0"])
-def test_nothing_is_set_for_an_older_jax(machine, version):
+@pytest.mark.parametrize("version", ["0.9.1", "0.11.0", "0.13.0", "1.0.0"])
+def test_nothing_is_set_for_a_jax_that_was_not_measured(machine, version):
+    """XLA refuses flags that it does not know."""
     machine.setattr(metadata, "version", lambda _: version)
     assert flags() is None
 

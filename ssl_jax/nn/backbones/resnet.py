@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
 from ssl_jax.nn.functional import rematerialised
+from ssl_jax.nn.norm import BatchNorm
 
 
 class ResNet(nnx.Module):
@@ -153,9 +154,9 @@ def _shortcut(
     return Projection(in_features, features, stride=stride, dtype=dtype, rngs=rngs)
 
 
-def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.BatchNorm:
+def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> BatchNorm:
     """BatchNorm as in the papers: momentum .9, epsilon 1e-5; its sums are in float32."""
-    return nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+    return BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
 
 
 resnet18 = partial(ResNet, blocks=(2, 2, 2, 2), widths=(64, 128, 256, 512), bottleneck=False)

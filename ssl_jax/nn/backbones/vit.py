@@ -167,8 +167,8 @@ class Block(nnx.Module):
     def __call__(self, x: Float[Array, "n t d"]) -> Float[Array, "n t d"]:
         """``x + attention``, then ``+ MLP``."""
         n, t, d = x.shape
-        qkv = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, d // self.heads)
-        query, key, value = (qkv[:, :, i] for i in range(3))
+        qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
+        query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)
         x = x + self.out(jax.nn.dot_product_attention(query, key, value).reshape(n, t, d))
         return x + self.down(nnx.gelu(self.up(self.norm2(x)), approximate=False))
 
