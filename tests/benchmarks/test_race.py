@@ -104,3 +104,10 @@ def test_growth_is_the_exponent_that_fits_and_has_a_column(monkeypatch, tmp_path
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         report.show("losses", lambda lanes: 1 / 0, str(tmp_path / "nowhere" / "rows.json"))
+
+
+def test_short_work_is_repeated_within_a_turn():
+    calls = []
+    seconds = race._mean(lambda: calls.append(time.sleep(0.03)))
+    assert len(calls) > 1
+    assert seconds * len(calls) >= race._TURN
