@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.resnet import batch_norm
-from ssl_jax.nn.linear import linear
+from ssl_jax.nn.linear import Linear
 
 
 class MLP(nnx.Module):
@@ -33,10 +33,10 @@ class MLP(nnx.Module):
         sizes = [in_features, *widths]
         pairs = list(itertools.pairwise(sizes))
         self.hidden = nnx.List(
-            [linear(i, o, use_bias=False, dtype=dtype, rngs=rngs) for i, o in pairs[:-1]]
+            [Linear(i, o, use_bias=False, dtype=dtype, rngs=rngs) for i, o in pairs[:-1]]
         )
         self.norms = nnx.List([batch_norm(o, dtype=dtype, rngs=rngs) for _, o in pairs[:-1]])
-        self.last = linear(*pairs[-1], dtype=dtype, rngs=rngs)
+        self.last = Linear(*pairs[-1], dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n o"]:
         """``[n, in_features]`` to ``[n, widths[-1]]``."""

@@ -1,10 +1,9 @@
-"""Matrix products whose weight gradient is fast on a CPU.
+"""Linear layers whose gradients are fast on a CPU.
 
-JAX's own sums ``dy^T @ x`` over the rows and turns the result, for which XLA's CPU transposes
-``dy`` in memory, in an MLP the wider side. ``x^T @ dy`` needs neither.
+JAX's own weight gradient sums ``dy^T @ x`` over the rows and turns the result, for which XLA's CPU
+transposes ``dy`` in memory, in an MLP the wider side. ``x^T @ dy`` needs neither. The bias's is
+``sums.sum_positions``.
 """
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +11,28 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
+from ssl_jax.nn.sums import spread
 
-def linear(i: int, o: int, **options: Any) -> nnx.Linear:
-    """``nnx.Linear(i, o, **options)`` with that gradient."""
-    return nnx.Linear(i, o, dot_general=_dot_general, **options)
+
+class Linear(nnx.Linear):
+    """``flax.nnx.Linear`` with those gradients.
+
+    Of the arguments it takes ``use_bias``, ``kernel_init``, ``dtype`` and ``rngs``.
+    """
+
+    def __call__(  # type: ignore[override]
+        self, x: Float[Array, "*n i"]
+    ) -> Float[Array, "*n o"]:
+        """``x @ kernel + bias`` in ``dtype``."""
+        y = _product(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
+        if self.bias is None:
+            return y
+        return y + spread(self.bias[...], y.shape).astype(y.dtype)
 
 
 def product_over_rows(a: Float[Array, "n i"], b: Float[Array, "n o"]) -> Float[Array, "i o"]:
     """``a^T @ b`` in float32."""
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
-
-
-def _dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
-    """``lax.dot_general`` as ``nnx.Linear`` calls it: last axis of ``x``, first of ``kernel``."""
-    del dimensions, options
-    return _product(x, kernel)
 
 
 @jax.custom_vjp

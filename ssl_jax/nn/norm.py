@@ -1,16 +1,15 @@
-"""BatchNorm whose sums are fast on a CPU.
-
-Without YNNPACK (``ssl_jax/cpu.py``) XLA's CPU sums an array over several axes at once much more
-slowly than over one of them first. Other platforms keep their one reduction.
-"""
+"""BatchNorm and LayerNorm of flax's shapes and state, fast on a CPU; their sums are in float32."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
+
+from ssl_jax.nn.sums import spread, sum_positions
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -49,30 +48,48 @@ class BatchNorm(nnx.BatchNorm):
         return normalised.astype(self.dtype)
 
 
-@jax.custom_vjp
-def sum_positions(x: Float[Array, "*n c"]) -> Float[Array, " c"]:
-    """The sum over all axes but the last."""
-    return lax.platform_dependent(x, cpu=_second_axis_first, default=_at_once)
+class LayerNorm(nnx.LayerNorm):
+    """``flax.nnx.LayerNorm`` whose gradient keeps its input and two numbers a position.
+
+    Of the arguments it takes ``epsilon``, ``dtype`` and ``rngs``. Features are last; the variance
+    is the mean square of what the mean leaves.
+
+    References:
+      Ba et al., Layer Normalization, 2016, equation 4, https://arxiv.org/abs/1607.06450
+    """
+
+    def __call__(  # type: ignore[override]
+        self, x: Float[Array, "*n c"]
+    ) -> Float[Array, "*n c"]:
+        """``[..., c]`` in ``dtype``."""
+        assert self.scale is not None
+        assert self.bias is not None
+        return _layer_norm(x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon)
 
 
-def _at_once(x: Array) -> Array:
-    return x.sum(range(x.ndim - 1))
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _layer_norm(
+    x: Float[Array, "*n c"], scale: Float[Array, " c"], bias: Float[Array, " c"], epsilon: float
+) -> Float[Array, "*n c"]:
+    return _forward(x, scale, bias, epsilon)[0]
 
 
-def _second_axis_first(x: Array) -> Array:
-    return _at_once(lax.optimization_barrier(x.sum(1)) if x.ndim > 2 else x)
+def _forward(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array, Any]:
+    wide = x.astype(jnp.float32)
+    mean = wide.mean(-1, keepdims=True)
+    inverse = lax.rsqrt(jnp.square(wide - mean).mean(-1, keepdims=True) + epsilon)
+    return ((wide - mean) * inverse * scale + bias).astype(x.dtype), (x, scale, mean, inverse)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def spread(x: Float[Array, " c"], shape: tuple[int, ...]) -> Float[Array, "*n c"]:
-    """``x`` at every position; its gradient is ``sum_positions``, and the other way round."""
-    return jnp.broadcast_to(x, shape)
+def _backward(epsilon: float, saved: Any, dy: Array) -> tuple[Array, Array, Array]:
+    del epsilon
+    x, scale, mean, inverse = saved
+    normalised = (x.astype(jnp.float32) - mean) * inverse
+    dy = dy.astype(jnp.float32)
+    dn = dy * scale
+    along = (dn * normalised).mean(-1, keepdims=True)
+    dx = inverse * (dn - dn.mean(-1, keepdims=True) - normalised * along)
+    return dx.astype(x.dtype), sum_positions(dy * normalised), sum_positions(dy)
 
 
-def _spread_backward(shape: tuple[int, ...], _: None, dy: Array) -> tuple[Array]:
-    del shape
-    return (sum_positions(dy),)
-
-
-sum_positions.defvjp(lambda x: (sum_positions(x), x.shape), lambda shape, dy: (spread(dy, shape),))
-spread.defvjp(lambda x, shape: (spread(x, shape), None), _spread_backward)
+_layer_norm.defvjp(_forward, _backward)

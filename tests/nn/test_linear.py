@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ssl_jax.nn.linear import linear, product_over_rows
+from ssl_jax.nn.linear import Linear, product_over_rows
 
 
 def draw(*shape, dtype=jnp.float32):
@@ -28,7 +28,7 @@ def test_sums_are_in_float32():
 @pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_value_and_gradients_are_those_of_nnx_linear(shape, bias):
-    ours = linear(3, 6, use_bias=bias, rngs=nnx.Rngs(0))
+    ours = Linear(3, 6, use_bias=bias, rngs=nnx.Rngs(0))
     plain = nnx.Linear(3, 6, use_bias=bias, rngs=nnx.Rngs(0))
     x = draw(*shape)
 
@@ -43,3 +43,11 @@ def test_value_and_gradients_are_those_of_nnx_linear(shape, bias):
         jax.tree.leaves(value_and_gradients(ours)),
         jax.tree.leaves(value_and_gradients(plain)),
     )
+
+
+def test_bias_s_gradient_is_summed_in_float32():
+    layer = Linear(1, 1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    graph, params = nnx.split(layer)
+    x = jnp.ones((3, 171, 1), jnp.bfloat16)  # 513 positions, of which bfloat16 counts 512
+    gradient = jax.grad(lambda p: nnx.merge(graph, p)(x).astype(jnp.float32).sum())(params)
+    assert gradient["bias"][...] == 513.0

@@ -1,4 +1,4 @@
-"""BatchNorm: against nnx's, values, gradients and running statistics; its sums."""
+"""BatchNorm and LayerNorm against nnx's: values, gradients, running statistics."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ssl_jax.nn.norm import BatchNorm, spread, sum_positions
+from ssl_jax.nn.norm import BatchNorm, LayerNorm
 
 SHAPES = [(6, 5), (4, 3, 5), (4, 3, 2, 5)]
 
@@ -46,25 +46,35 @@ def test_values_gradients_and_statistics_are_those_of_nnx(shape, running, dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sum_positions(shape):
-    x = draw(*shape)
-    expected = np.asarray(x, np.float64).reshape(-1, 5).sum(0)
-    np.testing.assert_allclose(jax.jit(sum_positions)(x), expected, rtol=1e-6)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_layer_norm_s_values_and_gradients_are_those_of_nnx(shape, dtype):
+    def run(kind):
+        module = kind(5, epsilon=1e-6, dtype=dtype, rngs=nnx.Rngs(0))
+        module.scale[...], module.bias[...] = jnp.arange(1.0, 6.0), jnp.linspace(-1, 1, 5)
+        graph, params = nnx.split(module)
+
+        def loss(params, x):
+            y = nnx.merge(graph, params)(x)
+            assert y.dtype == dtype
+            return jnp.sin(y.astype(jnp.float32)).sum(), y
+
+        x = draw(*shape, dtype=dtype)
+        return jax.tree.leaves(jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x))
+
+    tolerance = 1e-4 if dtype == jnp.float32 else 0.06
+    for ours, theirs in zip(run(LayerNorm), run(nnx.LayerNorm), strict=True):
+        ours, theirs = np.asarray(ours, np.float32), np.asarray(theirs, np.float32)
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_summing_and_spreading_are_each_other_s_gradients(shape):
-    x, v = draw(*shape), draw(5)
-    np.testing.assert_array_equal(
-        jax.grad(lambda x: (sum_positions(x) * v).sum())(x), jnp.broadcast_to(v, shape)
-    )
-    np.testing.assert_allclose(
-        jax.grad(lambda v: (spread(v, shape) * x).sum())(v), sum_positions(x), rtol=1e-6
-    )
+def test_layer_norm_has_the_variance_of_numbers_far_from_zero():
+    x = 1e4 + np.array([[-1.0, 0, 1, 2]], np.float32)
+    module = LayerNorm(4, epsilon=1e-6, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    expected = (x - x.mean()) / x.astype(np.float64).std()
+    np.testing.assert_allclose(module(jnp.asarray(x)), expected, rtol=1e-5)
 
 
-def test_sums_over_one_axis_first_on_a_cpu_alone():
-    traced = jax.jit(sum_positions).trace(draw(4, 3, 2, 5))
-    texts = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda", "tpu")}
-    counts = {platform: text.count("stablehlo.reduce(") for platform, text in texts.items()}
-    assert counts == {"cpu": 2, "cuda": 1, "tpu": 1}
+def test_layer_norm_keeps_its_input_in_its_own_precision():
+    module = LayerNorm(64, epsilon=1e-6, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    kept = jax.tree.leaves(jax.vjp(module, draw(7, 64, dtype=jnp.bfloat16))[1])
+    assert [(x.shape, x.dtype) for x in kept if x.shape == (7, 64)] == [((7, 64), jnp.bfloat16)]

@@ -14,9 +14,12 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from ssl_jax.nn.attention import attention
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.functional import rematerialised
-from ssl_jax.nn.linear import linear
+from ssl_jax.nn.gelu import gelu
+from ssl_jax.nn.linear import Linear
+from ssl_jax.nn.norm import LayerNorm
 
 _normal = jax.nn.initializers.truncated_normal(0.02)
 _by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -63,7 +66,7 @@ class ViT(nnx.Module):
         self.remat = remat
         self.dtype = dtype
         side = self._count(image_size)
-        self.embedding = linear(
+        self.embedding = Linear(
             patch_size**2 * channels, width, kernel_init=_by_fan_in, dtype=dtype, rngs=rngs
         )
         self.class_token = nnx.Param(_normal(rngs.params(), (1, width)))
@@ -155,7 +158,7 @@ class Block(nnx.Module):
     """
 
     def __init__(self, width: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        layer = partial(linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
+        layer = partial(Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
         self.heads = heads
         self.norm1 = layer_norm(width, dtype=dtype, rngs=rngs)
         self.qkv = layer(width, 3 * width)
@@ -169,13 +172,13 @@ class Block(nnx.Module):
         n, t, d = x.shape
         qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
         query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)
-        x = x + self.out(jax.nn.dot_product_attention(query, key, value).reshape(n, t, d))
-        return x + self.down(nnx.gelu(self.up(self.norm2(x)), approximate=False))
+        x = x + self.out(attention(query, key, value).reshape(n, t, d))
+        return x + self.down(gelu(self.up(self.norm2(x))))
 
 
-def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:
     """LayerNorm as in the papers' code: epsilon 1e-6; its sums are in float32."""
-    return nnx.LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)
+    return LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)
 
 
 vit_tiny = partial(ViT, width=192, depth=12, heads=3)
