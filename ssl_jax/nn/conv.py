@@ -1,8 +1,8 @@
 """Convolution whose gradients are fast on a CPU.
 
 The forward pass is XLA's own everywhere. XLA's CPU kernel gradient is much slower than its forward
-pass, so there it is a scan over few images, each step one im2col that stays in cache and one matrix
-product, summed in float32; the input gradient is a plain convolution. XLA's own are kept on other
+pass, so there it is a scan over few images, each step one matrix product, summed in float32, of
+columns that stay in cache; the input gradient is a plain convolution. XLA's own are kept on other
 platforms, the kernel's where a group has one channel, the input's where there are groups. ``conv``
 has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
@@ -24,7 +24,7 @@ Pair = int | tuple[int, int]
 Padding = str | int | tuple[Pair, Pair]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-_COLUMNS = 2**20  # numbers in a device's columns of a step: what stays in cache
+_COLUMNS = 2**21  # numbers in a device's columns of a step: what stays in cache
 
 
 class Conv(nnx.Module):
@@ -189,28 +189,26 @@ def _input_gradient(kernel: Array, dy: Array, *, size: tuple[int, ...], window: 
 
 
 def _kernel_gradient(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
-    by_im2col = partial(_kernel_gradient_by_im2col, window=window)
+    by_columns = partial(_by_columns, window=window)
     groups = window.feature_group_count
     if groups == 1:
-        return by_im2col(x, kernel, dy)
+        return by_columns(x, kernel, dy)
     parts = (a.reshape(*a.shape[:3], groups, -1) for a in (x, kernel, dy))
-    return jax.vmap(by_im2col, 3, 3)(*parts).reshape(kernel.shape)
+    return jax.vmap(by_columns, 3, 3)(*parts).reshape(kernel.shape)
 
 
-def _kernel_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
-    """``sum over images of im2col(x)^T @ dy``, few images of each device at a time.
+def _by_columns(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
+    """``columns(x)^T @ columns(dy)``, a sum over images, few of each device at a time.
+
+    The taps across are columns of ``x``. The taps down are columns of ``dy``, moved the other way:
+    three and three copies for a kernel of 3 x 3, and not nine. Where rows are left out (a stride
+    down), both are of ``x``.
 
     A step takes every ``steps``-th image, not a run of neighbours: with a batch sharded over
     devices each then works on images of its own and none is gathered.
     """
     n, h, w, i = x.shape
     p, q, o = dy.shape[1:]
-    width = math.prod(kernel.shape[:3])
-    devices = math.gcd(n, jax.device_count())
-    own = n // devices
-    few = min(max(1, _COLUMNS // (p * q * width * window.feature_group_count)), own)
-    images = devices * next(m for m in range(few, own + 1) if own % m == 0)
-    steps = n // images
     border = [(0, 0, 0), *((*zeros, 0) for zeros in window.padding), (0, 0, 0)]
     down, across = (
         [slice(r, r + stride * (size - 1) + 1, stride) for r in range(0, k * dilation, dilation)]
@@ -218,16 +216,33 @@ def _kernel_gradient_by_im2col(x: Array, kernel: Array, dy: Array, *, window: _W
             kernel.shape[:2], (p, q), window.window_strides, window.rhs_dilation, strict=True
         )
     )
+    shifts = [(0, 0)]
+    if window.window_strides[0] == 1:
+        reach = down[-1].start
+        shifts = [(r.start, reach - r.start) for r in down]
+        down = [slice(None, p + reach)]
 
     def add(total: Array, step: Array) -> tuple[Array, None]:
         x_few = lax.dynamic_index_in_dim(x_steps, step, axis=1, keepdims=False)
         dy_few = lax.dynamic_index_in_dim(dy_steps, step, axis=1, keepdims=False)
         padded = lax.pad(x_few, jnp.zeros((), x.dtype), border)
-        columns = jnp.concatenate([padded[:, r, c] for r in down for c in across], axis=-1)
-        product = product_over_rows(dy_few.reshape(-1, o), columns.reshape(-1, width))
-        return total + product, None
+        of_x = [padded[:, r, c] for r in down for c in across]
+        of_dy = [jnp.pad(dy_few, ((0, 0), shift, (0, 0), (0, 0))) for shift in shifts]
+        x_columns, dy_columns = (
+            jnp.concatenate(parts, axis=-1).reshape(-1, len(parts) * parts[0].shape[-1])
+            for parts in (of_x, of_dy)
+        )
+        return total + product_over_rows(x_columns, dy_columns), None
 
+    x_width, dy_width = len(down) * len(across) * i, len(shifts) * o
+    rows = (p + shifts[-1][0]) * q * window.feature_group_count
+    devices = math.gcd(n, jax.device_count())
+    own = n // devices
+    few = min(max(1, _COLUMNS // (rows * (x_width + dy_width))), own)
+    images = devices * next(m for m in range(few, own + 1) if own % m == 0)
+    steps = n // images
     x_steps = x.reshape(images, steps, h, w, i)
     dy_steps = dy.reshape(images, steps, p, q, o)
-    total, _ = lax.scan(add, jnp.zeros((o, width), jnp.float32), jnp.arange(steps))
-    return total.T.reshape(kernel.shape).astype(kernel.dtype)
+    total, _ = lax.scan(add, jnp.zeros((x_width, dy_width), jnp.float32), jnp.arange(steps))
+    taps = total.reshape(len(down), len(across), i, len(shifts), o)
+    return jnp.moveaxis(taps, 3, 0).reshape(kernel.shape).astype(kernel.dtype)

@@ -66,9 +66,14 @@ def assert_close(ours, expected):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * max(1, np.abs(b).max(initial=0)))
 
 
-def step_of(monkeypatch, images, x, kernel, y):
+def step_of(monkeypatch, images, x, kernel, y, stride=1, dilation=1, **_):
     """A step takes so many images of each device, or the next number that divides them."""
-    columns = y[0, ..., 0].size * kernel.shape[0] * kernel.shape[1] * x.shape[-1]
+    k, across = kernel.shape[:2]
+    (p, q, o), i = y.shape[1:], x.shape[-1]
+    if stride == 1:
+        columns = (p + dilation * (k - 1)) * q * (across * i + k * o)
+    else:
+        columns = p * q * (k * across * i + o)
     monkeypatch.setattr(implementation, "_COLUMNS", images * columns)
 
 
@@ -132,14 +137,15 @@ def test_default_padding_rounds_the_sides_up(stride, dilation):
         assert y.shape == (1, -(-size[0] // stride), -(-size[1] // stride), 1)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(
     ("n", "images", "steps", "groups"),
     [(1, 5, 1, 1), (7, 1, 7, 1), (7, 2, 1, 1), (9, 2, 3, 1), (9, 2, 3, 2), (24, 1, 3, 1)],
 )
-def test_any_batch_in_steps_of_few_images(monkeypatch, n, images, steps, groups):
+def test_any_batch_in_steps_of_few_images(monkeypatch, n, images, steps, groups, stride):
     x, kernel = inputs(n, 5, 6, 4, 6, 3, groups=groups)
-    ours, xla = (partial(f, stride=2, groups=groups) for f in (conv, xla_conv))
-    step_of(monkeypatch, images, x, kernel, xla(x, kernel))
+    ours, xla = (partial(f, stride=stride, groups=groups) for f in (conv, xla_conv))
+    step_of(monkeypatch, images, x, kernel, xla(x, kernel), stride)
     program = str(jax.make_jaxpr(partial(value_and_gradients, ours))(x, kernel))
     assert f" length={steps}" in program
     assert_close(value_and_gradients(ours, x, kernel), value_and_gradients(xla, x, kernel))
@@ -199,14 +205,15 @@ def test_forward_mode_is_xlas():
         jax.jvp(lambda kernel: conv(x, kernel), (kernel,), (kernel,))
 
 
-def test_weight_gradient_by_loops():
+@pytest.mark.parametrize(("stride", "p", "q"), [(1, 4, 5), (2, 2, 3)])
+def test_weight_gradient_by_loops(stride, p, q):
     x, kernel = inputs(2, 4, 5, 2, 3, 3)
-    dy = np.random.default_rng(9).normal(size=(2, 2, 3, 3)).astype(np.float32)
-    _, vjp = jax.vjp(lambda kernel: conv(x, kernel, stride=2), kernel)
+    dy = np.random.default_rng(9).normal(size=(2, p, q, 3)).astype(np.float32)
+    _, vjp = jax.vjp(lambda kernel: conv(x, kernel, stride=stride), kernel)
     padded = np.pad(np.asarray(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
     expected = np.zeros(kernel.shape)
-    for n, p, q, r, c in itertools.product(range(2), range(2), range(3), range(3), range(3)):
-        expected[r, c] += np.outer(padded[n, 2 * p + r, 2 * q + c], dy[n, p, q])
+    for n, i, j, r, c in itertools.product(range(2), range(p), range(q), range(3), range(3)):
+        expected[r, c] += np.outer(padded[n, stride * i + r, stride * j + c], dy[n, i, j])
     np.testing.assert_allclose(vjp(jnp.asarray(dy))[0], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -218,7 +225,7 @@ def test_with_a_sharded_batch_the_gradient_gathers_no_images(monkeypatch, window
     mesh = tiny.mesh(8)
     x, kernel = inputs(32, 8, 8, 4, 4, 3)
     xla = partial(xla_conv, **window)
-    step_of(monkeypatch, images, x, kernel, xla(x, kernel))
+    step_of(monkeypatch, images, x, kernel, xla(x, kernel), **window)
     rows = NamedSharding(mesh, PartitionSpec("data"))
     whole = NamedSharding(mesh, PartitionSpec())
     function = jax.jit(
