@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 _MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+_MOST = 2**30  # bytes
 _settings: Any = jax.config  # its attributes are made at run time
 
 
@@ -29,7 +30,8 @@ def cache(on: bool) -> None:
     """Switch the cache on or off; on, what the user has set in JAX's own way stays.
 
     JAX keys what it keeps with the program, its own version and the processor's features. A folder
-    that cannot be written costs a line and the cache, not the run.
+    that cannot be written costs a line and the cache, not the run. What was not read for longest goes
+    when a start finds more than 1 GiB.
     """
     if not on:
         _settings.update("jax_enable_compilation_cache", False)
@@ -42,6 +44,7 @@ def cache(on: bool) -> None:
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(where, os.W_OK | os.X_OK):
             raise PermissionError(f"{where}: cannot be written")
+        _prune(where)
     except (OSError, RuntimeError) as error:
         print(f"no compilation cache: {error}", file=sys.stderr)
         return
@@ -49,3 +52,12 @@ def cache(on: bool) -> None:
     _settings.update("jax_compilation_cache_dir", str(where))
     if _MIN_SECONDS.upper() not in os.environ:
         _settings.update(_MIN_SECONDS, 0.0)
+
+
+def _prune(where: Path) -> None:
+    found = [(path, path.stat()) for path in where.iterdir()]
+    room = _MOST
+    for path, status in sorted(found, key=lambda entry: entry[1].st_atime, reverse=True):
+        room -= status.st_size
+        if room < 0:
+            path.unlink(missing_ok=True)

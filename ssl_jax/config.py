@@ -236,7 +236,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def from_json(values: Mapping[str, Any]) -> ConfigDict:
-    """The config that ``config.json`` holds; lists become tuples again."""
+    """The config that ``config.json`` holds; lists become tuples again.
+
+    Settings that are younger than the run have their defaults, which are what was done before.
+    """
 
     def restore(value: Any) -> Any:
         if isinstance(value, dict):
@@ -245,4 +248,6 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
 
     if not isinstance(values, Mapping):
         raise ValueError("it is no object")
-    return ConfigDict(restore(values)).lock()
+    config = defaults()
+    config.update(ConfigDict(restore(values)))
+    return config.lock()

@@ -51,6 +51,17 @@ def test_on_makes_the_folder_for_the_user_alone(settings, tmp_path):
     assert where.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_start_drops_what_was_not_read_for_longest(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation, "_MOST", 25)
+    where = tmp_path / "ssl_jax/compiled"
+    where.mkdir(parents=True)
+    for age, name in enumerate(("new", "newer than old", "old")):
+        (where / name).write_bytes(bytes(10))
+        os.utime(where / name, (1e9 - age, 1e9 + age))
+    compilation.cache(True)
+    assert {path.name for path in where.iterdir()} == {"new", "newer than old"}
+
+
 def test_a_threshold_of_the_users_stays(settings, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "5")
     before = settings()[2]

@@ -139,6 +139,16 @@ def test_json_keeps_a_config_as_it_was():
     settings.check(restored)
 
 
+def test_json_of_a_run_from_before_a_setting_has_its_default():
+    values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
+    del values["train"]["remat"], values["network"]
+    restored = settings.from_json(json.loads(json.dumps(values)))
+    assert restored.train.remat is False
+    assert restored.network.patch_size == 4
+    assert restored.train.steps == values["train"]["steps"]
+    settings.check(restored)
+
+
 def test_presets_and_pairs_of_the_argument():
     assert common.parse(None).preset == "default"
     assert common.parse("epochs=3,paper").preset == "paper"

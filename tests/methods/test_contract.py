@@ -1,5 +1,6 @@
 """What every method must keep to, checked for every method that has a name."""
 
+from functools import partial
 from typing import NamedTuple
 
 import chex
@@ -7,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from ml_collections import ConfigDict
 
 from ssl_jax.methods import METHODS, Method
+from ssl_jax.nn.norm import BatchNorm
 from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import TrainState, create
@@ -149,3 +152,26 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case):
     )
     assert value.dtype == jnp.float32
     np.testing.assert_allclose(value, exact, rtol=0.05)
+
+
+def test_micro_batches_have_the_whole_batch_s_gradient(case, monkeypatch):
+    """BatchNorm by its running statistics, since in training it has each slice's."""
+
+    def by_running_statistics(self, x, *, use_running_average):
+        del use_running_average
+        return nnx.BatchNorm.__call__(self, x, use_running_average=True)
+
+    monkeypatch.setattr(BatchNorm, "__call__", by_running_statistics)
+
+    def gradient(slices):
+        config = case.config.copy_and_resolve_references()
+        with config.unlocked():
+            config.train.microbatches = slices
+        method = METHODS[config.method.name](config)
+        params, extra = method.init(jax.random.key(0), case.batch)
+        views = method.views(jax.random.key(1), case.batch)
+        loss = partial(method.loss, extra=extra, views=views, key=jax.random.key(2), step=0)
+        return jax.device_get(jax.jit(jax.grad(lambda p: loss(p)[0]))(params))
+
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient(1)))
+    chex.assert_trees_all_close(gradient(4), gradient(1), rtol=1e-5, atol=1e-5 * largest)
