@@ -30,8 +30,8 @@ def cache(on: bool) -> None:
     """Switch the cache on or off; on, what the user has set in JAX's own way stays.
 
     JAX keys what it keeps with the program, its own version and the processor's features. A folder
-    that cannot be written costs a line and the cache, not the run. What was not read for longest goes
-    when a start finds more than 1 GiB.
+    that cannot be written costs a line and the cache, not the run. Where a start finds more than
+    1 GiB, what was not read for longest goes.
     """
     if not on:
         _settings.update("jax_enable_compilation_cache", False)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE, _NONE = range(5)
-_ORDERS = np.array(list(itertools.permutations(range(4))))
+_ORDERS = list(itertools.permutations(range(4)))
 
 
 def _luma(planes: Planes) -> Float[Array, "h w"]:
@@ -25,14 +25,9 @@ def _luma(planes: Planes) -> Float[Array, "h w"]:
     return 0.299 * r + 0.587 * g + 0.114 * b
 
 
-def _blend(planes: Planes, kind: Int[Array, ""] | int, factor: Scalar | float) -> Planes:
-    """``base + factor * (image - base)``: brightness, contrast or saturation by their base.
-
-    It is black, the mean of the luma, or the luma of each pixel; black, too, for none of them, with
-    a factor of 1.
-    """
-    luma = _luma(planes)
-    base = jnp.where(kind == SATURATION, luma, jnp.where(kind == CONTRAST, luma.mean(), 0.0))
+def _blend(
+    planes: Planes, base: Float[Array, "h w"] | Scalar | float, factor: Scalar | float
+) -> Planes:
     return jnp.clip(base + factor * (planes - base), 0.0, 1.0)
 
 
@@ -51,17 +46,19 @@ def _turn_hue(planes: Planes, shift: Scalar | float) -> Planes:
 
 def adjust_brightness(image: Image, factor: Scalar | float) -> Image:
     """Blend with black: ``factor * image``; 1 changes nothing."""
-    return channels_last(_blend(channels_first(image), BRIGHTNESS, factor))
+    return channels_last(_blend(channels_first(image), 0.0, factor))
 
 
 def adjust_contrast(image: Image, factor: Scalar | float) -> Image:
     """Blend with the mean of the luma, one grey for the whole image; 1 changes nothing."""
-    return channels_last(_blend(channels_first(image), CONTRAST, factor))
+    planes = channels_first(image)
+    return channels_last(_blend(planes, _luma(planes).mean(), factor))
 
 
 def adjust_saturation(image: Image, factor: Scalar | float) -> Image:
     """Blend with the image's own luma; 1 changes nothing, 0 leaves grey."""
-    return channels_last(_blend(channels_first(image), SATURATION, factor))
+    planes = channels_first(image)
+    return channels_last(_blend(planes, _luma(planes), factor))
 
 
 def adjust_hue(image: Image, shift: Scalar | float) -> Image:
@@ -131,25 +128,46 @@ def _adjusted(
 ) -> Planes:
     """The active adjustments in their order.
 
-    Under vmap each image has another order and all of a choice is computed. So the blends are one
-    operation that varies in its base; and every order of three blends and the hue, which is no
-    blend and costs more, lies within blend, hue, blend, blend, hue, blend, where one blend and one
-    hue do nothing.
+    Under vmap each image has another order and all of a choice is computed. Contrast needs a mean
+    of all pixels, for which they have to be there, so it has one place; what comes before and after
+    it is computed pixel by pixel.
     """
-    blends = [[kind if kind in active else _NONE for kind in one if kind != HUE] for one in _ORDERS]
-    before = [[*one].index(HUE) for one in _ORDERS]  # blends before the hue
-    kinds = [
-        [*three, _NONE] if count % 2 else [_NONE, *three]
-        for three, count in zip(blends, before, strict=True)
-    ]
-    kind = jnp.array([*kinds, [_NONE] * 4])[order]
-    turn = jnp.array([*(count // 2 for count in before), _NONE])[order]
-    amounts = jnp.append(amounts, 1.0)  # of no blend
-    for i in range(4):
-        planes = _blend(planes, kind[i], amounts[kind[i]])
-        if HUE in active and i in (0, 2):
-            planes = jnp.where(turn == i // 2, _turn_hue(planes, amounts[HUE]), planes)
+    slots = np.array([*(_slots(one, active) for one in _ORDERS), [[_NONE] * 5] * 2])
+    amounts = jnp.append(amounts, 1.0)  # of none
+    for side in (0, 1):
+        if side == 1 and CONTRAST in active:
+            changed = order < len(_ORDERS)
+            base = jnp.where(changed, _luma(planes).mean(), 0.0)
+            planes = _blend(planes, base, jnp.where(changed, amounts[CONTRAST], 1.0))
+        for slot in range(5):
+            if (slots[:, side, slot] == _NONE).all():
+                continue
+            kind = jnp.array(slots[:, side, slot])[order]
+            if slot == 2:
+                planes = jnp.where(kind == HUE, _turn_hue(planes, amounts[HUE]), planes)
+            else:
+                base = jnp.where(kind == SATURATION, _luma(planes), 0.0)
+                planes = _blend(planes, base, amounts[kind])
     return planes
+
+
+def _slots(order: tuple[int, ...], active: list[int]) -> list[list[int]]:
+    """What an order does before and after the contrast: two blends, the hue, two blends; or none.
+
+    Every order of brightness, saturation and hue lies within these five.
+    """
+    before, after = _parted([kind for kind in order if kind in active], CONTRAST)
+    sides = []
+    for kinds in (before, after):
+        first, second = ([*blends, _NONE, _NONE][:2] for blends in _parted(kinds, HUE))
+        sides.append([*first, HUE if HUE in kinds else _NONE, *second])
+    return sides
+
+
+def _parted(kinds: list[int], at: int) -> tuple[list[int], list[int]]:
+    """What is before ``at`` and after it; all is before where it is not there."""
+    position = kinds.index(at) if at in kinds else len(kinds)
+    return kinds[:position], kinds[position + 1 :]
 
 
 def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> Image:
