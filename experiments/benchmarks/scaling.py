@@ -1,8 +1,9 @@
 """How our SimCLR step's cost grows: the quickstart's network, float32, blur and all.
 
-From 128 images of 32x32 and width 1, one thing at a time: the batch, the image's side, the
-network's width, slices of the batch (``train.microbatches``). ``growth`` has the exponents that fit
-time and memory (0 is constant, 1 linear; with the side and the width, 2 is what convolutions need).
+From 128 images of 32x32, two views, width 1, one thing at a time: the batch, the views, the image's
+side, the network's width, and slices of a large batch (``train.microbatches``). ``growth`` has the
+exponents that fit time and memory (0 is constant, 1 linear; with the side and the width, 2 is what
+convolutions need).
 """
 
 from collections.abc import Iterator
@@ -19,21 +20,24 @@ from ssl_jax import augment, losses
 from ssl_jax.nn import from_module
 from ssl_jax.nn.backbones.resnet import ResNet
 
-BASE = {"batch": 128, "side": 32, "width": 1, "slices": 1}
-AXES = {
-    "batch": (64, 128, 256, 512),
-    "side": (16, 32, 64),
-    "width": (1, 2, 4),
-    "slices": (1, 2, 4, 8),
-}
+BASE = {"batch": 128, "views": 2, "side": 32, "width": 1, "slices": 1}
+AXES: tuple[tuple[str, tuple[int, ...], dict[str, int]], ...] = (
+    ("batch", (64, 128, 256, 512), {}),
+    ("views", (2, 4, 8), {}),
+    ("side", (16, 32, 64), {}),
+    ("width", (1, 2, 4), {}),
+    ("slices", (1, 2, 4, 8), {"batch": 1024}),
+    ("slices", (1, 32), {"batch": 4096}),
+)
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
     """A text before each race, and its rows after it."""
-    for axis, values in AXES.items():
-        yield f"SimCLR's step against its {axis}"
+    for axis, values, changes in AXES:
+        title = "".join(f"{name} {value}, " for name, value in changes.items()) + axis
+        yield f"SimCLR's step, {title}"
         field = [
-            Contestant(f"{axis} {value}", simclr, tuple((BASE | {axis: value}).values()))
+            Contestant(f"{title} {value}", simclr, tuple((BASE | changes | {axis: value}).values()))
             for value in values
         ]
         results = race(lanes, field, rounds=5)
@@ -56,8 +60,8 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
         ]
 
 
-def simclr(batch: int, side: int, width: int, slices: int) -> Work:
-    """Views, loss, gradient and update."""
+def simclr(batch: int, views: int, side: int, width: int, slices: int) -> Work:
+    """Views, loss of the first with each other one, gradient and update."""
     widths = tuple(width * w for w in (16, 32, 64))
     network = from_module(
         lambda rngs: ResNet(
@@ -69,12 +73,14 @@ def simclr(batch: int, side: int, width: int, slices: int) -> Work:
     optimizer = optax.sgd(0.1)
 
     def step(params: Any, stats: Any, key: jax.Array, images: jax.Array) -> Any:
-        keys = jax.random.split(key, (2, batch))
-        views = jnp.stack([view(k, images) for k in keys])
+        keys = jax.random.split(key, (views, batch))
+        drawn = jnp.stack([view(k, images) for k in keys])
 
         def loss(params: Any) -> Any:
-            layers, new = network.apply_views(params, stats, views, train=True)
-            return losses.nt_xent(*layers["features"], temperature=0.5).mean(), new
+            layers, new = network.apply_views(params, stats, drawn, train=True)
+            first, *others = layers["features"]
+            each = [losses.nt_xent(first, other, temperature=0.5).mean() for other in others]
+            return sum(each), new
 
         gradient, new = jax.grad(loss, has_aux=True)(params)
         updates, _ = optimizer.update(gradient, optimizer.init(params))

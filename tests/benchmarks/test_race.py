@@ -91,7 +91,7 @@ def test_rows_are_printed_and_saved(monkeypatch, tmp_path, capsys):
 
 
 def test_growth_is_the_exponent_that_fits_and_has_a_column(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(scaling, "AXES", {"batch": (64, 128, 256)})
+    monkeypatch.setattr(scaling, "AXES", (("batch", (64, 128, 256), {}),))
     costs = {f"batch {64 * 2**k}": (1.0 * 4**k, 8.0 * 2**k) for k in range(3)}
     monkeypatch.setattr(scaling, "race", lambda *_, **__: costs)
     report.show("scaling", scaling.rows, str(tmp_path / "rows.json"))
