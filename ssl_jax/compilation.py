@@ -29,10 +29,10 @@ def folder(environment: Mapping[str, str]) -> Path:
 def cache(on: bool) -> None:
     """Switch the cache on or off; on, what the user has set in JAX's own way stays.
 
-    What calls oneDNN cannot be kept, so with jax 0.12 on a CPU (``cpu.py``) a step is compiled anew.
-    JAX keys what it keeps with the program, its own version and the processor's features. A folder
-    that cannot be written costs a line and the cache, not the run. Where a start finds more than
-    1 GiB, what was not read for longest goes.
+    JAX keys what it keeps with the program, its own version and the processor's features. What
+    calls oneDNN it cannot keep, so with jax 0.12 on a CPU (``cpu.py``) a step is compiled anew. A
+    folder that cannot be written costs a line and the cache, not the run. Where a start finds more
+    than 1 GiB, what was not read for longest goes.
     """
     if not on:
         _settings.update("jax_enable_compilation_cache", False)
