@@ -7,8 +7,8 @@ import numpy as np
 from ssl_jax.nn.attention import attention
 
 
-def draw(*shape, dtype=jnp.float32):
-    return jax.random.normal(jax.random.key(sum(shape)), shape, dtype)
+def draw(*shape):
+    return jax.random.normal(jax.random.key(sum(shape)), shape)
 
 
 def test_values():
