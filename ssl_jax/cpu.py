@@ -12,13 +12,17 @@ from importlib import metadata
 
 _YNNPACK = ("--xla_cpu_experimental_ynn_fusion_type=",)  # none: its threads slow the others down
 _ONEDNN = ("--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true")
-_FLAGS = {(0, 10): _YNNPACK, (0, 12): _YNNPACK + _ONEDNN}  # by version: what was measured
+_VECTORS = ("--xla_cpu_prefer_vector_width=512",)  # where the processor has them; XLA's own is 256
+_FLAGS = {  # by version: what was measured
+    (0, 10): _VECTORS + _YNNPACK,
+    (0, 12): _VECTORS + _YNNPACK + _ONEDNN,
+}
 _ACCELERATORS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "libtpu")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
 
 
 def tune() -> None:
-    """Keep memory that was freed, and choose the libraries that XLA takes its products from.
+    """Keep memory that was freed, and choose the libraries and vectors that XLA computes with.
 
     To be called before JAX's first computation. Does nothing where an accelerator's plugin is
     installed, unless ``JAX_PLATFORMS`` is ``cpu``.
@@ -39,10 +43,10 @@ def keep_memory() -> None:
 
 
 def set_flags() -> None:
-    """Choose XLA's libraries on an x86 CPU, unless ``XLA_FLAGS`` has a word on one of them."""
+    """Choose XLA's libraries and vectors on an x86 CPU, unless ``XLA_FLAGS`` has a word on them."""
     given = os.environ.get("XLA_FLAGS", "")
     major, minor = metadata.version("jax").split(".")[:2]
     flags = _FLAGS.get((int(major), int(minor)), ())
-    chosen = any(library in given for library in ("onednn", "ynn", "xnn"))
+    chosen = any(word in given for word in ("onednn", "ynn", "xnn", "vector_width"))
     if flags and platform.machine() in ("x86_64", "AMD64") and not chosen:
         os.environ["XLA_FLAGS"] = " ".join([given, *flags]).strip()

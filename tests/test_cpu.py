@@ -24,6 +24,7 @@ def flags():
     return os.environ.get("XLA_FLAGS")
 
 
+VECTORS = "--xla_cpu_prefer_vector_width=512"
 YNNPACK = "--xla_cpu_experimental_ynn_fusion_type="
 ONEDNN = ["--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true"]
 
@@ -34,11 +35,13 @@ def test_flags_come_behind_the_user_s_others(machine, version, wanted):
     machine.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
     given, *added = flags().split()
     assert given == "--xla_force_host_platform_device_count=8"
-    assert added == [YNNPACK, *wanted]
+    assert added == [VECTORS, YNNPACK, *wanted]
 
 
-@pytest.mark.parametrize("word", ["--xla_cpu_use_onednn=false", YNNPACK + "DOT"])
-def test_the_user_s_word_on_a_library_stays(machine, word):
+@pytest.mark.parametrize(
+    "word", ["--xla_cpu_use_onednn=false", YNNPACK + "DOT", "--xla_cpu_prefer_vector_width=256"]
+)
+def test_the_user_s_word_stays(machine, word):
     machine.setenv("XLA_FLAGS", word)
     assert flags() == word
 
