@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
+from ssl_jax.augment.compose import Image
 
 
 def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
@@ -20,20 +20,34 @@ def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
     Returns:
       ``[h, w, c]``.
     """
-    radius = kernel_size // 2
-    weights = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / sigma) ** 2)
-    weights = (weights / weights.sum()).astype(image.dtype)
-    planes = channels_first(image)
-    return channels_last(_smoothed(_smoothed(planes, weights, 1), weights, 2))
+    return _smoothed(image, _gaussian(sigma, kernel_size))
 
 
-def _smoothed(x: Planes, weights: Float[Array, " k"], axis: int) -> Planes:
-    size, radius = x.shape[axis], len(weights) // 2
-    before = jax.lax.slice_in_dim(x, 1, 1 + radius, axis=axis)
-    after = jax.lax.slice_in_dim(x, size - 1 - radius, size - 1, axis=axis)
-    mirrored = jnp.concatenate([jnp.flip(before, axis), x, jnp.flip(after, axis)], axis)
-    shifted = [jax.lax.slice_in_dim(mirrored, i, i + size, axis=axis) for i in range(len(weights))]
-    return sum(weight * each for weight, each in zip(weights, shifted, strict=True))
+def _gaussian(sigma: Scalar | float, size: int) -> Float[Array, " k"]:
+    weights = jnp.exp(-0.5 * (jnp.arange(size) - size // 2) ** 2 / sigma**2)
+    return weights / weights.sum()
+
+
+def _smoothed(image: Image, weights: Float[Array, " k"]) -> Image:
+    h, w, c = image.shape
+    k, weights = len(weights), weights.astype(image.dtype)
+    rows = _mirrored(image, k // 2, 0).reshape(-1, w * c)
+    image = _weighted_sum([rows[i : i + h] for i in range(k)], weights).reshape(h, w, c)
+    columns = _mirrored(image, k // 2, 1).reshape(h, -1)
+    shifted = [columns[:, i * c : (i + w) * c] for i in range(k)]
+    return _weighted_sum(shifted, weights).reshape(h, w, c)
+
+
+def _mirrored(image: Image, radius: int, axis: int) -> Image:
+    """The image with ``radius`` more pixels on both sides; the outermost are not repeated."""
+    size = image.shape[axis]
+    before = jax.lax.slice_in_dim(image, 1, 1 + radius, axis=axis)
+    after = jax.lax.slice_in_dim(image, size - 1 - radius, size - 1, axis=axis)
+    return jnp.concatenate([jnp.flip(before, axis), image, jnp.flip(after, axis)], axis)
+
+
+def _weighted_sum(parts: list[Array], weights: Float[Array, " k"]) -> Array:
+    return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
 def gaussian_blur(
@@ -64,5 +78,6 @@ def gaussian_blur(
         kernel_size = max(3, min(image.shape[:2]) // 10 // 2 * 2 + 1)
     draws = jax.random.uniform(key, (2,))
     width = sigma[0] + (sigma[1] - sigma[0]) * draws[0]
-    blurred = jnp.clip(blur(image, width, kernel_size=kernel_size), 0.0, 1.0)
-    return jnp.where(draws[1] < probability, blurred, image)
+    blurred, unchanged = _gaussian(width, kernel_size), jnp.arange(kernel_size) == kernel_size // 2
+    weights = jnp.where(draws[1] < probability, blurred, unchanged)
+    return jnp.clip(_smoothed(image, weights), 0.0, 1.0)

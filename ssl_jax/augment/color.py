@@ -13,8 +13,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
-BRIGHTNESS, CONTRAST, SATURATION, HUE, _NONE = range(5)
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 _ORDERS = list(itertools.permutations(range(4)))
+_SIDE = (BRIGHTNESS, SATURATION, BRIGHTNESS, HUE, BRIGHTNESS, SATURATION, BRIGHTNESS)
+_PLACES = (*_SIDE, CONTRAST, *_SIDE)  # every order is among them, with what is dear seldom
 
 
 def _luma(planes: Planes) -> Float[Array, "h w"]:
@@ -128,46 +130,41 @@ def _adjusted(
 ) -> Planes:
     """The active adjustments in their order.
 
-    Under vmap each image has another order and all of a choice is computed. Contrast needs a mean
-    of all pixels, for which they have to be there, so it has one place; what comes before and after
-    it is computed pixel by pixel.
+    Under vmap each image has another order and all places are computed. Contrast, which needs the
+    mean of all pixels, has one; luma is needed at four, hue at two; brightness is one product. The
+    barriers are before what reads all three channels at once: without them XLA computes each of the
+    three again for the other two.
     """
-    slots = np.array([*(_slots(one, active) for one in _ORDERS), [[_NONE] * 5] * 2])
-    amounts = jnp.append(amounts, 1.0)  # of none
-    for side in (0, 1):
-        if side == 1 and CONTRAST in active:
-            changed = order < len(_ORDERS)
-            base = jnp.where(changed, _luma(planes).mean(), 0.0)
-            planes = _blend(planes, base, jnp.where(changed, amounts[CONTRAST], 1.0))
-        for slot in range(5):
-            if (slots[:, side, slot] == _NONE).all():
-                continue
-            kind = jnp.array(slots[:, side, slot])[order]
-            if slot == 2:
-                planes = jnp.where(kind == HUE, _turn_hue(planes, amounts[HUE]), planes)
-            else:
-                base = jnp.where(kind == SATURATION, _luma(planes), 0.0)
-                planes = _blend(planes, base, amounts[kind])
+    used = np.array([*(_used(one, active) for one in _ORDERS), [False] * len(_PLACES)])
+    for place, kind in enumerate(_PLACES):
+        if used[:, place].any():
+            if kind in (SATURATION, HUE):
+                planes = jax.lax.optimization_barrier(planes)
+            planes = _adjust(planes, kind, amounts[kind], jnp.array(used[:, place])[order])
     return planes
 
 
-def _slots(order: tuple[int, ...], active: list[int]) -> list[list[int]]:
-    """What an order does before and after the contrast: two blends, the hue, two blends; or none.
+def _adjust(planes: Planes, kind: int, amount: Scalar, used: Scalar) -> Planes:
+    """One adjustment, or the planes as they are to the bit."""
+    if kind == HUE:
+        return jnp.where(used, _turn_hue(planes, amount), planes)
+    if kind == BRIGHTNESS:
+        base: Array | float = 0.0
+    else:
+        luma = _luma(planes)
+        base = jnp.where(used, luma.mean() if kind == CONTRAST else luma, 0.0)
+    return _blend(planes, base, jnp.where(used, amount, 1.0))
 
-    Every order of brightness, saturation and hue lies within these five.
-    """
-    before, after = _parted([kind for kind in order if kind in active], CONTRAST)
-    sides = []
-    for kinds in (before, after):
-        first, second = ([*blends, _NONE, _NONE][:2] for blends in _parted(kinds, HUE))
-        sides.append([*first, HUE if HUE in kinds else _NONE, *second])
-    return sides
 
-
-def _parted(kinds: list[int], at: int) -> tuple[list[int], list[int]]:
-    """What is before ``at`` and after it; all is before where it is not there."""
-    position = kinds.index(at) if at in kinds else len(kinds)
-    return kinds[:position], kinds[position + 1 :]
+def _used(order: tuple[int, ...], active: list[int]) -> list[bool]:
+    """At which places an order's active adjustments stand."""
+    wanted = iter([kind for kind in order if kind in active])
+    ahead, used = next(wanted, None), []
+    for kind in _PLACES:
+        used.append(kind == ahead)
+        if used[-1]:
+            ahead = next(wanted, None)
+    return used
 
 
 def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> Image:
@@ -186,7 +183,8 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     """
     planes = channels_first(image)
     gray = jnp.clip(_luma(planes), 0.0, 1.0)
-    return channels_last(jnp.where(jax.random.bernoulli(key, probability), gray, planes))
+    planes = jnp.where(jax.random.bernoulli(key, probability), gray, planes)
+    return channels_last(jax.lax.optimization_barrier(planes))  # not computed again a channel
 
 
 def solarize(
