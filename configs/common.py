@@ -1,4 +1,4 @@
-"""What all config files share: the parser of ``:ARG,ARG``."""
+"""What config files share: the parser of ``:ARG,ARG``, and what presets set for many methods."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -59,3 +59,27 @@ def apply(config: ConfigDict, arguments: Arguments) -> ConfigDict:
     if "seed" in arguments.values:
         config.seed = arguments.values["seed"]
     return config.lock()
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds on a CPU: for tests."""
+    config.data.batch_size = 64
+    config.train.update({"steps": 8, "log_every": 2, "checkpoint_every": 4})
+    config.evaluation.train_examples = 1000
+
+
+def small_resnet(config: ConfigDict) -> None:
+    """Minutes on 2 CPU cores: the small ResNet, batches of 128, features of stages 2 and 3."""
+    config.evaluation.layers = ("stage2", "stage3")
+    config.data.batch_size = 128
+    config.optimizer.update({"learning_rate": 2e-3, "weight_decay": 1e-2})
+
+
+def imagenet_resnet50(config: ConfigDict) -> None:
+    """The network and the images of most papers of 2020, for accelerators."""
+    config.train.update({"log_every": 50, "checkpoint_every": 2000})
+    config.evaluation.layers = ("features",)
+    config.data.update({"name": "imagenet", "image_size": 224})
+    config.network.update(
+        {"name": "resnet50", "stem": "imagenet", "pool": "mean", "dtype": "bfloat16"}
+    )

@@ -2,10 +2,10 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import simclr
+from ssl_jax.methods import byol, moco, simclr
 from ssl_jax.methods.base import Method as Method
 
-METHODS = {"simclr": simclr.make}
+METHODS = {"simclr": simclr.make, "byol": byol.make, "moco": moco.make}
 
 
 def make(config: ConfigDict) -> Method:

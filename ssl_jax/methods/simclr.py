@@ -14,34 +14,15 @@ on drop out. Run by ``configs/simclr.py``.
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
 from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
-from ssl_jax.nn import backbones, from_module, heads
-
-
-class SimCLR(nnx.Module):
-    """``images -> h`` (as ``features``, beside the backbone's other layers) and ``z = g(h)``."""
-
-    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.backbone = backbones.make(config, rngs)
-        self.projector = heads.MLP(
-            self.backbone.features,
-            config.method.projector,
-            dtype=jnp.dtype(config.network.dtype),
-            rngs=rngs,
-        )
-
-    def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
-        """All layers of normalised images."""
-        layers = self.backbone(images, train=train)
-        return layers | {"z": self.projector(layers["features"], train=train)}
+from ssl_jax.nn import from_module
+from ssl_jax.nn.encoder import Encoder
 
 
 def make(config: ConfigDict) -> Method:
@@ -55,7 +36,9 @@ def make(config: ConfigDict) -> Method:
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
     """
-    network = from_module(lambda rngs: SimCLR(config, rngs), microbatches=config.train.microbatches)
+    network = from_module(
+        lambda rngs: Encoder(config, rngs), microbatches=config.train.microbatches
+    )
     augmentation = jax.vmap(augment.recipes.simclr(**config.method.augment))
 
     def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
@@ -77,7 +60,8 @@ def make(config: ConfigDict) -> Method:
         layers, stats = network.apply_views(params, stats, read(views["image"]), train=True)
         z1, z2 = layers["z"]
         value = losses.nt_xent(z1, z2, temperature=config.method.temperature).mean()
-        return value, (stats, {})
+        chance = vitals.of_choice(2 * len(z1) - 1)
+        return value, (stats, chance | vitals.of_embeddings(z1))
 
     def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
         layers, _ = network.apply(params, stats, read(to_float(batch["image"])), train=False)

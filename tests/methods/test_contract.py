@@ -1,5 +1,7 @@
 """What every method must keep to, checked for every method that has a name."""
 
+from collections.abc import Callable
+from contextlib import closing
 from typing import NamedTuple
 
 import chex
@@ -14,6 +16,7 @@ from ssl_jax.methods import METHODS, Method
 from ssl_jax.nn.norm import BatchNorm
 from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
+from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import TrainState, create
 from ssl_jax.train.step import make_step
 from tests import tiny
@@ -23,7 +26,20 @@ BLOCKS = {
         "temperature": 0.2,
         "projector": (16, 8),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
-    }
+    },
+    "byol": {
+        "momentum": 0.9,
+        "projector": (16, 8),
+        "predictor": (16, 8),
+        "augment": {"area": (0.5, 1.0)},
+    },
+    "moco": {
+        "temperature": 0.2,
+        "momentum": 0.9,
+        "queue": 40,
+        "projector": (16, 8),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    },
 }
 
 
@@ -46,33 +62,71 @@ def case(request):
     return Case(METHODS[request.param](config), config, batch)
 
 
-def run(case: Case, devices: int, steps: int) -> tuple[TrainState, list[dict[str, float]]]:
-    mesh = tiny.mesh(devices)
-    optimizer = optim.make(case.config)
-    traced = case.method._replace(loss=chex.assert_max_traces(case.method.loss, n=1))
-    state = create(traced, optimizer, jax.random.key(0), case.batch)
-    state = jax.device_put(state, replicated(mesh))
-    step = make_step(traced, optimizer, jax.random.key(1), mesh)
-    history = []
-    for _ in range(steps):
-        state, metrics = step(state, put_batch(mesh, case.batch))
-        history.append({name: float(value) for name, value in metrics.items()})
-    return jax.device_get(state), history
+class Trainer:
+    """A compiled step on some devices, and what it makes of the same start and batch."""
+
+    def __init__(self, case: Case, devices: int):
+        self.case, self.mesh = case, tiny.mesh(devices)
+        optimizer = optim.make(case.config)
+        traced = case.method._replace(loss=chex.assert_max_traces(case.method.loss, n=1))
+        self.start = create(traced, optimizer, jax.random.key(0), case.batch)
+        self.step = make_step(traced, optimizer, jax.random.key(1), self.mesh)
+
+    def run(
+        self, stop: Callable[[TrainState], TrainState] = lambda state: state
+    ) -> tuple[TrainState, list[dict[str, float]]]:
+        """Three steps; after the first go on from what ``stop`` makes of the state."""
+        state = jax.device_put(jax.tree.map(jnp.copy, self.start), replicated(self.mesh))
+        history = []
+        for done in range(3):
+            state, metrics = self.step(state, put_batch(self.mesh, self.case.batch))
+            history.append({name: float(value) for name, value in metrics.items()})
+            state = stop(state) if done == 0 else state
+        return jax.device_get(state), history
 
 
 @pytest.fixture(scope="module")
-def trained(case):
-    return run(case, devices=8, steps=3)
+def eight(case):
+    return Trainer(case, devices=8)
+
+
+@pytest.fixture(scope="module")
+def trained(eight):
+    return eight.run()
 
 
 def test_eight_devices_equal_one_and_the_loss_is_traced_once(case, trained):
-    state, history = run(case, devices=1, steps=3)
+    state, history = Trainer(case, devices=1).run()
     first, first_of_eight = history[0], trained[1][0]
     np.testing.assert_allclose(first["loss"], first_of_eight["loss"], rtol=1e-5)
     # views that differ by one rounding move the gradient's norm by up to 5e-5
     chex.assert_trees_all_close(first, first_of_eight, rtol=1e-4)
     chex.assert_trees_all_close(history, trained[1], rtol=2e-3)
     chex.assert_trees_all_close(state.extra, trained[0].extra, rtol=5e-3, atol=1e-4)
+
+
+def test_stopping_after_one_step_and_resuming_changes_no_bit(eight, trained, tmp_path):
+    def stop(state: TrainState) -> TrainState:
+        with closing(Checkpoints(tmp_path)) as checkpoints:
+            checkpoints.save(1, state)
+        with closing(Checkpoints(tmp_path)) as checkpoints:
+            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+            return checkpoints.restore(1, like, replicated(eight.mesh))
+
+    resumed, history = eight.run(stop)
+    assert history == trained[1]
+    chex.assert_trees_all_equal(resumed, trained[0])
+
+
+def test_no_gradient_reaches_what_gradients_do_not_train(case):
+    params, extra = case.method.init(jax.random.key(0), case.batch)
+    views = jax.jit(case.method.views)(jax.random.key(1), case.batch)
+
+    def loss(extra):
+        return case.method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))[0]
+
+    for path, gradient in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(extra)):
+        assert not np.any(gradient), path
 
 
 def test_every_parameter_moves_and_stays_finite(case, trained):

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ssl_jax.methods import simclr
-from ssl_jax.nn import backbones
+from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.encoder import Encoder
 from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
@@ -35,7 +36,7 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
     assert not np.array_equal(views["image"][0], views["image"][1])
     value, _ = method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))
 
-    network = simclr.from_module(lambda rngs: simclr.SimCLR(config, rngs))
+    network = from_module(lambda rngs: Encoder(config, rngs))
     both = np.concatenate([views["image"][0], views["image"][1]])
     normalized = (both - np.array(config.data.mean)) / np.array(config.data.std)
     layers, _ = network.apply(params, extra, jnp.asarray(normalized, jnp.float32), train=True)
