@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 Row = Mapping[str, float]
-_SHARE_OF_SPHERE = 0.05  # of the deviation that embeddings all over the sphere have
+_SHARE_OF_SPHERE = 0.1  # of the deviation that embeddings all over the sphere have
 _LINE = 1.5  # rank of what is a line but for rounding
 _SHARE_OF_UNIFORM = 0.99
 _ONE_PROTOTYPE = 1.5

@@ -69,7 +69,7 @@ def of_choice(k: int) -> Metrics:
 def _rankme(z: Float[Array, "n d"]) -> Float[Array, ""]:
     small = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
     singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(small), 0))
-    return jnp.exp(_entropy(singular / singular.sum() + _EPSILON))
+    return jnp.exp(_entropy(singular / jnp.maximum(singular.sum(), _EPSILON) + _EPSILON))
 
 
 def _entropy(p: Float[Array, "*b k"]) -> Float[Array, "*b"]:

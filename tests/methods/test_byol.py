@@ -1,0 +1,128 @@
+"""BYOL's own: its loss, its teacher, and that it collapses without what prevents that."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.evaluation.collapse import verdict
+from ssl_jax.methods import byol
+from ssl_jax.methods.teacher import cosine, follow
+from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.train import optim
+from ssl_jax.train.state import create
+from ssl_jax.train.step import make_step
+from tests import tiny
+
+STEPS = 120
+
+
+def make(steps: int = STEPS, momentum: float = 0.9):
+    config = tiny.config(
+        name="byol",
+        momentum=momentum,
+        projector=(32, 16),
+        predictor=(32, 16),
+        augment={"area": (0.5, 1.0)},
+    )
+    config.train.steps = steps
+    config.optimizer.update({"learning_rate": 0.1, "weight_decay": 0.1})
+    dataset = tiny.data()
+    config = tiny.resolved(config, dataset)
+    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    return byol.make(config), config, batch
+
+
+def rows(method, config, batch) -> list[dict[str, float]]:
+    optimizer, mesh = optim.make(config), tiny.mesh(1)
+    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(mesh))
+    step = make_step(method, optimizer, jax.random.key(1), mesh)
+    found = []
+    for number in range(1, STEPS + 1):
+        state, metrics = step(state, put_batch(mesh, batch))
+        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
+    return found
+
+
+def test_it_is_healthy_as_it_is():
+    assert verdict(rows(*make()), {}).healthy
+
+
+class Nothing(nnx.Module):
+    """A predictor that does nothing."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __call__(self, x, *, train):
+        return x
+
+
+def test_without_a_predictor_it_collapses(monkeypatch):
+    monkeypatch.setattr(byol, "MLP", Nothing)
+    found = verdict(rows(*make(momentum=0.0)), {})
+    assert not found.healthy
+    assert found.text.startswith("collapsed since step ")
+
+
+def test_without_stop_gradient_it_collapses(monkeypatch):
+    monkeypatch.setattr(jax.lax, "stop_gradient", lambda x: x)
+    method, config, batch = make()
+
+    def loss(params, extra, views, key, step):
+        teacher = extra["teacher"] | {"params": params["encoder"]}
+        return method.loss(params, extra | {"teacher": teacher}, views, key, step)
+
+    found = verdict(rows(method._replace(loss=loss), config, batch), {})
+    assert not found.healthy
+    assert found.text.startswith("collapsed since step ")
+
+
+def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_target():
+    method, config, batch = make()
+    params, extra = method.init(jax.random.key(0), batch)
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    teacher = jax.tree.map(lambda x: x * 1.1, extra["teacher"]["params"])
+    extra["teacher"]["params"] = teacher
+    value, _ = jax.jit(method.loss)(params, extra, views, jax.random.key(2), jnp.int32(0))
+
+    encoder = byol.from_module(lambda rngs: byol.Encoder(config, rngs))
+    predictor = byol.from_module(lambda rngs: byol.MLP(16, (32, 16), rngs=rngs))
+    images = (views["image"] - np.array(config.data.mean)) / np.array(config.data.std)
+    images = jnp.concatenate(list(images.astype(jnp.float32)))
+
+    @jax.jit
+    def z(params, stats):
+        return encoder.apply(params, stats, images, train=True)[0]["z"]
+
+    student = z(params["encoder"], extra["encoder"])
+    p = predictor.apply(params["predictor"], extra["predictor"], student, train=True)[0]
+    p, z = (np.asarray(x, np.float64) for x in (p, z(teacher, extra["teacher"]["stats"])))
+    p, z = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (p, z))
+    n = tiny.BATCH
+    squares = ((p[:n] - z[n:]) ** 2).sum(1) + ((p[n:] - z[:n]) ** 2).sum(1)
+    np.testing.assert_allclose(value, squares.mean(), rtol=1e-4)
+
+
+def test_the_teacher_follows_by_the_schedule_s_momentum():
+    method, _, batch = make(steps=4, momentum=0.8)
+    params, extra = method.init(jax.random.key(0), batch)
+    moved = jax.tree.map(lambda x: x + 1, params)
+    for step, momentum in ((0, 0.8), (2, 0.9), (4, 1.0)):
+        _, after = method.update(moved, extra, jnp.int32(step))
+        expected = jax.tree.map(lambda x, m=momentum: x + (1 - m), params["encoder"])
+        chex.assert_trees_all_close(after["teacher"]["params"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.2), (50, 0.6), (100, 1.0), (150, 1.0)])
+def test_cosine(step, expected):
+    np.testing.assert_allclose(cosine(0.2, 1.0, jnp.int32(step), 100), expected, rtol=1e-6)
+
+
+def test_follow_keeps_the_teacher_s_type():
+    teacher, student = jnp.zeros(3, jnp.bfloat16), jnp.ones(3)
+    followed = follow(teacher, student, 0.75)
+    assert followed.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(np.asarray(followed, np.float32), 0.25)

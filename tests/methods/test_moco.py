@@ -1,0 +1,85 @@
+"""MoCo's own: its loss, and the queue's order."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssl_jax.methods import moco
+from ssl_jax.sharding import put_batch, replicated
+from tests import tiny
+
+BLOCK = {
+    "name": "moco",
+    "temperature": 0.3,
+    "momentum": 0.9,
+    "queue": 40,
+    "projector": (16, 8),
+    "augment": {"area": (0.5, 1.0)},
+}
+
+
+def make():
+    dataset = tiny.data()
+    config = tiny.resolved(tiny.config(**BLOCK), dataset)
+    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    return moco.make(config), config, batch
+
+
+def keys_of(config, extra, view):
+    network = moco.from_module(lambda rngs: moco.Encoder(config, rngs, norm=False))
+    images = (view - np.array(config.data.mean)) / np.array(config.data.std)
+
+    @jax.jit
+    def z(teacher):
+        images_read = images.astype(jnp.float32)
+        layers, _ = network.apply(teacher["params"], teacher["stats"], images_read, train=True)
+        return layers["z"]
+
+    return np.asarray(z(extra["teacher"]), np.float64)
+
+
+def test_the_loss_finds_the_own_key_among_it_and_the_queue():
+    method, config, batch = make()
+    params, extra = method.init(jax.random.key(0), batch)
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    value, (_, metrics) = jax.jit(method.loss)(
+        params, extra, views, jax.random.key(2), jnp.int32(0)
+    )
+    own = extra | {"teacher": {"params": params, "stats": extra["stats"]}}
+    queries, keys = (
+        keys_of(config, own, views["image"][0]),
+        keys_of(config, extra, views["image"][1]),
+    )
+    everything = np.concatenate([keys, np.asarray(extra["queue"])])
+    total = 0.0
+    for i, query in enumerate(queries):
+        cosines = everything @ query / np.linalg.norm(everything, axis=1) / np.linalg.norm(query)
+        logits = np.concatenate([cosines[i : i + 1], cosines[len(keys) :]]) / 0.3
+        total += np.log(np.exp(logits).sum()) - logits[0]
+    np.testing.assert_allclose(value, total / len(queries), rtol=1e-4)
+    np.testing.assert_allclose(metrics["chance_loss"], np.log(41), rtol=1e-6)
+
+
+def test_the_queue_has_the_newest_keys_in_the_batch_s_order_on_any_number_of_devices():
+    method, config, batch = make()
+    params, extra = method.init(jax.random.key(0), batch)
+
+    def enqueued(devices: int) -> list[np.ndarray]:
+        mesh, queues = tiny.mesh(devices), []
+        state = jax.device_put(extra, replicated(mesh))
+        loss = jax.jit(method.loss, out_shardings=replicated(mesh))
+        for number in range(3):
+            views = jax.jit(method.views)(jax.random.key(number), put_batch(mesh, batch))
+            _, (state, _) = loss(params, state, views, jax.random.key(0), jnp.int32(0))
+            queues.append(np.asarray(state["queue"]))
+        return queues
+
+    queues = enqueued(1)
+    for number, queue in enumerate(queues):
+        views = jax.jit(method.views)(jax.random.key(number), batch)
+        keys = keys_of(config, extra, views["image"][1])
+        np.testing.assert_allclose(queue[: tiny.BATCH], keys, atol=1e-4)
+    np.testing.assert_array_equal(queues[2][16:32], queues[1][:16])
+    np.testing.assert_array_equal(queues[2][32:], queues[0][:8])
+    for one, eight in zip(queues, enqueued(8), strict=True):
+        np.testing.assert_allclose(one, eight, atol=1e-4)

@@ -1,0 +1,47 @@
+"""Vital signs against NumPy, and where they have known values."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax.evaluation import rankme
+from ssl_jax.methods import vitals
+
+
+def test_embeddings_all_over_the_sphere_and_on_a_point():
+    z = jax.random.normal(jax.random.key(0), (4000, 32))
+    signs = vitals.of_embeddings(z)
+    np.testing.assert_allclose(signs["embedding_std"], 1 / np.sqrt(32), rtol=0.02)
+    assert signs["embedding_rank"] > 30
+    assert signs["embedding_size"] == 32
+    point = vitals.of_embeddings(jnp.tile(z[:1], (100, 1)) * jnp.arange(1.0, 101)[:, None])
+    assert point["embedding_std"] < 1e-6
+    assert point["embedding_rank"] < 1.1
+
+
+@pytest.mark.parametrize("shape", [(64, 8), (8, 64), (400, 16)])
+def test_rank_is_rankme_of_the_first_256_normalised_rows(shape):
+    z = np.random.default_rng(0).normal(size=shape) @ np.diag(np.geomspace(1, 0.05, shape[1]))
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    signs = vitals.of_embeddings(jnp.asarray(z, jnp.float32))
+    np.testing.assert_allclose(signs["embedding_rank"], rankme(unit[:256]), rtol=1e-3)
+    np.testing.assert_allclose(signs["embedding_std"], unit.std(axis=0).mean(), rtol=1e-5)
+
+
+def test_no_gradient_and_no_nan_from_zero_embeddings():
+    def rank(z):
+        return vitals.of_embeddings(z)["embedding_rank"]
+
+    assert not np.any(jax.grad(rank)(jnp.ones((6, 4))))
+    assert np.isfinite(list(map(float, vitals.of_embeddings(jnp.zeros((6, 4))).values()))).all()
+
+
+def test_prototypes():
+    uniform = vitals.of_prototypes(jnp.full((10, 16), 1 / 16))
+    np.testing.assert_allclose(uniform["target_entropy"], np.log(16), rtol=1e-6)
+    np.testing.assert_allclose(uniform["prototypes_used"], 16, rtol=1e-5)
+    one_each = vitals.of_prototypes(jnp.eye(16)[:4])
+    assert one_each["target_entropy"] == 0
+    np.testing.assert_allclose(one_each["prototypes_used"], 4, rtol=1e-5)
+    assert vitals.of_choice(4)["chance_loss"] == np.float32(np.log(4))
