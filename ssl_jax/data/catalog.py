@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssl_jax.data import fashion_mnist, options, statistics
+from ssl_jax.data import fashion_mnist, moving_fashion, options, statistics
 from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.holdout import hold_out
@@ -14,6 +14,7 @@ from ssl_jax.errors import InputError
 OPENERS: dict[str, Callable[[Options], Dataset]] = {
     "fashion_mnist_mini": fashion_mnist.open_mini,
     "fashion_mnist": fashion_mnist.open_whole,
+    "moving_fashion": moving_fashion.open_moving,
     "cifar10": lambda asked: open_tfds(asked, "cifar10"),
     "cifar100": lambda asked: open_tfds(asked, "cifar100"),
     "stl10": lambda asked: open_tfds(asked, "stl10"),

@@ -14,7 +14,8 @@ Example = dict[str, np.ndarray]
 class Source(Protocol):
     """A random-access source of examples, which is what grain reads.
 
-    Images are `{"image": uint8 [h, w, c], "label": int32 []}`, the label only where there is one.
+    Images are `{"image": uint8 [h, w, c], "label": int32 []}`, the label only where there is one;
+    clips are `{"video": uint8 [f, h, w, c], ...}`.
     A source that can gather many examples at once has `take(indices) -> {name: [n, ...]}` as well,
     and one that knows its labels without reading the examples has `labels`, int32 [n].
     """
@@ -33,9 +34,10 @@ class Dataset(NamedTuple):
       test: what probes are scored on.
       label_names: the name of each label id, or None for data without labels.
       facts: what loading resolved, for `config.data` to store. Images: `image_size`, `channels`,
-        `mean` and `std` (a channel each, of pixels in [0, 1]).
+        `mean` and `std` (a channel each, of pixels in [0, 1]). Video: `frames` and `modality` too.
       notes: lines to tell the user: what was chosen and what was left out.
       unreadable: the paths of files that were skipped because they cannot be read.
+      further_labels: further columns with labels that probes are scored on, with their names.
     """
 
     pretrain: Source
@@ -45,6 +47,7 @@ class Dataset(NamedTuple):
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    further_labels: Mapping[str, tuple[str, ...]] = {}
 
 
 class Arrays:

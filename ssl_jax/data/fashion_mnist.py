@@ -30,10 +30,7 @@ LABEL_NAMES = (
 
 def open_mini(options: Options) -> Dataset:
     """Opens the 10,000 training and 2,000 test images inside this package."""
-    folder = importlib.resources.files("ssl_jax.data") / "embedded"
-    content = (folder / "fashion_mnist_mini.npz").read_bytes()
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return _dataset(options, **arrays)
+    return _dataset(options, **read_mini())
 
 
 def open_whole(options: Options) -> Dataset:
@@ -44,6 +41,14 @@ def open_whole(options: Options) -> Dataset:
         except InputError as error:
             raise InputError(f"{error}; or install Debian's dataset-fashion-mnist") from error
     return _dataset(options, **read_folder(DEBIAN_FOLDER))
+
+
+def read_mini() -> dict[str, np.ndarray]:
+    """Reads the images inside this package; returns arrays named as by `read_folder`."""
+    folder = importlib.resources.files("ssl_jax.data") / "embedded"
+    content = (folder / "fashion_mnist_mini.npz").read_bytes()
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def read_folder(folder: Path) -> dict[str, np.ndarray]:
