@@ -1,6 +1,6 @@
 """The evaluation of a run: features once, then every score beside its baselines."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,28 +10,12 @@ from ml_collections import ConfigDict
 from ssl_jax.data import Dataset, Source, batches
 from ssl_jax.data.dataset import Subset
 from ssl_jax.evaluation._rankme import rankme
-from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, raw_input
+from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed
+from ssl_jax.evaluation.findings import Findings
+from ssl_jax.evaluation.modalities import MODALITIES
 from ssl_jax.evaluation.scores import Judged, compare, judge
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method
-
-
-class Findings(NamedTuple):
-    """What the evaluation found.
-
-    Attributes:
-      values: the content of ``evaluation.json``.
-      train: features that the probes were fitted on.
-      test: features that they were scored on.
-      predictions: of the linear probe on the test examples; None without labels.
-      probed: the source that ``train`` was extracted from.
-    """
-
-    values: dict[str, float]
-    train: Extracted
-    test: Extracted
-    predictions: np.ndarray | None
-    probed: Source
 
 
 def evaluate(

@@ -8,15 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ssl_jax.augment.geometry import crop_and_resize
-from ssl_jax.augment.pixels import to_float
 from ssl_jax.data import Source, padded_batches
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Method
 from ssl_jax.sharding import put_batch, replicated, split
 
 Embed = Callable[[Batch], jax.Array]
-_INPUT_SIDE = 32
 
 
 class Extracted(NamedTuple):
@@ -64,16 +61,6 @@ def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], m
     compiled = jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)
     params, extra = jax.device_put((params, extra), everywhere)
     return lambda batch: compiled(params, extra, batch)
-
-
-@jax.jit
-def raw_input(batch: Batch) -> jax.Array:
-    """The baseline without a network: the pixels, of large images shrunk to 32 x 32."""
-    images = to_float(batch["image"])
-    if max(images.shape[1:3]) > _INPUT_SIDE:
-        box = (0, 0, *images.shape[1:3])
-        images = jax.vmap(lambda image: crop_and_resize(image, *box, size=_INPUT_SIDE))(images)
-    return images.reshape(len(images), -1)
 
 
 def extract(embed: Embed, source: Source, batch_size: int, mesh: Mesh) -> Extracted:

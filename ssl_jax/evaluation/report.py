@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from ssl_jax.evaluation import charts
+from ssl_jax.evaluation import charts, collapse
 
 _Verdict = Literal["unknown", "behind", "level", "ahead"]
 _SCORES = {
@@ -19,7 +19,7 @@ _SCORES = {
     "linear_top1": "Linear, all labels",
     "linear100_top1": "Linear, 10 labels a class",
 }
-_BASELINES = {"random_init": "the untrained network", "input": "the raw pixels"}
+_BASELINES = ("random_init", "input")
 _VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")
 _ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
@@ -27,11 +27,39 @@ _VIEWED, _QUERIES, _NEAREST = 12, 10, 5
 _MATRIX_CLASSES, _PAIRS = 20, 15
 
 
-class Neighbours(NamedTuple):
-    """Test images beside the training images that are nearest to them.
+class Pictures(NamedTuple):
+    """Rows of pictures, of which those of one example stand below each other.
 
     Attributes:
-      queries: uint8 [q, h, w, c].
+      title: of the section.
+      say: what is to be seen.
+      rows: a name and ``[n, h, w, c]``, uint8 or floats in [0, 1]; 12 of n are shown.
+    """
+
+    title: str
+    say: str
+    rows: Sequence[tuple[str, np.ndarray]]
+
+
+class Texts(NamedTuple):
+    """Blocks of texts.
+
+    Attributes:
+      title: of the section.
+      say: what is to be seen.
+      groups: a block each: headings (may be empty) with their texts.
+    """
+
+    title: str
+    say: str
+    groups: Sequence[Sequence[tuple[str, str]]]
+
+
+class Neighbours(NamedTuple):
+    """Test examples beside the training examples that are nearest to them, as pictures.
+
+    Attributes:
+      queries: uint8 [q, h, w, c], of which 10 are shown, with 5 neighbours each.
       learned: uint8 [q, k, h, w, c], nearest in the space of the features, the nearest first.
       pixels: uint8 [q, k, h, w, c], nearest in the space of the raw pixels.
       labels: class names of queries [q], learned [q][k] and pixels [q][k]; None without labels.
@@ -43,6 +71,9 @@ class Neighbours(NamedTuple):
     labels: tuple[Sequence[str], Sequence[Sequence[str]], Sequence[Sequence[str]]] | None = None
 
 
+Section = Pictures | Texts | Neighbours
+
+
 class Page(NamedTuple):
     """All that the page shows; what is None or empty is left out.
 
@@ -52,9 +83,8 @@ class Page(NamedTuple):
       notes: lines that the data layer told the user.
       metrics: rows of metrics.jsonl, each with "step".
       values: evaluation.json.
-      views: [v, n, h, w, c], uint8 or floats in [0, 1]: v augmented views of n training images, of
-        which 12 are shown.
-      neighbours: of which 10 queries with 5 neighbours each are shown.
+      input_name: what the baseline without a network is.
+      sections: what the data's modality shows.
       features: [m, d] of test examples.
       labels: int [m].
       label_names: of the classes 0, 1, ...
@@ -67,8 +97,8 @@ class Page(NamedTuple):
     notes: Sequence[str] = ()
     metrics: Sequence[Mapping[str, float]] = ()
     values: Mapping[str, float] = {}
-    views: np.ndarray | None = None
-    neighbours: Neighbours | None = None
+    input_name: str = "raw pixels"
+    sections: Sequence[Section] = ()
     features: np.ndarray | None = None
     labels: np.ndarray | None = None
     label_names: Sequence[str] | None = None
@@ -127,8 +157,13 @@ def score_table(values: Mapping[str, float]) -> list[Score]:
     return rows
 
 
-def verdict(values: Mapping[str, float]) -> Verdict:
-    """Says whether the learned features beat both the untrained network and the raw input."""
+def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
+    """Says whether the learned features beat both the untrained network and the raw input.
+
+    Args:
+      values: evaluation.json.
+      input_name: what the raw input is, such as "raw pixels".
+    """
     if not values:
         return Verdict("This run has not been evaluated yet.", [])
     scores = score_table(values)
@@ -137,7 +172,8 @@ def verdict(values: Mapping[str, float]) -> Verdict:
             "There are no labels to score the features with; look at what they hold to be alike.",
             [],
         )
-    both = " and ".join(_BASELINES.values())
+    names = dict(zip(_BASELINES, ("the untrained network", f"the {input_name}"), strict=True))
+    both = " and ".join(names.values())
     ahead = sum(score.verdict == "ahead" for score in scores)
     if all(score.verdict == "unknown" for score in scores):
         headline = f"Whether the features beat {both} cannot be said: numbers are missing."
@@ -147,7 +183,7 @@ def verdict(values: Mapping[str, float]) -> Verdict:
         of = _ALL[len(scores)] if ahead == len(scores) else f"{ahead} of {len(scores)} scores"
         headline = f"The features learned without labels beat {both} in {of}."
     shortfalls = [
-        _shortfall(values, key)
+        _shortfall(values, key, names)
         for key, score in zip(_measured(values), scores, strict=True)
         if score.verdict != "ahead"
     ]
@@ -188,12 +224,12 @@ def render(page: Page) -> str:
     names = _class_names(page.label_names or ())
     return environment.from_string(source).render(
         page=page,
-        verdict=verdict(page.values),
+        verdict=verdict(page.values, page.input_name),
+        collapse=collapse.verdict(page.metrics, page.values) if page.values else None,
         scores=score_table(page.values),
         curves=_curves(page.metrics),
-        views=_views(page.views),
+        sections=list(map(_section, page.sections)),
         crisp=charts.CRISP_SIDE,
-        neighbours=list(_neighbours(page.neighbours)),
         map=None
         if page.features is None
         else charts.feature_map(page.features, page.labels, names),
@@ -231,13 +267,13 @@ def _judge(lead: float, uncertainty: float) -> _Verdict:
     return "ahead" if lead > 0 else "behind"
 
 
-def _shortfall(values: Mapping[str, float], key: str) -> str:
+def _shortfall(values: Mapping[str, float], key: str, names: Mapping[str, str]) -> str:
     phrases = []
     for name, (lead, uncertainty) in _leads(values, key).items():
-        amount = f"{_BASELINES[name]} ({points(lead)} ± {points(uncertainty, '')} points)"
+        amount = f"{names[name]} ({points(lead)} ± {points(uncertainty, '')} points)"
         match _judge(lead, uncertainty):
             case "unknown":
-                phrases.append(f"no full comparison with {_BASELINES[name]}")
+                phrases.append(f"no full comparison with {names[name]}")
             case "level":
                 phrases.append(f"no clear lead over {amount}")
             case "behind":
@@ -298,15 +334,21 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
     }
 
 
-def _views(views: np.ndarray | None) -> list[np.ndarray] | None:
-    """The views of each shown image: n of [v, h, w, c]."""
-    return None if views is None else list(np.asarray(views)[:, :_VIEWED].swapaxes(0, 1))
+def _section(section: Section) -> dict[str, Any]:
+    """A section for the template, which knows it by the key that it has."""
+    match section:
+        case Pictures(title, say, rows):
+            count = min(_VIEWED, *(len(pictures) for _, pictures in rows))
+            columns = [[(name, pictures[i]) for name, pictures in rows] for i in range(count)]
+            return {"title": title, "say": say, "columns": columns}
+        case Texts(title, say, groups):
+            return {"title": title, "say": say, "groups": groups}
+        case Neighbours():
+            return {"title": "Nearest neighbours", "queries": list(_queries(section))}
 
 
-def _neighbours(neighbours: Neighbours | None) -> Iterator[dict[str, Any]]:
+def _queries(neighbours: Neighbours) -> Iterator[dict[str, Any]]:
     """For each query its picture, its name, and two rows of tiles: picture, name, whether alike."""
-    if neighbours is None:
-        return
     for i, query in enumerate(neighbours.queries[:_QUERIES]):
         name = neighbours.labels[0][i] if neighbours.labels else None
         rows = []

@@ -1,0 +1,26 @@
+"""What an evaluation found."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ssl_jax.data import Source
+from ssl_jax.evaluation.features import Extracted
+
+
+class Findings(NamedTuple):
+    """The scores, and what they were computed from.
+
+    Attributes:
+      values: the content of ``evaluation.json``.
+      train: features that the probes were fitted on.
+      test: features that they were scored on.
+      predictions: of the linear probe on the test examples; None without labels.
+      probed: the source that ``train`` was extracted from.
+    """
+
+    values: dict[str, float]
+    train: Extracted
+    test: Extracted
+    predictions: np.ndarray | None
+    probed: Source
