@@ -49,6 +49,7 @@ _VITS = ("vit_tiny", "vit_small", "vit_base", "vit_large")
 _SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
+_MODALITY = _one_of("image", "video", "text")._replace(optional=True)
 _OPTIONAL_NUMBERS = Rule(tuple, "a number for each channel", bool, optional=True)
 _DEVIATIONS = Rule(
     tuple, "a number above 0 for each channel", lambda x: bool(x) and min(x) > 0, optional=True
@@ -59,11 +60,14 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
     "data.name": ("fashion_mnist_mini", _TEXT),
     "data.batch_size": (256, _whole(1)),
+    "data.modality": (None, _MODALITY),  # the data says which
     "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
     "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
     "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
     "data.std": (None, _DEVIATIONS),
-    "data.holdout": (0, _whole(0)),  # training images that stand in for the test set
+    "data.vocabulary": (None, _whole(257, optional=True)),  # of text: the tokeniser's, at most
+    "data.tokens": (None, _whole(2, optional=True)),  # in a window of text
+    "data.holdout": (0, _whole(0)),  # training examples that stand in for the test set
     "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
     "data.max_unreadable": (100, _whole(0)),  # files of a folder
     "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data

@@ -85,7 +85,8 @@ def from_arrays(
     train = Arrays(columns)
     size, channels = train_images.shape[2:]
     mean, std = statistics.measure(train)
-    facts = {"image_size": size, "channels": channels, "mean": mean, "std": std}
+    facts = {"modality": "image", "image_size": size, "channels": channels}
+    facts |= {"mean": mean, "std": std}
     return Dataset(train, train, Arrays(test_columns), label_names, facts)
 
 

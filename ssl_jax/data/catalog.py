@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssl_jax.data import fashion_mnist, moving_fashion, options, statistics
+from ssl_jax.data import fashion_mnist, moving_fashion, options, statistics, text
 from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.holdout import hold_out
@@ -11,19 +11,7 @@ from ssl_jax.data.options import Options
 from ssl_jax.data.tfds import open_tfds
 from ssl_jax.errors import InputError
 
-OPENERS: dict[str, Callable[[Options], Dataset]] = {
-    "fashion_mnist_mini": fashion_mnist.open_mini,
-    "fashion_mnist": fashion_mnist.open_whole,
-    "moving_fashion": moving_fashion.open_moving,
-    "cifar10": lambda asked: open_tfds(asked, "cifar10"),
-    "cifar100": lambda asked: open_tfds(asked, "cifar100"),
-    "stl10": lambda asked: open_tfds(asked, "stl10"),
-    "imagenet": lambda asked: open_tfds(asked, "imagenet2012"),
-}
-PREFIXES: dict[str, Callable[[Options], Dataset]] = {
-    "tfds:": lambda asked: open_tfds(asked, asked.name.removeprefix("tfds:")),
-    "folder:": open_folder,
-}
+Opener = Callable[[Options], Dataset]
 
 
 def load(config_data: Mapping[str, Any]) -> Dataset:
@@ -32,8 +20,8 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
     Args:
       config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
         `name` is a key of `OPENERS`, or `tfds:NAME` for any data set of images that TFDS knows, or
-        `folder:/path` for a tree of picture files. The facts of an earlier load, stored in it, give
-        the same data again.
+        `folder:/path` for a tree of picture files, or `text:/path` for a file of text or a tree of
+        them. The facts of an earlier load, stored in it, give the same data again.
 
     Returns:
       The dataset; its examples have the shape that `facts` says.
@@ -42,14 +30,10 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
       InputError: a key, the name or the data behind it is wrong; in one line.
     """
     asked = options.read(config_data)
-    dataset = _opener(asked.name)(asked)
-    options.check_statistics(asked, dataset.facts["channels"])
-    if asked.holdout:
-        dataset = hold_out(dataset, asked.holdout)
-    return dataset._replace(facts=_with_statistics(dataset, asked))
+    return _opener(asked.name)(asked)
 
 
-def _opener(name: str) -> Callable[[Options], Dataset]:
+def _opener(name: str) -> Opener:
     if name in OPENERS:
         return OPENERS[name]
     for prefix, opener in PREFIXES.items():
@@ -57,8 +41,22 @@ def _opener(name: str) -> Callable[[Options], Dataset]:
             return opener
     known = ", ".join(OPENERS)
     raise InputError(
-        f"data.name: {name!r} is unknown; expected one of {known}, tfds:NAME or folder:/path"
+        f"data.name: {name!r} is unknown; "
+        f"expected one of {known}, tfds:NAME, folder:/path or text:/path"
     )
+
+
+def _of_pictures(opener: Opener) -> Opener:
+    """An opener with what images and clips share: holding out, and mean and std as facts."""
+
+    def opened(asked: Options) -> Dataset:
+        dataset = opener(asked)
+        options.check_statistics(asked, dataset.facts["channels"])
+        if asked.holdout:
+            dataset = hold_out(dataset, asked.holdout)
+        return dataset._replace(facts=_with_statistics(dataset, asked))
+
+    return opened
 
 
 def _with_statistics(dataset: Dataset, asked: Options) -> dict[str, Any]:
@@ -70,3 +68,20 @@ def _with_statistics(dataset: Dataset, asked: Options) -> dict[str, Any]:
         mean, std = statistics.measure(dataset.pretrain)
         facts = {**facts, "mean": facts.get("mean", mean), "std": facts.get("std", std)}
     return facts
+
+
+OPENERS: dict[str, Opener] = {
+    "fashion_mnist_mini": _of_pictures(fashion_mnist.open_mini),
+    "fashion_mnist": _of_pictures(fashion_mnist.open_whole),
+    "moving_fashion": _of_pictures(moving_fashion.open_moving),
+    "cifar10": _of_pictures(lambda asked: open_tfds(asked, "cifar10")),
+    "cifar100": _of_pictures(lambda asked: open_tfds(asked, "cifar100")),
+    "stl10": _of_pictures(lambda asked: open_tfds(asked, "stl10")),
+    "imagenet": _of_pictures(lambda asked: open_tfds(asked, "imagenet2012")),
+    "python_docs": text.open_python_docs,
+}
+PREFIXES: dict[str, Opener] = {
+    "tfds:": _of_pictures(lambda asked: open_tfds(asked, asked.name.removeprefix("tfds:"))),
+    "folder:": _of_pictures(open_folder),
+    "text:": text.open_text,
+}

@@ -15,7 +15,7 @@ class Source(Protocol):
     """A random-access source of examples, which is what grain reads.
 
     Images are `{"image": uint8 [h, w, c], "label": int32 []}`, the label only where there is one;
-    clips are `{"video": uint8 [f, h, w, c], ...}`.
+    clips are `{"video": uint8 [f, h, w, c], ...}`, text is `{"tokens": int32 [t], ...}`.
     A source that can gather many examples at once has `take(indices) -> {name: [n, ...]}` as well,
     and one that knows its labels without reading the examples has `labels`, int32 [n].
     """
@@ -33,11 +33,13 @@ class Dataset(NamedTuple):
       train: what probes are fitted on.
       test: what probes are scored on.
       label_names: the name of each label id, or None for data without labels.
-      facts: what loading resolved, for `config.data` to store. Images: `image_size`, `channels`,
-        `mean` and `std` (a channel each, of pixels in [0, 1]). Video: `frames` and `modality` too.
+      facts: what loading resolved, for `config.data` to store. `modality`: "image", "video" or
+        "text". Images: `image_size`, `channels`, `mean` and `std` (a channel each, of pixels in
+        [0, 1]). Video: `frames` too. Text: `vocabulary` and `tokens`, which are as many.
       notes: lines to tell the user: what was chosen and what was left out.
       unreadable: the paths of files that were skipped because they cannot be read.
       further_labels: further columns with labels that probes are scored on, with their names.
+      assets: text files, by name, that a run's folder keeps beside config.json.
     """
 
     pretrain: Source
@@ -48,6 +50,7 @@ class Dataset(NamedTuple):
     notes: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     further_labels: Mapping[str, tuple[str, ...]] = {}
+    assets: Mapping[str, str] = {}
 
 
 class Arrays:

@@ -3,6 +3,7 @@
 import importlib.resources
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,8 @@ def _dataset(
         return conform(arrays, options, images.shape[1], 1, title)
 
     train = source(train_images, train_labels, "training")
-    facts = {
+    facts: dict[str, Any] = {
+        "modality": "image",
         "image_size": options.image_size or train_images.shape[1],
         "channels": options.channels or 1,
     }

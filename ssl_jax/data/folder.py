@@ -1,14 +1,12 @@
 """A folder of pictures as a dataset.
 
-Pictures are files ending in png, jpg, jpeg, webp, bmp, gif, tif or tiff. Hidden files and folders
-(".x", "__MACOSX") are left out; links are followed, except back to a folder that holds them.
+Pictures are files ending in png, jpg, jpeg, webp, bmp, gif, tif or tiff; tree.py finds them.
 
 `train/` and the first there is of `test/`, `val/`, `validation/` and `valid/`, in capitals or not,
 are the splits; what lies beside them is left out. Without `train/` all pictures are for training.
 What becomes of them, and of labels, is in splits.py.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +17,7 @@ from ssl_jax.data.dataset import Arrays, Chain, Dataset, Source, Subset
 from ssl_jax.data.files import Files, Unreadable, headers
 from ssl_jax.data.options import Options
 from ssl_jax.data.splits import Picture, divide, printable
+from ssl_jax.data.tree import files_below, hidden
 from ssl_jax.errors import InputError
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -80,7 +79,7 @@ def open_folder(options: Options) -> Dataset:
         train=trained,
         test=source(splits.test, labelled),
         label_names=splits.label_names and tuple(map(printable, splits.label_names)),
-        facts={"image_size": size, "channels": channels},
+        facts={"modality": "image", "image_size": size, "channels": channels},
         notes=(*notes, *splits.notes),
         unreadable=tuple(sorted(map(printable, unreadable.paths))),
     )
@@ -106,7 +105,7 @@ def _root(name: str) -> Path:
 
 def _split_roots(root: Path) -> tuple[Path, Path | None, list[str]]:
     """Where training pictures are, where test pictures are or None, and lines to tell the user."""
-    entries = sorted(entry for entry in root.iterdir() if not _hidden(entry.name))
+    entries = sorted(entry for entry in root.iterdir() if not hidden(entry.name))
     folders = {entry.name.lower(): entry for entry in entries if entry.is_dir()}
     if "train" not in folders:
         return root, None, []
@@ -132,35 +131,9 @@ def _check_any(pictures: list[Picture], name: str, unreadable: Unreadable) -> No
 
 def _pictures(root: Path, unreadable: Unreadable) -> list[Picture]:
     """All pictures below a folder whose headers can be read, sorted by their path inside it."""
-    paths = sorted(_walk(root, ()), key=lambda path: path.relative_to(root).as_posix())
+    paths = files_below(root, _ENDINGS)
     return [
         Picture(path, PurePosixPath(path.relative_to(root)), header)
         for path, header in zip(paths, headers(paths, unreadable), strict=True)
         if header is not None
     ]
-
-
-def _walk(folder: Path, above: tuple[str, ...]) -> list[Path]:
-    """The picture files below a folder; `above` are the real paths of the folders that hold it."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return []
-    try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be listed ({error.strerror}); expected access"
-        ) from error
-    found: list[Path] = []
-    for entry in entries:
-        if _hidden(entry.name):
-            continue
-        if entry.is_dir():
-            found.extend(_walk(entry, (*above, real)))
-        elif entry.suffix.lower() in _ENDINGS and entry.is_file():
-            found.append(entry)
-    return found
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"

@@ -22,8 +22,7 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
         raise InputError(
             f"data.holdout: {count} leaves no training image; expected less than {total}"
         )
-    labels = labels_of(dataset.train)
-    held = balanced(np.zeros(total, int) if labels is None else labels, count, _SEED)
+    held = draw(dataset.train, count)
     rest = Subset(dataset.train, np.setdiff1d(np.arange(total), held))
 
     def without(source: Source) -> Source:
@@ -38,6 +37,12 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
         test=Subset(dataset.train, held),
         notes=(*dataset.notes, note),
     )
+
+
+def draw(source: Source, count: int) -> np.ndarray:
+    """Draws `count` indices of a source, as `hold_out` does."""
+    labels = labels_of(source)
+    return balanced(np.zeros(len(source), int) if labels is None else labels, count, _SEED)
 
 
 def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from ssl_jax.errors import InputError
 
 _SIZES = (4, 4096)
+_VOCABULARIES = (257, 2**20)  # 256 bytes and the end of a text
+_WINDOWS = (2, 2**16)
 
 
 class Options(NamedTuple):
@@ -19,7 +21,9 @@ class Options(NamedTuple):
       channels: 1 for grey, 3 for colour.
       mean: a number a channel, of pixels in [0, 1].
       std: likewise.
-      holdout: if not 0, this many training images replace the test set.
+      vocabulary: how many tokens a tokeniser of text knows, at most.
+      tokens: how many of them a window of text has.
+      holdout: if not 0, this many training examples replace the test set.
       cache_mib: images that fit in this many MiB are decoded once and kept in memory.
       max_unreadable: how many unreadable files are skipped before loading gives up.
       data_dir: where TFDS keeps its data.
@@ -30,6 +34,8 @@ class Options(NamedTuple):
     channels: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    vocabulary: int | None = None
+    tokens: int | None = None
     holdout: int = 0
     cache_mib: int = 2048
     max_unreadable: int = 100
@@ -52,8 +58,10 @@ def read(config_data: Mapping[str, Any]) -> Options:
     options = Options(**given)
     for key in ("holdout", "cache_mib", "max_unreadable"):
         _check_whole(key, getattr(options, key), 0)
-    if options.image_size is not None:
-        _check_whole("image_size", options.image_size, *_SIZES)
+    sizes = {"image_size": _SIZES, "vocabulary": _VOCABULARIES, "tokens": _WINDOWS}
+    for key, (low, high) in sizes.items():
+        if getattr(options, key) is not None:
+            _check_whole(key, getattr(options, key), low, high)
     if options.channels not in (None, 1, 3) or isinstance(options.channels, bool):
         raise InputError(
             f"data.channels: {options.channels!r} is unknown; expected 1 (grey) or 3 (colour)"

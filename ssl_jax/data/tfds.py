@@ -99,7 +99,7 @@ def open_tfds(options: Options, name: str) -> Dataset:
         rows = np.arange(len(train))
         test = Subset(train, rows[rows % 10 == 0])
         train = Subset(train, rows[rows % 10 != 0])
-    facts: dict[str, Any] = {"image_size": size, "channels": channels}
+    facts: dict[str, Any] = {"modality": "image", "image_size": size, "channels": channels}
     if base_name in STATISTICS and channels == len(STATISTICS[base_name][0]):
         facts["mean"], facts["std"] = STATISTICS[base_name]
     return Dataset(

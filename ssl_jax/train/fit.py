@@ -87,13 +87,17 @@ def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
     """Say what was loaded and what was chosen for it."""
     console.print(f"{len(data.pretrain):,} examples to train on, {len(data.test):,} to test on")
     for name, value in data.facts.items():
-        numbers = value if isinstance(value, tuple) else (value,)
-        console.print(f"{name}: {', '.join(f'{number:.4g}' for number in numbers)}")
+        values = value if isinstance(value, tuple) else (value,)
+        console.print(f"{name}: {', '.join(map(_short, values))}")
     for note in data.notes:
         console.print(note, markup=False)
     if data.unreadable:
         write_json(workdir / UNREADABLE, list(data.unreadable))
         console.print(f"{len(data.unreadable)} unreadable files skipped; see {UNREADABLE}")
+
+
+def _short(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> None:

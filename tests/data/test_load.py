@@ -62,7 +62,8 @@ def test_no_embedded_test_image_is_trained_on(mini):
 
 
 def test_embedded_facts(mini):
-    assert mini.facts == {"image_size": 28, "channels": 1, "mean": (0.2860,), "std": (0.3530,)}
+    shape = {"modality": "image", "image_size": 28, "channels": 1}
+    assert mini.facts == {**shape, "mean": (0.2860,), "std": (0.3530,)}
     assert mini.label_names[9] == "Ankle boot"
     assert set(mini.train[0]) == {"image", "label"}
     assert mini.train[0]["image"].shape == (28, 28, 1)
@@ -99,7 +100,7 @@ def test_statistics_given_are_kept():
             {"name": "cifar11"},
             "data.name: 'cifar11' is unknown; expected one of fashion_mnist_mini, ",
         ),
-        ({"name": "cifar11"}, "tfds:NAME or folder:/path"),
+        ({"name": "cifar11"}, "tfds:NAME, folder:/path or text:/path"),
         ({"name": None}, "data.name: None is no value"),
         ({"name": 3}, "data.name: 3 is not a text"),
         (
@@ -108,6 +109,11 @@ def test_statistics_given_are_kept():
         ),
         ({"image_size": 10**6}, "data.image_size: 1000000"),
         ({"image_size": "big"}, "data.image_size: 'big'"),
+        (
+            {"vocabulary": 256},
+            "data.vocabulary: 256 is no such number; expected an integer from 257",
+        ),
+        ({"tokens": 1}, "data.tokens: 1 is no such number; expected an integer from 2 to 65536"),
         ({"channels": 4}, "data.channels: 4 is unknown; expected 1 (grey) or 3 (colour)"),
         ({"channels": True}, "data.channels: True"),
         ({"mean": (0.1, 0.2, 0.3)}, "data.mean: (0.1, 0.2, 0.3) has 3 numbers; expected 1"),

@@ -21,6 +21,14 @@ def test_values():
     np.testing.assert_allclose(attention(query, key, value), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_causal_query_sees_the_keys_up_to_its_own():
+    query, key, value = draw(2, 4, 3, 5), draw(2, 4, 3, 6)[..., :5], draw(2, 4, 3, 5) + 1
+    mixed = attention(query, key, value, causal=True)
+    for i in range(4):
+        alone = attention(query[:, i : i + 1], key[:, : i + 1], value[:, : i + 1])
+        np.testing.assert_allclose(mixed[:, i : i + 1], alone, rtol=1e-5, atol=1e-6)
+
+
 def test_logits_and_softmax_are_in_float32():
     query, key = jnp.ones((1, 1, 1, 257)), jnp.ones((1, 2, 1, 257))
     key = key.at[0, 1, 0, 0].set(0)  # products of 257 and 256: one number in bfloat16

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ssl_jax.nn.backbones import resnet, vit
+from ssl_jax.nn.backbones import gpt, resnet, vit
 
 RESNETS = {
     "resnet_small": resnet.resnet_small,
@@ -20,6 +20,7 @@ VITS = {
     "vit_base": vit.vit_base,
     "vit_large": vit.vit_large,
 }
+GPTS = {"gpt_nano": gpt.gpt_nano, "gpt2_small": gpt.gpt2_small}
 BACKBONES = RESNETS | VITS
 
 

@@ -153,13 +153,23 @@ class Block(nnx.Module):
     Args:
       width: of a token.
       heads: of the attention.
+      causal: a token sees those before it and itself alone.
       dtype: of the computation; parameters and LayerNorm's sums are float32.
       rngs: ``params`` initialises.
     """
 
-    def __init__(self, width: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
         layer = partial(Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
         self.heads = heads
+        self.causal = causal
         self.norm1 = layer_norm(width, dtype=dtype, rngs=rngs)
         self.qkv = layer(width, 3 * width)
         self.out = layer(width, width)
@@ -172,7 +182,8 @@ class Block(nnx.Module):
         n, t, d = x.shape
         qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
         query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)
-        x = x + self.out(attention(query, key, value).reshape(n, t, d))
+        mixed = attention(query, key, value, causal=self.causal)
+        x = x + self.out(mixed.reshape(n, t, d))
         return x + self.down(gelu(self.up(self.norm2(x))))
 
 

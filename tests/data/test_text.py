@@ -1,0 +1,261 @@
+"""Text as data: what is cut where, which labels, and that nothing tested is trained on."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ssl_jax import data
+from ssl_jax.data import text, tokeniser
+from ssl_jax.data.documents import Document, cut, distinct
+from ssl_jax.errors import InputError
+
+DOCS = {"name": "python_docs"}
+WORDS = 2000
+
+
+def words(seed, count=WORDS):
+    """Paragraphs of 20 words; the words of two seeds have no letter in common."""
+    rng = np.random.default_rng(seed)
+    letters = list("abcdefghijklmnopqrstuvwxyz"[seed * 5 : seed * 5 + 5])
+    made = ["".join(rng.choice(letters, 6)) for _ in range(count)]
+    return "\n\n".join(" ".join(made[i : i + 20]) for i in range(0, count, 20))
+
+
+def put(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+def load(path, **options):
+    return data.load({"name": f"text:{path}", "vocabulary": 300, "tokens": 16, **options})
+
+
+def refusal(call, *args, **options):
+    with pytest.raises(InputError) as caught:
+        call(*args, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def decoded(dataset, source):
+    tokens = [source[index]["tokens"] for index in range(len(source))]
+    return tokeniser.decode(dataset.assets[text.ASSET], np.stack(tokens))
+
+
+def stretches(texts, length):
+    """Every run of `length` characters other than white space."""
+    plain = ["".join(one.split()) for one in texts]
+    return {one[i : i + length] for one in plain for i in range(len(one) - length + 1)}
+
+
+@pytest.fixture(scope="module")
+def docs():
+    return data.load(DOCS)
+
+
+def test_python_docs(docs):
+    assert docs.facts == {"modality": "text", "vocabulary": 1024, "tokens": 64}
+    assert set(docs.pretrain[0]) == {"tokens"}
+    assert set(docs.train[0]) == set(docs.test[0]) == {"tokens", "label"}
+    for source in (docs.pretrain, docs.train, docs.test):
+        tokens = source.columns["tokens"]
+        assert tokens.dtype == np.int32
+        assert tokens.shape[1:] == (64,)
+        assert tokens.min() >= 0
+        assert tokens.max() < 1024
+    assert docs.train.labels.dtype == np.int32
+    assert len(docs.label_names) >= 30
+    assert len(docs.test) >= 300
+    assert len(docs.pretrain) > len(docs.train) > 3 * len(docs.test)
+
+
+def test_python_docs_classes_have_enough_windows(docs):
+    classes = len(docs.label_names)
+    to_train, to_test = (np.bincount(s.labels, minlength=classes) for s in (docs.train, docs.test))
+    assert to_train.min() >= 1
+    assert to_test.min() >= 1
+    assert (to_train + to_test).min() >= 8
+    assert list(docs.label_names) == sorted(docs.label_names)
+
+
+def test_labels_are_the_topics(docs):
+    from pydoc_data.topics import topics
+
+    for source in (docs.train, docs.test):
+        for index in range(0, len(source), 7):
+            (window,) = tokeniser.decode(docs.assets[text.ASSET], source[index]["tokens"][None])
+            topic = "".join(topics[docs.label_names[source[index]["label"]]].split())
+            for paragraph in window.strip("\ufffd").split("\n\n"):  # between them some are left out
+                assert "".join(paragraph.split()) in topic
+
+
+@pytest.mark.parametrize("holdout", [0, 150])
+def test_no_text_that_is_tested_is_trained_on(holdout):
+    dataset = data.load({**DOCS, "holdout": holdout})
+    stream = dataset.pretrain.columns["tokens"].reshape(1, -1)
+    (trained,) = tokeniser.decode(dataset.assets[text.ASSET], stream)
+    windows = decoded(dataset, dataset.test)
+    seen = stretches([trained], 110)
+
+    def repeated(windows):
+        return [window for window in windows if stretches([window], 110) & seen]
+
+    prose = [window for window in windows if "----" not in window]  # no rules of tables
+    assert len(prose) > 0.9 * len(windows)
+    assert len(repeated(prose)) <= 0.01 * len(windows)  # stock phrases
+    windows = decoded(dataset, dataset.train)
+    assert len(repeated(windows)) > 0.9 * len(windows)
+
+
+def test_tokeniser_is_learned_on_training_text_alone(docs, monkeypatch):
+    seen = []
+    train = tokeniser.train
+    monkeypatch.setattr(tokeniser, "train", lambda texts, n: train(seen.extend(texts) or texts, n))
+    dataset = data.load(DOCS)
+    assert dataset.assets == docs.assets
+    encoded = tokeniser.encode_whole(docs.assets[text.ASSET], seen)
+    np.testing.assert_array_equal(text.pack(encoded, 64), docs.pretrain.columns["tokens"])
+
+
+def test_loading_again_with_the_facts_gives_the_same(docs):
+    again = data.load({**DOCS, **docs.facts})
+    assert again.assets == docs.assets
+    for one, other in ((docs.pretrain, again.pretrain), (docs.test, again.test)):
+        np.testing.assert_array_equal(one.columns["tokens"], other.columns["tokens"])
+    assert json.loads(docs.assets["tokeniser.json"])["model"]["type"] == "BPE"
+
+
+def test_holdout_is_cut_from_training_text_and_leaves_the_test_text_alone(docs):
+    dataset = data.load({**DOCS, "holdout": 150})
+    assert len(dataset.test) == 150
+    counts = np.bincount(dataset.test.labels, minlength=len(dataset.label_names))
+    assert counts.max() <= 150 // len(dataset.label_names) + 10
+    assert len(dataset.pretrain) < 0.85 * len(docs.pretrain)
+    held, tested = (stretches(decoded(d, d.test), 60) for d in (dataset, docs))
+    trained = stretches(decoded(docs, docs.train), 60)
+    assert len(held & tested) < 0.01 * len(held)
+    assert len(held & trained) > 0.5 * len(held)
+    assert "holdout: 150 training windows take the place of the test set" in dataset.notes
+    assert "data.holdout: 9999 is more than the last fifth" in refusal(
+        data.load, {**DOCS, "holdout": 9999}
+    )
+
+
+def test_packing_joins_texts_with_ends_and_drops_the_incomplete_last_window():
+    texts = [np.array([5, 6, 7], np.int32), np.array([8], np.int32), np.array([9, 4], np.int32)]
+    assert text.pack(texts, 3).tolist() == [[5, 6, 7], [0, 8, 0]]
+    assert text.pack(texts, 4).tolist() == [[5, 6, 7, 0], [8, 0, 9, 4]]
+    assert text.pack(texts, 9).shape == (0, 9)
+
+
+def test_windows_join():
+    assert text.windows(np.arange(7), 3).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_repeated_paragraph_stays_in_the_shortest_document():
+    long, section = "a chapter's own opening words of more than forty", "the section " * 5
+    again = section.replace(" ", "\n ")
+    whole = [
+        Document(f"{long}\n\n{again}\n\nNote\n\nNote", "x"),
+        Document(f"Note\n\n{section}", "y"),
+    ]
+    assert distinct(whole) == [Document(f"{long}\n\nNote\n\nNote", "x"), whole[1]]
+    assert distinct(whole[::-1]) == distinct(whole)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("whole", "tail"),
+    [
+        ("a" * 83 + "\n\n" + "b" * 15, "b" * 15),
+        ("a" * 78 + "\n\n" + "b" * 3 + "\n" + "c" * 16, "c" * 16),
+        ("a" * 82 + " " + "b" * 11 + "\n\n" + "c" * 4, "b" * 11 + "\n\n" + "c" * 4),
+        ("a" * 100, "a" * 20),
+        ("", ""),
+    ],
+)
+def test_a_cut_is_at_the_border_of_a_paragraph_line_or_word(whole, tail):
+    first, second = cut(whole)
+    assert second == tail
+    assert whole.startswith(first)
+    assert len(whole) - len(first) - len(second) <= 2
+
+
+def test_a_folder_has_its_first_folders_as_labels(tmp_path):
+    put(
+        tmp_path,
+        {
+            "b/deep/one.txt": words(0),
+            "a/two.TXT": "\ufeff" + words(1).replace("\n", "\r\n"),
+            "loose.txt": words(2),
+            "c/short.txt": "few",
+            "d/.hidden.txt": words(3),
+            "d/other.md": words(3),
+        },
+    )
+    dataset = load(tmp_path)
+    assert dataset.label_names == ("a", "b")
+    for source in (dataset.train, dataset.test):
+        for window, label in zip(decoded(dataset, source), source.labels, strict=True):
+            assert set("".join(window.split())) <= set(["fghij", "abcde"][label])
+    trained = "".join(decoded(dataset, dataset.pretrain))
+    assert set("klmno") <= set(trained)
+    assert not set("pqrs") & set(trained)
+    assert np.sum(dataset.pretrain.columns["tokens"] == tokeniser.END_ID) == 3
+    assert "1 labels with too little text are only pretrained on" in dataset.notes
+    assert "1 texts without a label are only pretrained on" in dataset.notes
+    assert dataset.facts["vocabulary"] <= 300
+
+
+def test_one_file_has_no_labels(tmp_path):
+    put(tmp_path, {"a.txt": words(0)})
+    dataset = load(tmp_path / "a.txt")
+    assert dataset.label_names is None
+    for source in (dataset.pretrain, dataset.train, dataset.test):
+        assert set(source[0]) == {"tokens"}
+        assert len(source)
+    train, test = cut(words(0))
+    np.testing.assert_array_equal(
+        dataset.pretrain.columns["tokens"], dataset.train.columns["tokens"]
+    )
+    assert train.startswith("".join(decoded(dataset, dataset.train)))
+    assert test.startswith("".join(decoded(dataset, dataset.test)))
+    assert len(load(tmp_path / "a.txt", holdout=5).test) == 5
+
+
+def test_one_label_is_none(tmp_path):
+    put(tmp_path, {"a/one.txt": words(0), "a/two.txt": words(1), "b/three.txt": "short"})
+    dataset = load(tmp_path)
+    assert dataset.label_names is None
+    assert "no labels: they need two with 8 windows or more" in dataset.notes
+
+
+def test_a_label_without_a_window_to_test_on_is_left_out(tmp_path):
+    put(tmp_path, {"a/1.txt": words(0), "b/1.txt": words(1)})
+    put(tmp_path, {"c/1.txt": "x" * 134 + "\n\n" + "y" * 14})
+    dataset = load(tmp_path, vocabulary=257)  # a byte is a token: 8 windows and 14 bytes
+    assert dataset.label_names == ("a", "b")
+    assert "1 labels with too little text are only pretrained on" in dataset.notes
+
+
+def test_unreadable_files_are_skipped_and_listed(tmp_path):
+    put(tmp_path, {"a.txt": words(0), "b.txt": b"\xff\xfe\x00", "c.txt": b"caf\xe9"})
+    dataset = load(tmp_path)
+    assert dataset.unreadable == (f"{tmp_path}/b.txt", f"{tmp_path}/c.txt")
+    assert "data.max_unreadable: 1 is exceeded" in refusal(load, tmp_path, max_unreadable=1)
+
+
+def test_refusals(tmp_path):
+    put(tmp_path, {"few/a.txt": "a few words", "bad/b.txt": b"\xff", "none/c.md": "words"})
+    (tmp_path / "none" / "blank.txt").write_text(" \n")
+    assert "'text:' does not exist; expected text:/path" in refusal(data.load, {"name": "text:"})
+    assert "/gone' does not exist; expected text:/path" in refusal(load, tmp_path / "gone")
+    for name, count in (("bad", 1), ("none", 0), ("bad/b.txt", 1)):
+        assert f"holds no readable text; expected UTF-8 in files ending in .txt, found {count}" in (
+            refusal(load, tmp_path / name)
+        )
+    assert "holds too little text; expected windows of 16 tokens (data.tokens), found 0" in (
+        refusal(load, tmp_path / "few")
+    )
