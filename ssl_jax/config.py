@@ -6,6 +6,7 @@
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -45,33 +46,37 @@ def _one_of(*names: str) -> Rule:
 
 
 _RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
-_VITS = ("vit_tiny", "vit_small", "vit_base", "vit_large")
+_VITS = ("vit_nano", "vit_tiny", "vit_small", "vit_base", "vit_large")
+_GPTS = ("gpt_nano", "gpt2_small")
+_NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
 _SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
-_MODALITY = _one_of("image", "video", "text")._replace(optional=True)
 _OPTIONAL_NUMBERS = Rule(tuple, "a number for each channel", bool, optional=True)
 _DEVIATIONS = Rule(
     tuple, "a number above 0 for each channel", lambda x: bool(x) and min(x) > 0, optional=True
 )
+
+_WIDTHS = Rule(tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1)
 
 SETTINGS: dict[str, tuple[Any, Rule]] = {
     "seed": (0, _whole(0)),
     "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
     "data.name": ("fashion_mnist_mini", _TEXT),
     "data.batch_size": (256, _whole(1)),
-    "data.modality": (None, _MODALITY),  # the data says which
+    "data.modality": ("image", _one_of(*_NETWORKS)),  # the data says which
     "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
     "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
     "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
     "data.std": (None, _DEVIATIONS),
+    "data.frames": (None, _whole(1, optional=True)),  # of a clip
     "data.vocabulary": (None, _whole(257, optional=True)),  # of text: the tokeniser's, at most
     "data.tokens": (None, _whole(2, optional=True)),  # in a window of text
     "data.holdout": (0, _whole(0)),  # training examples that stand in for the test set
     "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
     "data.max_unreadable": (100, _whole(0)),  # files of a folder
     "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
-    "network.name": ("resnet_small", _one_of(*_RESNETS, *_VITS)),
+    "network.name": ("resnet_small", _one_of(*_RESNETS, *_VITS, *_GPTS)),
     "network.stem": ("patch", _one_of("patch", "small", "imagenet")),  # of ResNets
     "network.patch_size": (4, _whole(1)),  # of ViTs
     "network.pool": ("grid", _one_of("mean", "grid", "cls")),  # cls: of ViTs
@@ -79,8 +84,18 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "optimizer.name": ("adamw", _one_of("adamw", "lars", "sgd")),
     "optimizer.learning_rate": (1e-3, _above(0)),  # for a batch of 256; scaled with the batch
     "optimizer.weight_decay": (1e-4, _number(0)),
+    "optimizer.weight_decay_end": (None, _number(0, optional=True)),  # reached by half a cosine
     "optimizer.momentum": (0.9, _between(0, 0.9999)),  # of lars and sgd
+    "optimizer.betas": (
+        (0.9, 0.999),
+        Rule(
+            tuple,
+            "two numbers from 0, below 1",
+            lambda x: len(x) == 2 and 0 <= min(x) <= max(x) < 1,
+        ),
+    ),  # of adamw
     "optimizer.warmup": (0.05, _between(0, 1)),  # share of all steps
+    "optimizer.clip_norm": (None, _above(0, optional=True)),  # of the whole gradient
     "train.epochs": (None, _above(0, optional=True)),
     "train.steps": (None, _whole(1, optional=True)),  # takes precedence over epochs
     "train.checkpoint_every": (500, _whole(1)),  # steps
@@ -88,19 +103,28 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "train.microbatches": (1, _whole(1)),  # slices of a batch, one after the other: saves memory
     "train.remat": (False, _SWITCH),  # backward passes compute blocks again, to save memory
     "evaluation.layers": (("features",), Rule(tuple, "names of layers", bool)),  # concatenated
+    "evaluation.probe_layers": ((), Rule(tuple, "names of layers", lambda _: True)),  # one by one
     "evaluation.batch_size": (500, _whole(1)),
     "evaluation.knn_k": (20, _whole(1)),
     "evaluation.knn_temperature": (0.1, _above(0)),
     "evaluation.train_examples": (50_000, _whole(1)),  # at most so many fit the probes
 }
 
+_GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
+
 # Settings of methods, wherever a method has one of that name.
 METHOD_SETTINGS: dict[str, Rule] = {
     "method.name": _TEXT,
     "method.temperature": _above(0),
-    "method.projector": Rule(
-        tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1
-    ),
+    "method.student_temperature": _above(0),
+    "method.teacher_temperature": _above(0),
+    "method.momentum": _between(0, 1),
+    "method.center_momentum": _between(0, 1),
+    "method.queue": _whole(1),
+    "method.prototypes": _whole(2),
+    "method.mask_ratio": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
+    "method.projector": _WIDTHS,
+    "method.predictor": _WIDTHS,
     "method.augment.area": Rule(
         tuple,
         "two shares of the image, 0 < smallest <= largest <= 1",
@@ -123,6 +147,7 @@ def defaults() -> ConfigDict:
             config[block][name] = start
         else:
             config[block] = ConfigDict({name: start})
+    config.optimizer.groups = ConfigDict()  # blocks like optimizer, by the top keys of parameters
     return config
 
 
@@ -139,6 +164,8 @@ def check(config: ConfigDict) -> None:
     for key, value in values.items():
         if key in SETTINGS:
             _check_value(key, value, SETTINGS[key][1])
+        elif (shared := _GROUP.sub("optimizer.", key)) != key and shared in SETTINGS:
+            _check_value(key, value, SETTINGS[shared][1])
         elif not key.startswith("method."):
             raise InputError(f"{key}: there is no such setting")
         elif key in METHOD_SETTINGS:
@@ -216,6 +243,12 @@ def resolve(
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples
+    suited = _NETWORKS[resolved.data.modality]
+    if resolved.network.name not in suited:
+        raise InputError(
+            f"network.name: {resolved.network.name!r} does not read {resolved.data.modality}; "
+            f"expected one of {', '.join(suited)}"
+        )
     if resolved.network.name in _VITS:
         _check_patches(resolved.network.patch_size, resolved.data.image_size)
     return resolved.lock()

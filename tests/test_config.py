@@ -96,7 +96,9 @@ def test_batch_must_split_over_the_devices_and_fit_the_data():
 
 
 def test_names_of_networks_are_those_of_the_backbones():
-    with pytest.raises(InputError, match=f"one of {', '.join(backbones.BACKBONES)}$"):
+    with pytest.raises(
+        InputError, match=f"one of {', '.join([*backbones.BACKBONES, *backbones.GPTS])}$"
+    ):
         settings.check(changed("network.name", "resnet19"))
 
 

@@ -53,7 +53,7 @@ def _since(rows: Sequence[Row], ill: Callable[[Row], bool]) -> str:
 def _ranks(rows: Sequence[Row], values: Mapping[str, float]) -> Iterator[str]:
     if rows and "embedding_rank" in rows[-1]:
         yield f"rank {rows[-1]['embedding_rank']:.0f} of {rows[-1]['embedding_size']:.0f}"
-    elif "rankme" in values:
+    elif {"rankme", "features"} <= values.keys():
         yield f"rank {values['rankme']:.0f} of {values['features']:.0f} features"
     if rows and "prototypes" in rows[-1]:
         used, count = rows[-1]["prototypes_used"], rows[-1]["prototypes"]

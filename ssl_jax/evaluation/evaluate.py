@@ -1,5 +1,6 @@
 """The evaluation of a run: features once, then every score beside its baselines."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,11 +10,12 @@ from ml_collections import ConfigDict
 
 from ssl_jax.data import Dataset, Source, batches
 from ssl_jax.data.dataset import Subset
+from ssl_jax.evaluation._linear_probe import linear_probe
 from ssl_jax.evaluation._rankme import rankme
-from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed
+from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, mean_scores
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.modalities import MODALITIES
-from ssl_jax.evaluation.scores import Judged, compare, judge
+from ssl_jax.evaluation.scores import compare, judge
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method
 
@@ -41,7 +43,7 @@ def evaluate(
     Returns:
       The findings; without labels, or with none that occurs twice, only the label-free ones.
     """
-    settings = config.evaluation
+    settings, modality = config.evaluation, MODALITIES[config.data.modality]
     probed = _at_most(data.train, settings.train_examples)
 
     def both(embed: Embed) -> tuple[Extracted, Extracted]:
@@ -50,7 +52,10 @@ def evaluate(
             extract(embed, data.test, settings.batch_size, mesh),
         )
 
-    train, test = both(make_embed(method, params, extra, settings.layers, mesh))
+    def learned_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
+        return both(make_embed(method, params, extra, layers, mesh))
+
+    train, test = learned_layers(settings.layers)
     values = {
         "step": config.train.steps,
         "examples": len(test.z),
@@ -58,20 +63,40 @@ def evaluate(
         "features": test.z.shape[1],
         "rankme": rankme(test.z),
     }
+    own = mean_scores(method, params, extra, data.test, init_key, settings.batch_size, mesh)
+    values |= {f"test_{name}": value for name, value in own.items()}
+    values |= dict(modality.scores(data, values))
     if train.y is None or test.y is None or np.bincount(train.y).max() < 2:
         return Findings(values, train, test, None, probed)
-
-    def score(pair: tuple[Extracted, Extracted]) -> Judged:
-        return judge(*pair, settings)
 
     stream = batches(data.pretrain, config.data.batch_size, seed=config.seed)
     first_params, first_extra = untrained(method, stream, init_key, mesh)
     stream.close()
-    start = make_embed(method, first_params, first_extra, settings.layers, mesh)
-    learned = score((train, test))
-    baselines = {"random_init": score(both(start)), "input": score(both(raw_input))}
-    values |= dict(compare(learned, baselines))
-    return Findings(values, train, test, learned.predictions, probed)
+
+    def untrained_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
+        return both(make_embed(method, first_params, first_extra, layers, mesh))
+
+    sets = {
+        "learned": (train, test),
+        "random_init": untrained_layers(settings.layers),
+        "input": both(modality.raw_input(config.data)),
+    }
+    predictions = None
+    for column in ("label", *data.further_labels):
+        judged = {
+            name: judge(fitted.labelled(column), scored.labelled(column), settings)
+            for name, (fitted, scored) in sets.items()
+        }
+        learned = judged.pop("learned")
+        prefix = "" if column == "label" else f"{column}_"
+        values |= dict(compare(learned, judged, prefix))
+        predictions = learned.predictions if column == "label" else predictions
+    for layer in settings.probe_layers:
+        for prefix, layers in (("", learned_layers), ("random_init_", untrained_layers)):
+            fitted, scored = layers((layer,))
+            accuracy = linear_probe(fitted.z, train.y, scored.z, test.y)
+            values[f"{prefix}probe_{layer}_top1"] = accuracy
+    return Findings(values, train, test, predictions, probed)
 
 
 def _at_most(source: Source, count: int) -> Source:

@@ -1,6 +1,7 @@
 """Features, extracted once: by padded batches, so that every example counts exactly once."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,10 +23,16 @@ class Extracted(NamedTuple):
     Attributes:
       z: ``[n, d]`` float32.
       y: ``[n]`` labels, or None.
+      columns: what else of the source is one number an example, ``{name: [n]}``.
     """
 
     z: np.ndarray
     y: np.ndarray | None
+    columns: Mapping[str, np.ndarray] = {}
+
+    def labelled(self, column: str) -> "Extracted":
+        """The same features with a column as the labels; ``label`` is what they have already."""
+        return self if column == "label" else self._replace(y=self.columns[column])
 
 
 def check_layers(
@@ -76,9 +83,47 @@ def extract(embed: Embed, source: Source, batch_size: int, mesh: Mesh) -> Extrac
       The features, and the labels if the source has any.
     """
     size = -(-min(batch_size, len(source)) // mesh.size) * mesh.size
-    features, labels = [], []
+    features, columns = [], defaultdict(list)
     for batch, counts in padded_batches(source, size):
         features.append(np.asarray(embed(put_batch(mesh, batch)))[counts])
-        if "label" in batch:
-            labels.append(batch["label"][counts])
-    return Extracted(np.concatenate(features), np.concatenate(labels) if labels else None)
+        for name, values in batch.items():
+            if values.ndim == 1:
+                columns[name].append(values[counts])
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return Extracted(np.concatenate(features), joined.pop("label", None), joined)
+
+
+def mean_scores(
+    method: Method,
+    params: Any,
+    extra: Any,
+    source: Source,
+    key: jax.Array,
+    batch_size: int,
+    mesh: Mesh,
+) -> dict[str, float]:
+    """The means of a method's own scores over a whole source; every example counts once.
+
+    Args:
+      method: whose ``score`` is run.
+      params: the method's.
+      extra: the method's.
+      source: of examples.
+      key: of what the method draws; folded with the number of the batch.
+      batch_size: rounded up to a multiple of the devices.
+      mesh: over whose devices a batch is split.
+    """
+    everywhere, rows = replicated(mesh), split(mesh)
+    score = jax.jit(
+        method.score,
+        in_shardings=(everywhere, everywhere, rows, everywhere),
+        out_shardings=everywhere,
+    )
+    params, extra = jax.device_put((params, extra), everywhere)
+    size = -(-min(batch_size, len(source)) // mesh.size) * mesh.size
+    found = defaultdict(list)
+    for number, (batch, counts) in enumerate(padded_batches(source, size)):
+        scores = score(params, extra, put_batch(mesh, batch), jax.random.fold_in(key, number))
+        for name, values in scores.items():
+            found[name].append(np.asarray(values, np.float64)[counts])
+    return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}

@@ -6,9 +6,7 @@ from ssl_jax.evaluation.modalities import MODALITIES, Look
 from ssl_jax.evaluation.report import Page
 
 
-def make_page(
-    look: Look, metrics: Sequence[Mapping[str, float]], facts: Mapping[str, str]
-) -> Page:
+def make_page(look: Look, metrics: Sequence[Mapping[str, float]], facts: Mapping[str, str]) -> Page:
     """Everything that ``report.html`` shows of a run.
 
     Args:

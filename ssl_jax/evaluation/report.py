@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,7 @@ _SCORES = {
 _BASELINES = ("random_init", "input")
 _VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")
 _ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
+_PROBED = re.compile(r"probe_(\w+)_top1")
 _DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _VIEWED, _QUERIES, _NEAREST = 12, 10, 5
 _MATRIX_CLASSES, _PAIRS = 20, 15
@@ -153,7 +155,7 @@ def score_table(values: Mapping[str, float]) -> list[Score]:
         lead = learned - float(np.maximum(untrained, raw))
         uncertainty = leads["input" if raw > untrained else "random_init"][1]
         found = min((_judge(*each) for each in leads.values()), key=_VERDICTS.index)
-        rows.append(Score(_SCORES[key], learned, untrained, raw, lead, uncertainty, found))
+        rows.append(Score(_title(key), learned, untrained, raw, lead, uncertainty, found))
     return rows
 
 
@@ -180,7 +182,8 @@ def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
     elif ahead == 0:
         headline = f"The features learned without labels do not beat both {both} in any score."
     else:
-        of = _ALL[len(scores)] if ahead == len(scores) else f"{ahead} of {len(scores)} scores"
+        every = _ALL.get(len(scores), f"all {len(scores)} scores")
+        of = every if ahead == len(scores) else f"{ahead} of {len(scores)} scores"
         headline = f"The features learned without labels beat {both} in {of}."
     shortfalls = [
         _shortfall(values, key, names)
@@ -228,6 +231,7 @@ def render(page: Page) -> str:
         collapse=collapse.verdict(page.metrics, page.values) if page.values else None,
         scores=score_table(page.values),
         curves=_curves(page.metrics),
+        layers=_layers(page.values),
         sections=list(map(_section, page.sections)),
         crisp=charts.CRISP_SIDE,
         map=None
@@ -240,7 +244,27 @@ def render(page: Page) -> str:
 
 
 def _measured(values: Mapping[str, float]) -> list[str]:
-    return [key for key in _SCORES if key in values]
+    """The labelled scores, those of further labels behind those of ``label``."""
+    found = [key for key in _SCORES if key in values]
+    baselines = tuple(f"{name}_" for name in _BASELINES)
+    further = (k for k in values if k not in _SCORES and not k.startswith(baselines))
+    return found + [key for key in further if key.endswith(tuple(f"_{k}" for k in _SCORES))]
+
+
+def _title(key: str) -> str:
+    """A score in words; one of further labels is said to be."""
+    score = next(score for score in _SCORES if key.endswith(score))
+    column = key.removesuffix(score).rstrip("_")
+    return f"{_SCORES[score]}, {column}" if column else _SCORES[score]
+
+
+def _layers(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """Each layer that was probed alone, with its score and the untrained network's."""
+    names = [match[1] for key in values if (match := _PROBED.fullmatch(key))]
+    return [
+        (name, values[f"probe_{name}_top1"], values[f"random_init_probe_{name}_top1"])
+        for name in names
+    ]
 
 
 def _number(values: Mapping[str, float], key: str) -> float:
@@ -278,7 +302,7 @@ def _shortfall(values: Mapping[str, float], key: str, names: Mapping[str, str]) 
                 phrases.append(f"no clear lead over {amount}")
             case "behind":
                 phrases.append(f"behind {amount}")
-    return f"{_SCORES[key]}: {', '.join(phrases)}."
+    return f"{_title(key)}: {', '.join(phrases)}."
 
 
 def _class_names(names: Sequence[str]) -> dict[int, str]:
@@ -298,9 +322,10 @@ def _written(value: float) -> str:
 
 def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
     """What of evaluation.json the table of scores does not hold."""
-    shown = {
+    shown = {f"{b}probe_{n}_top1" for n, *_ in _layers(values) for b in ("", "random_init_")}
+    shown |= {
         name
-        for key in _SCORES
+        for key in _measured(values)
         for name in (
             key,
             *(f"{b}_{key}" for b in _BASELINES),

@@ -61,21 +61,25 @@ def judge(train: Extracted, test: Extracted, config: ConfigDict) -> Judged:
     )
 
 
-def compare(learned: Judged, baselines: Mapping[str, Judged]) -> Iterator[tuple[str, float]]:
+def compare(
+    learned: Judged, baselines: Mapping[str, Judged], prefix: str = ""
+) -> Iterator[tuple[str, float]]:
     """Each score with its baselines', and the paired standard error of its lead over each.
 
     Args:
       learned: the trained network's.
       baselines: ``random_init`` and ``input``.
+      prefix: of the scores' names.
 
     Yields:
       ``("knn_top1", 0.85)``, ``("input_knn_top1", 0.81)``, ``("knn_top1_minus_input_se", 0.006)``
       and so on.
     """
-    for score, correct in learned.correct.items():
+    for key, correct in learned.correct.items():
+        score = prefix + key
         yield score, float(correct.mean())
         for name, baseline in baselines.items():
-            theirs = baseline.correct[score]
+            theirs = baseline.correct[key]
             yield f"{name}_{score}", float(theirs.mean())
             yield f"{score}_minus_{name}_se", float(paired_standard_error(correct, theirs))
-    yield "linear_top5", learned.top5
+    yield f"{prefix}linear_top5", learned.top5

@@ -4,8 +4,8 @@ The step, the loop, checkpoints and evaluation know a method only through these.
 method has to keep to:
 
 * Parameters, and everything else that lives on between steps (``extra``: BatchNorm statistics, an
-  EMA teacher, a queue, a centre, counters), are pytrees of arrays in plain dictionaries. What starts
-  as a copy of parameters is copied (``jnp.copy``): the step is given the buffers of both to reuse.
+  EMA teacher, a queue, a centre, counters), are pytrees of arrays in plain dictionaries. What
+  starts as a copy is one (``jnp.copy``), since the step reuses the buffers of both.
 * Randomness comes from the key alone, which the step folds with the step's number; no state.
 * Batches and views are dictionaries whose meaning only data, method and report section know. Views
   of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated along ``n``:

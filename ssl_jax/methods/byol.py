@@ -24,7 +24,8 @@ from ssl_jax import augment, losses
 from ssl_jax.augment.pixels import normalize, to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
-from ssl_jax.methods.teacher import cosine, follow
+from ssl_jax.methods.schedules import cosine
+from ssl_jax.methods.teacher import follow
 from ssl_jax.nn import from_module
 from ssl_jax.nn.encoder import Encoder
 from ssl_jax.nn.heads import MLP

@@ -3,8 +3,7 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Scalar
+from jaxtyping import Scalar
 
 
 def follow(teacher: Any, student: Any, momentum: Scalar | float) -> Any:
@@ -25,15 +24,3 @@ def follow(teacher: Any, student: Any, momentum: Scalar | float) -> Any:
     return jax.tree.map(
         lambda t, s: (momentum * t + (1 - momentum) * s).astype(t.dtype), teacher, student
     )
-
-
-def cosine(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[Array, ""]:
-    """From ``start`` at step 0 to ``end`` at step ``steps`` by half a cosine.
-
-    ``end - (end - start) * (cos(pi * step / steps) + 1) / 2``, and ``end`` from then on.
-
-    References:
-      Grill et al., Bootstrap Your Own Latent, 2020, section 3.3, https://arxiv.org/abs/2006.07733
-    """
-    share = jnp.minimum(step / steps, 1.0)
-    return end - (end - start) * (jnp.cos(jnp.pi * share) + 1) / 2

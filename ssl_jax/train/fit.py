@@ -11,9 +11,12 @@ from rich.table import Table
 from ssl_jax import config as settings
 from ssl_jax.data import Dataset
 from ssl_jax.evaluation import report
+from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.features import check_layers
+from ssl_jax.evaluation.modalities import Look
 from ssl_jax.evaluation.page import make_page
+from ssl_jax.evaluation.report import Page
 from ssl_jax.methods.base import Method
 from ssl_jax.sharding import make_mesh
 from ssl_jax.train import metrics
@@ -63,7 +66,7 @@ def fit(
     state = first_state(method, data, config, workdir, mesh)
     like = batch_like(data, config.data.batch_size)
     check_layers(method, state.params, state.extra, like, config.evaluation.layers)
-    make_workdir(workdir, config)
+    make_workdir(workdir, config, data.assets)
     done = finished(workdir)
     if done:
         console.print(f"{workdir}: finished; nothing is left to do")
@@ -71,7 +74,7 @@ def fit(
         _introduce(data, workdir, console)
     began = time.monotonic()
     state = train(method, state, data, config, workdir, mesh, console)
-    run = Run(config, method, state.params, state.extra, config.train.steps)
+    run = Run(config, method, state.params, state.extra, config.train.steps, data.assets)
     trained = time.monotonic()
     if not done:
         evaluate_run(run, data, workdir, console)
@@ -104,6 +107,7 @@ def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> No
     """Score a run, print the table, and write ``evaluation.json`` and ``report.html``."""
     init_key, step_key = run_keys(run.config)
     mesh = make_mesh()
+    rows = metrics.read(workdir)
     with console.status("evaluating"):
         findings = evaluate(run.method, run.params, run.extra, data, run.config, init_key, mesh)
         facts = {
@@ -116,21 +120,23 @@ def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> No
         }
         if "method" in run.config:
             facts["network"] = run.config.network.name
-        page = make_page(
-            run.method, data, run.config, findings, metrics.read(workdir), facts, step_key
-        )
+        look = Look(run.method, run.params, run.extra, data, run.config, findings, step_key)
+        page = make_page(look, rows, facts)
         report.write(workdir / REPORT, page)
     write_json(workdir / EVALUATION, findings.values)
-    print_scores(console, findings.values)
+    print_scores(console, page)
 
 
-def print_scores(console: Console, values: dict[str, float]) -> None:
+def print_scores(console: Console, page: Page) -> None:
     """The small table that a run ends with."""
-    console.print(f"effective rank {values['rankme']:.1f} of {values['features']}")
-    scores = report.score_table(values)
+    console.print(verdict(page.metrics, page.values).text)
+    for name, value in page.values.items():
+        if name.startswith("test_") or name.endswith("_perplexity"):
+            console.print(f"{name.replace('_', ' ')} {value:.4g}")
+    scores = report.score_table(page.values)
     if not scores:
         return
-    table = Table("", "learned", "untrained", "raw input", "lead")
+    table = Table("", "learned", "untrained", page.input_name, "lead")
     for column in table.columns[1:]:
         column.justify = "right"
     for score in scores:
@@ -138,4 +144,4 @@ def print_scores(console: Console, values: dict[str, float]) -> None:
         lead = f"{report.points(score.lead)} ± {100 * score.uncertainty:.1f}"
         table.add_row(score.name, *map(report.percent, shares), lead)
     console.print(table)
-    console.print(report.verdict(values).headline)
+    console.print(report.verdict(page.values, page.input_name).headline)

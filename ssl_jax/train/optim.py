@@ -6,6 +6,8 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
+from ssl_jax.methods.schedules import cosine
+
 
 def schedule(config: ConfigDict) -> optax.Schedule:
     """Linear warm-up from 0, then half a cosine down to 0 at the last step.
@@ -28,29 +30,66 @@ def schedule(config: ConfigDict) -> optax.Schedule:
 
 
 def make(config: ConfigDict) -> optax.GradientTransformation:
-    """The optimiser of ``config.optimizer.name``.
+    """The optimiser of ``config.optimizer``.
 
     Weight decay, and LARS's adaptation, leave out what has fewer than two axes: biases and the
     scales of norms.
 
     Args:
-      config: ``optimizer.name`` (``adamw``, ``lars`` or ``sgd``), ``optimizer.weight_decay``,
-        ``optimizer.momentum`` (of the last two), and what ``schedule`` reads.
+      config: of ``optimizer`` the ``name`` (``adamw``, ``lars`` or ``sgd``); ``weight_decay``, and
+        ``weight_decay_end`` if it goes there by half a cosine; ``momentum`` of the last two,
+        ``betas`` of the first; ``clip_norm``, if the gradient's norm has a bound; and what
+        ``schedule`` reads. ``optimizer.groups.NAME`` has settings that differ for the parameters
+        under the key ``NAME``, which have an optimiser of their own.
 
     Returns:
       The gradient transformation.
     """
-    return OPTIMIZERS[config.optimizer.name](config, schedule(config))
+    groups = {name: _changed(config, block) for name, block in config.optimizer.groups.items()}
+    if not groups:
+        return _make(config)
+
+    def owners(params: Any) -> Any:
+        return {key: key if key in groups else "main" for key in params}
+
+    return optax.multi_transform(
+        {"main": _make(config)} | {name: _make(changed) for name, changed in groups.items()}, owners
+    )
 
 
-def _adamw(config: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
-    return optax.adamw(rate, weight_decay=config.optimizer.weight_decay, mask=_matrices)
+def _make(config: ConfigDict) -> optax.GradientTransformation:
+    optimizer = OPTIMIZERS[config.optimizer.name](config, schedule(config), _decay(config))
+    if config.optimizer.clip_norm is None:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(config.optimizer.clip_norm), optimizer)
 
 
-def _lars(config: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
+def _changed(config: ConfigDict, block: ConfigDict) -> ConfigDict:
+    changed = ConfigDict(config.to_dict())
+    changed.optimizer.update(block.to_dict())
+    return changed
+
+
+def _decay(config: ConfigDict) -> optax.Schedule | float:
+    start, end = config.optimizer.weight_decay, config.optimizer.weight_decay_end
+    if end is None:
+        return start
+    return lambda step: cosine(start, end, step, config.train.steps)
+
+
+def _adamw(
+    config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
+) -> optax.GradientTransformation:
+    b1, b2 = config.optimizer.betas
+    return optax.adamw(rate, b1, b2, weight_decay=decay, mask=_matrices)
+
+
+def _lars(
+    config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
+) -> optax.GradientTransformation:
     return optax.lars(
         rate,
-        weight_decay=config.optimizer.weight_decay,
+        weight_decay=decay,
         weight_decay_mask=_matrices,
         trust_coefficient=0.02,
         trust_ratio_mask=_matrices,
@@ -58,9 +97,11 @@ def _lars(config: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformat
     )
 
 
-def _sgd(config: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
+def _sgd(
+    config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
+) -> optax.GradientTransformation:
     return optax.chain(
-        optax.add_decayed_weights(config.optimizer.weight_decay, mask=_matrices),
+        optax.add_decayed_weights(decay, mask=_matrices),
         optax.sgd(rate, momentum=config.optimizer.momentum),
     )
 

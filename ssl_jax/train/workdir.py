@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ EVALUATION = "evaluation.json"
 REPORT = "report.html"
 UNREADABLE = "unreadable.json"
 CHECKPOINTS = "checkpoints"
+ASSETS = "assets"
 
 
 def check_workdir(workdir: Path, config: ConfigDict) -> None:
@@ -31,8 +33,8 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
         raise InputError(f"{workdir}: holds files but no {CONFIG}; expected a new folder or a run")
 
 
-def make_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Make a new workdir with its ``config.json``; leave an old one as it is.
+def make_workdir(workdir: Path, config: ConfigDict, assets: Mapping[str, str]) -> None:
+    """Make a new workdir with its ``config.json`` and ``assets/``; leave an old one as it is.
 
     Raises:
       InputError: it cannot be written.
@@ -41,6 +43,9 @@ def make_workdir(workdir: Path, config: ConfigDict) -> None:
         return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
+        for name, text in assets.items():
+            (workdir / ASSETS).mkdir(exist_ok=True)
+            (workdir / ASSETS / name).write_text(text, "utf-8")
         write_json(workdir / CONFIG, config.to_dict())
     except OSError as error:
         raise InputError(f"{workdir}: cannot be written: {error.strerror}") from error
@@ -59,6 +64,11 @@ def read_config(workdir: Path) -> ConfigDict:
         raise InputError(f"{workdir}: has no {CONFIG}; expected the workdir of a run") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged: {error}") from error
+
+
+def read_assets(workdir: Path) -> dict[str, str]:
+    """The text files that the data has a run keep."""
+    return {path.name: path.read_text("utf-8") for path in (workdir / ASSETS).glob("*")}
 
 
 def finished(workdir: Path) -> bool:

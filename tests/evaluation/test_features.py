@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from ssl_jax import data, methods
+from ssl_jax.data.dataset import Arrays
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation.features import check_layers, extract, make_embed, raw_input
+from ssl_jax.evaluation.features import check_layers, extract, make_embed, mean_scores
+from ssl_jax.evaluation.modalities.image import raw_input
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method, no_update
 from tests import tiny
@@ -30,11 +32,39 @@ def test_every_example_counts_once_and_in_order(devices, batch_size):
     source = tiny.data(train=41).train
     mesh = tiny.mesh(devices)
     embed = make_embed(METHOD, {}, {"offset": jnp.ones(())}, ("twice", "features"), mesh)
-    z, y = extract(embed, source, batch_size, mesh)
+    z, y, columns = extract(embed, source, batch_size, mesh)
     whole = source.take(np.arange(41))
+    assert columns == {}
     mean = whole["image"].astype(np.float64).mean((1, 2)) - 1
     np.testing.assert_allclose(z, np.concatenate([2 * mean, mean], axis=1), rtol=1e-5)
     np.testing.assert_array_equal(y, whole["label"])
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_own_scores_are_means_over_every_example_once(devices):
+    source = tiny.data(train=41).train
+
+    def score(params, extra, batch, key):
+        mean = jnp.asarray(batch["image"], jnp.float32).mean((1, 2, 3))
+        return {"mean": params["scale"] * mean, "drawn": jax.random.uniform(key, mean.shape)}
+
+    method = METHOD._replace(score=score)
+    arguments = (method, {"scale": jnp.float32(2)}, {}, source, jax.random.key(0))
+    found = mean_scores(*arguments, 16, tiny.mesh(devices))
+    pixels = source.take(np.arange(41))["image"].astype(np.float64)
+    np.testing.assert_allclose(found["mean"], 2 * pixels.mean(), rtol=1e-5)
+    assert found == mean_scores(*arguments, 16, tiny.mesh(devices))
+    assert mean_scores(METHOD, *arguments[1:], 16, tiny.mesh(devices)) == {}
+
+
+def test_further_labels_are_columns_of_what_is_extracted():
+    columns = {"image": np.zeros((5, 8, 8, 1), np.uint8), "motion": np.arange(5, dtype=np.int32)}
+    mesh = tiny.mesh(1)
+    embed = make_embed(METHOD, {}, {"offset": jnp.ones(())}, ("features",), mesh)
+    found = extract(embed, Arrays(columns), 3, mesh)
+    assert found.y is None
+    np.testing.assert_array_equal(found.labelled("motion").y, np.arange(5))
+    np.testing.assert_array_equal(found.labelled("motion").z, found.z)
 
 
 def test_an_unknown_layer_is_named():

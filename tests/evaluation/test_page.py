@@ -4,14 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.evaluation.evaluate import Findings
 from ssl_jax.evaluation.features import Extracted
+from ssl_jax.evaluation.findings import Findings
+from ssl_jax.evaluation.modalities import Look
 from ssl_jax.evaluation.page import make_page
+from ssl_jax.evaluation.report import Neighbours, Pictures
 from ssl_jax.methods.base import Method, no_update
 from tests import tiny
 
 
-def page_of(views):
+def page_of(views, **others):
     dataset = tiny.data()
     config = tiny.resolved(tiny.config(), dataset)
     rng = np.random.default_rng(0)
@@ -21,8 +23,9 @@ def page_of(views):
         for a in arrays
     )
     findings = Findings({"rankme": 3.0, "features": 6}, train, test, test.y, dataset.train)
-    method = Method(None, views, None, no_update, None)
-    page = make_page(method, dataset, config, findings, [], {}, jax.random.key(0))
+    method = Method(None, views, None, no_update, None)._replace(**others)
+    look = Look(method, {}, {}, dataset, config, findings, jax.random.key(0))
+    page = make_page(look, [], {})
     return page, arrays, findings
 
 
@@ -33,7 +36,7 @@ def test_neighbours_are_the_nearest_in_features_and_in_pixels():
         a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
         return np.argsort(-(b @ a.T), axis=1, kind="stable")[:, :5]
 
-    shown = page.neighbours
+    (shown,) = (section for section in page.sections if isinstance(section, Neighbours))
     rows = [
         next(i for i, x in enumerate(test["image"]) if np.array_equal(x, query))
         for query in shown.queries
@@ -49,11 +52,32 @@ def test_neighbours_are_the_nearest_in_features_and_in_pixels():
     assert shown.labels[1] == [[str(label) for label in train["label"][row]] for row in learned]
 
 
+def pictures(page):
+    return [section for section in page.sections if isinstance(section, Pictures)]
+
+
 def test_views_are_shown_where_they_are_pictures():
-    assert page_of(lambda key, batch: {"flat": jnp.zeros((1, 12, 4))})[0].views is None
+    assert not pictures(page_of(lambda key, batch: {"flat": jnp.zeros((1, 12, 4))})[0])
     page, (train, _), _ = page_of(
         lambda key, batch: {"image": jnp.stack([batch["image"] / 255.0, batch["image"] / 510.0])}
     )
-    assert page.views.shape == (2, 12, tiny.SIDE, tiny.SIDE, 1)
-    np.testing.assert_allclose(page.views[0][0], train["image"][0] / 255, rtol=1e-6)
-    np.testing.assert_allclose(page.views[1] * 2, page.views[0], rtol=1e-6)
+    ((title, _, rows),) = pictures(page)
+    assert title == "What the method is shown"
+    (_, first), (_, second) = rows
+    assert first.shape == (12, tiny.SIDE, tiny.SIDE, 1)
+    np.testing.assert_allclose(first[0], train["image"][0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(second * 2, first, rtol=1e-6)
+
+
+def test_what_a_method_makes_of_test_examples_is_shown_by_its_names():
+    def show(params, extra, batch, key):
+        image = batch["image"] / 255.0
+        return {"the truth": image, "its negative": 1 - image, "a number": image.mean((1, 2, 3))}
+
+    page, (_, test), _ = page_of(lambda key, batch: {"flat": jnp.zeros((1, 12, 4))}, show=show)
+    ((title, say, rows),) = pictures(page)
+    assert title == "What the method makes of it"
+    assert say.endswith("the truth, its negative.")
+    assert [name for name, _ in rows] == ["the truth", "its negative"]
+    np.testing.assert_allclose(rows[0][1][0], test["image"][0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(rows[1][1], 1 - rows[0][1], atol=1e-6)

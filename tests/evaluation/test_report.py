@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ssl_jax.evaluation import charts, report
-from ssl_jax.evaluation.report import Neighbours, Page
+from ssl_jax.evaluation.report import Neighbours, Page, Pictures, Texts
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 EVIL = "<script>alert('1')</script> & \"$x^2$\"\n\udcff"
@@ -77,13 +77,16 @@ def make_page(size=28, channels=1, classes=3, **changes):
             for s in range(1, 200)
         ],
         values=SCORES,
-        views=np.stack([images, images]) / 255,
-        neighbours=Neighbours(
-            images[:2],
-            images[:10].reshape(2, 5, *images.shape[1:]),
-            images[3:].reshape(2, 5, *images.shape[1:]),
-            (names[:2], [few, few], [few, few]),
-        ),
+        sections=[
+            Pictures("What the method is shown", "Views.", [("view 1", images / 255)] * 2),
+            Texts("Texts", "Two.", [[("a <head>", "some <text>")], [("", "more")]]),
+            Neighbours(
+                images[:2],
+                images[:10].reshape(2, 5, *images.shape[1:]),
+                images[3:].reshape(2, 5, *images.shape[1:]),
+                (names[:2], [few, few], [few, few]),
+            ),
+        ],
         features=rng.normal(size=(classes, 8))[labels] + 0.1 * rng.normal(size=(len(labels), 8)),
         labels=labels,
         label_names=names,
@@ -142,8 +145,8 @@ def test_text_is_escaped(html):
 
 
 def test_all_sections_in_order(html):
-    titles = ["Scores", "Learning curve", "What the method is shown", "Nearest neighbours"]
-    titles += ["Map of the features", "Confusions", "About this run"]
+    titles = ["Scores", "Learning curve", "What the method is shown", "Texts"]
+    titles += ["Nearest neighbours", "Map of the features", "Confusions", "About this run"]
     assert [part.split("</h2>")[0] for part in html.split("<h2>")[1:]] == titles
 
 
@@ -151,7 +154,8 @@ def test_label_free_page_leaves_out_what_needs_labels():
     page = make_page(
         values={"rankme": 12.3, "examples": 60}, labels=None, label_names=None, predictions=None
     )
-    html = report.render(page._replace(neighbours=page.neighbours._replace(labels=None)))
+    views, _, neighbours = page.sections
+    html = report.render(page._replace(sections=[views, neighbours._replace(labels=None)]))
     titles = ["Learning curve", "What the method is shown", "Nearest neighbours"]
     titles += ["Map of the features", "About this run"]
     assert [part.split("</h2>")[0] for part in html.split("<h2>")[1:]] == titles
@@ -199,12 +203,12 @@ def test_the_lead_over_both_must_be_clear():
 
 
 def test_verdict_ahead_of_all():
-    said = report.verdict(SCORES)
+    said = report.verdict(SCORES, "raw pixels")
     assert said == (f"The features learned without labels beat {BOTH} in all three scores.", [])
 
 
 def test_verdict_one_falls_short():
-    said = report.verdict(SCORES | {"linear_top1": 0.855})
+    said = report.verdict(SCORES | {"linear_top1": 0.855}, "raw pixels")
     assert said.headline == f"The features learned without labels beat {BOTH} in 2 of 3 scores."
     assert said.shortfalls == [
         f"Linear, all labels: no clear lead over the untrained network ({MINUS}0.5 ± 1.2 "
@@ -214,7 +218,7 @@ def test_verdict_one_falls_short():
 
 def test_verdict_none_holds():
     low = {key: SCORES[key] - 0.2 for key in report._SCORES}
-    said = report.verdict(SCORES | low)
+    said = report.verdict(SCORES | low, "raw pixels")
     assert (
         said.headline
         == f"The features learned without labels do not beat both {BOTH} in any score."
@@ -229,7 +233,7 @@ def test_verdict_with_a_number_missing(key, missing):
     values = SCORES | {key: math.nan}
     if missing and key != "knn_top1":
         del values[key]
-    said = report.verdict(values)
+    said = report.verdict(values, "raw pixels")
     assert said.headline.endswith("in 2 of 3 scores.")
     assert said.shortfalls[0].startswith("k nearest neighbours: no full comparison with")
     page = report.render(Page("Title", values=values))
@@ -238,9 +242,11 @@ def test_verdict_with_a_number_missing(key, missing):
 
 
 def test_verdict_label_free_and_unknown():
-    assert report.verdict({"rankme": 3.0}).headline.startswith("There are no labels")
+    assert report.verdict({"rankme": 3.0}, "raw pixels").headline.startswith("There are no labels")
     nothing = dict.fromkeys(SCORES, math.nan)
-    assert report.verdict(nothing).headline.endswith("cannot be said: numbers are missing.")
+    assert report.verdict(nothing, "raw pixels").headline.endswith(
+        "cannot be said: numbers are missing."
+    )
 
 
 def test_numbers_are_written_alike():

@@ -9,7 +9,8 @@ from flax import nnx
 
 from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.methods import byol
-from ssl_jax.methods.teacher import cosine, follow
+from ssl_jax.methods.schedules import cosine
+from ssl_jax.methods.teacher import follow
 from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import create

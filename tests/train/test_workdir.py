@@ -23,7 +23,7 @@ def test_a_new_workdir_holds_the_config_and_opens_again(tmp_path):
     workdir = tmp_path / "a" / "b"
     check_workdir(workdir, config())
     assert not workdir.exists()
-    make_workdir(workdir, config())
+    make_workdir(workdir, config(), {})
     assert read_config(workdir).to_dict() == config().to_dict()
     check_workdir(workdir, config())
     assert [path.name for path in workdir.iterdir()] == [CONFIG]
@@ -31,7 +31,7 @@ def test_a_new_workdir_holds_the_config_and_opens_again(tmp_path):
 
 
 def test_another_config_is_refused_by_the_keys_that_differ(tmp_path):
-    make_workdir(tmp_path / "run", config())
+    make_workdir(tmp_path / "run", config(), {})
     before = (tmp_path / "run" / CONFIG).read_bytes()
     with pytest.raises(InputError) as error:
         check_workdir(tmp_path / "run", config(learning_rate=0.5, momentum=0.5))
@@ -49,7 +49,7 @@ def test_a_folder_of_other_things_a_file_and_a_damaged_config_are_refused(tmp_pa
     with pytest.raises(InputError, match="is a file"):
         check_workdir(tmp_path / "photo.jpg", config())
     with pytest.raises(InputError, match="cannot be written"):
-        make_workdir(tmp_path / "photo.jpg" / "run", config())
+        make_workdir(tmp_path / "photo.jpg" / "run", config(), {})
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match=r"has no config\.json"):
         read_config(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""The kinds of data, by what ``config.data.modality`` names: the one place that tells them apart."""
+"""The kinds of data, by ``config.data.modality``: the one place that tells them apart."""
 
 from ssl_jax.evaluation.modalities import image, text, video
 from ssl_jax.evaluation.modalities.base import Look as Look

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from ssl_jax.data import Dataset, Source
 from ssl_jax.evaluation.features import Embed
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.report import Section
-from ssl_jax.methods.base import Method
+from ssl_jax.methods.base import Batch, Method
 
 
 class Look(NamedTuple):
@@ -53,6 +54,19 @@ class Modality(NamedTuple):
     input_name: str
     scores: Callable[[Dataset, Mapping[str, float]], Iterator[tuple[str, float]]]
     sections: Callable[[Look], Sequence[Section]]
+
+
+def shown(look: Look, batch: Batch) -> dict[str, np.ndarray]:
+    """What the method shows of a batch, in the method's order (jit sorts a dictionary)."""
+    titles: list[str] = []
+
+    def show(params: Any, extra: Any, batch: Batch, key: jax.Array) -> list[jax.Array]:
+        found = look.method.show(params, extra, batch, key)
+        titles.extend(found)
+        return list(found.values())
+
+    arrays = jax.jit(show)(look.params, look.extra, batch, look.key)
+    return dict(zip(titles, map(np.asarray, arrays), strict=True))
 
 
 def no_scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,7 @@ from ssl_jax.data import Source
 from ssl_jax.data.dataset import Example, gather
 from ssl_jax.evaluation._knn import neighbours
 from ssl_jax.evaluation.features import Embed, extract
-from ssl_jax.evaluation.modalities.base import Look
+from ssl_jax.evaluation.modalities.base import Look, shown
 from ssl_jax.evaluation.report import Neighbours, Pictures
 from ssl_jax.sharding import make_mesh
 
@@ -48,8 +48,8 @@ def viewed(look: Look) -> Iterator[Pictures]:
 def made(look: Look) -> Iterator[Pictures]:
     """What the method shows of test examples, where it is pictures."""
     batch = gather(look.data.test, _spread(look.data.test, _EXAMPLES))
-    shown = jax.jit(look.method.show)(look.params, look.extra, batch, look.key)
-    rows = [(title, _clipped(x)) for title, x in shown.items() if _are_pictures(x)]
+    found = shown(look, batch)
+    rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x)]
     if rows:
         titles = [title for title, _ in rows]
         yield Pictures(
@@ -91,11 +91,11 @@ def nearest(
     yield Neighbours(queries, pictures(learned), pictures(raw), labels)
 
 
-def _are_pictures(x: jax.Array) -> bool:
+def _are_pictures(x: jax.Array | np.ndarray) -> bool:
     return x.ndim == 4 and x.shape[-1] in (1, 3) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
-def _clipped(x: jax.Array) -> np.ndarray:
+def _clipped(x: jax.Array | np.ndarray) -> np.ndarray:
     return np.clip(np.asarray(x, np.float32), 0, 1)
 
 

@@ -15,7 +15,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.evaluation._knn import neighbours
 from ssl_jax.evaluation._ngram import kneser_ney_bigram, unigram
 from ssl_jax.evaluation.features import Embed
-from ssl_jax.evaluation.modalities.base import Look, Modality
+from ssl_jax.evaluation.modalities.base import Look, Modality, shown
 from ssl_jax.evaluation.report import Section, Texts
 from ssl_jax.methods.base import Batch
 
@@ -71,13 +71,14 @@ def _sections(look: Look) -> list[Section]:
 def _made(look: Look) -> Iterator[Texts]:
     rows = np.unique(np.linspace(0, len(look.data.test) - 1, _SHOWN).astype(int))
     batch = gather(look.data.test, rows)
-    shown = jax.jit(look.method.show)(look.params, look.extra, batch, look.key)
     decoded = {
-        title: tokeniser.decode(look.data.assets[ASSET], np.asarray(tokens))
-        for title, tokens in shown.items()
+        title: tokeniser.decode(look.data.assets[ASSET], tokens)
+        for title, tokens in shown(look, batch).items()
     }
     if decoded:
-        groups = [list(zip(decoded, texts, strict=True)) for texts in zip(*decoded.values())]
+        groups = [
+            list(zip(decoded, texts, strict=True)) for texts in zip(*decoded.values(), strict=True)
+        ]
         yield Texts(
             "What the method makes of it",
             f"Each block: a test text, of which are shown {', '.join(decoded)}.",

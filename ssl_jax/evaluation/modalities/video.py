@@ -48,4 +48,4 @@ def _sections(look: Look) -> list[Section]:
     return [*viewed(look), *made(look), *found]
 
 
-VIDEO = Modality(_example, _read, lambda data: raw_input, "raw pixels", no_scores, _sections)
+VIDEO = Modality(_example, _read, lambda _: raw_input, "raw pixels", no_scores, _sections)

@@ -15,6 +15,7 @@ RESNETS = {
     "resnet50": resnet.resnet50,
 }
 VITS = {
+    "vit_nano": vit.vit_nano,
     "vit_tiny": vit.vit_tiny,
     "vit_small": vit.vit_small,
     "vit_base": vit.vit_base,
