@@ -57,6 +57,11 @@ _DEVIATIONS = Rule(
     tuple, "a number above 0 for each channel", lambda x: bool(x) and min(x) > 0, optional=True
 )
 
+_AREA = Rule(
+    tuple,
+    "two shares of the image, 0 < smallest <= largest <= 1",
+    lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
+)
 _WIDTHS = Rule(tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1)
 
 SETTINGS: dict[str, tuple[Any, Rule]] = {
@@ -125,11 +130,8 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.mask_ratio": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
     "method.projector": _WIDTHS,
     "method.predictor": _WIDTHS,
-    "method.augment.area": Rule(
-        tuple,
-        "two shares of the image, 0 < smallest <= largest <= 1",
-        lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
-    ),
+    "method.augment.area": _AREA,
+    "method.area": _AREA,
     "method.augment.strength": _number(0),
     "method.augment.blur": _between(0, 1),
 }

@@ -63,3 +63,22 @@ def byol(
     first = compose(shared, partial(gaussian_blur, probability=1.0))
     second = compose(shared, partial(gaussian_blur, probability=0.1), solarize)
     return first, second
+
+
+def crop_and_flip(
+    *, size: int | tuple[int, int] | None = None, area: tuple[float, float] = (0.2, 1.0)
+) -> Augmentation:
+    """What methods use that learn from pixels or places: a crop, seldom small, and a flip.
+
+    Args:
+      size: of the view, ``(h, w)`` or one number for both; None keeps the image's.
+      area: smallest and largest share of the image that the crop takes.
+
+    Returns:
+      ``f(key, image) -> image``.
+
+    References:
+      He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, appendix A.1,
+      https://arxiv.org/abs/2111.06377
+    """
+    return compose(partial(random_resized_crop, size=size, area=area), horizontal_flip)

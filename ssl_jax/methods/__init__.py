@@ -2,10 +2,16 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, moco, simclr
+from ssl_jax.methods import byol, mae, moco, rotation, simclr
 from ssl_jax.methods.base import Method as Method
 
-METHODS = {"simclr": simclr.make, "byol": byol.make, "moco": moco.make}
+METHODS = {
+    "simclr": simclr.make,
+    "byol": byol.make,
+    "moco": moco.make,
+    "mae": mae.make,
+    "rotation": rotation.make,
+}
 
 
 def make(config: ConfigDict) -> Method:
