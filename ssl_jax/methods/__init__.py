@@ -2,13 +2,14 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, mae, moco, rotation, simclr
+from ssl_jax.methods import byol, dino, mae, moco, rotation, simclr
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
     "simclr": simclr.make,
     "byol": byol.make,
     "moco": moco.make,
+    "dino": dino.make,
     "mae": mae.make,
     "rotation": rotation.make,
 }

@@ -33,6 +33,19 @@ BLOCKS = {
         "predictor": (16, 8),
         "augment": {"area": (0.5, 1.0)},
     },
+    "dino": {
+        "head": (16, 8),
+        "prototypes": 24,
+        "student_temperature": 0.1,
+        "teacher_temperature": 0.07,
+        "teacher_temperature_start": 0.04,
+        "warmup": 0.5,
+        "frozen": 0.25,
+        "momentum": 0.9,
+        "center_momentum": 0.9,
+        "local_views": 2,
+        "augment": {"area": (0.5, 1.0), "small_size": 4, "small_area": (0.2, 0.5)},
+    },
     "mae": {
         "mask_ratio": 0.5,
         "decoder_width": 16,
@@ -51,7 +64,8 @@ BLOCKS = {
 }
 
 
-NETWORKS = {"mae": {"name": "vit_nano", "patch_size": 2, "pool": "mean"}}
+_VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
+NETWORKS = {"dino": _VIT, "mae": _VIT}
 
 
 class Case(NamedTuple):
