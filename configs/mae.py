@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         }
     )
     common.small_vit(config)
-    config.train.epochs = 60.0
+    config.train.epochs = 24.0
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
