@@ -2,10 +2,15 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, moco, simclr
+from ssl_jax.methods import byol, moco, next_word, simclr
 from ssl_jax.methods.base import Method as Method
 
-METHODS = {"simclr": simclr.make, "byol": byol.make, "moco": moco.make}
+METHODS = {
+    "simclr": simclr.make,
+    "byol": byol.make,
+    "moco": moco.make,
+    "next_word": next_word.make,
+}
 
 
 def make(config: ConfigDict) -> Method:
