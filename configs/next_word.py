@@ -23,18 +23,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
     arguments = common.parse(arg)
     config = defaults()
     config.method = ConfigDict({"name": "next_word", "temperature": 0.8})
-    config.data.update({"name": "python_docs", "batch_size": 32, "vocabulary": 1024, "tokens": 64})
+    config.data.update({"name": "python_docs", "batch_size": 32, "vocabulary": 512, "tokens": 64})
     config.network.name = "gpt_nano"
     config.optimizer.update(
         {
-            "learning_rate": 8e-3,
-            "weight_decay": 0.1,
+            "learning_rate": 16e-3,
+            "weight_decay": 1.0,
             "betas": (0.9, 0.95),
             "clip_norm": 1.0,
             "warmup": 0.1,
         }
     )
-    config.train.epochs = 12.0
+    config.train.epochs = 16.0
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
@@ -51,4 +51,4 @@ def _paper(config: ConfigDict) -> None:
         {"name": "text:webtext", "batch_size": 512, "vocabulary": 50_257, "tokens": 1024}
     )
     config.network.update({"name": "gpt2_small", "dtype": "bfloat16"})
-    config.optimizer.update({"learning_rate": 3e-4, "warmup": 0.00125})
+    config.optimizer.update({"learning_rate": 3e-4, "weight_decay": 0.1, "warmup": 0.00125})

@@ -47,7 +47,7 @@ def make(config: ConfigDict) -> Method:
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         del key
-        return {"tokens": batch["tokens"][None]}
+        return {"tokens": jnp.asarray(batch["tokens"])[None]}
 
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
