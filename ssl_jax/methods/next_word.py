@@ -78,8 +78,8 @@ def make(config: ConfigDict) -> Method:
             scores = logits(params, extra, text)[:, i - 1] / config.method.temperature
             return text.at[:, i].set(jax.random.categorical(jax.random.fold_in(key, i), scores))
 
-        # what stands behind the prompt is drawn over before any place sees it
-        told = jax.lax.fori_loop(start, t, drawn, jnp.where(jnp.arange(t) < start, tokens, 0))
+        # a token behind the prompt is replaced before a later place sees it
+        told = jax.lax.fori_loop(start, t, drawn, tokens)
         return {
             "the prompt": tokens[:, :start],
             "the method's continuation": told[:, start:],
