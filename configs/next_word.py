@@ -2,7 +2,24 @@
 
     python experiments/pretrain.py --config configs/next_word.py --workdir runs/next_word
 
-default: not measured yet.
+default: the language reference that Python's ``help()`` shows, some 100,000 tokens in windows of 64,
+a vocabulary of 1,024, GPT of 0.93 M parameters, 20 epochs of batches of 32. On the test windows: not
+measured yet.
+
+The recipe was chosen on 200 windows held out of the training text (``--config.data.holdout=200``;
+seed 0, last step, 2 CPU cores shared with others, Python 3.11, jax 0.10.2), in three attempts.
+Perplexities, of this and of counting pairs (Kneser-Ney); then accuracies of the last layer, learned
+and untrained, and of token counts:
+
+    vocabulary  epochs  rate  decay    perplexity   kNN               linear, all labels
+    1,024           12  1e-3     .1    59.0  58.9   37.0  20.0  49.5  35.0  24.5  58.5
+      512           16  2e-3      1    17.9  35.6   27.0  18.0  38.0  27.0  24.5  38.5
+    1,024           20  2e-3      1    43.3  58.9   39.5  20.0  49.5  43.5  24.5  58.5
+
+Perplexities of different vocabularies do not compare. What the blocks say was probed in the first
+two: from the last block it beats the untrained network's by more than from the first, whose mean is
+a random projection of the counts. How often each token occurs tells the topic better than all that
+the network has learned from so little text.
 
 smoke: 8 steps, for tests.
 
@@ -23,7 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     arguments = common.parse(arg)
     config = defaults()
     config.method = ConfigDict({"name": "next_word", "temperature": 0.8})
-    config.data.update({"name": "python_docs", "batch_size": 32, "vocabulary": 512, "tokens": 64})
+    config.data.update({"name": "python_docs", "batch_size": 32, "vocabulary": 1024, "tokens": 64})
     config.network.name = "gpt_nano"
     config.optimizer.update(
         {
@@ -34,7 +51,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "warmup": 0.1,
         }
     )
-    config.train.epochs = 16.0
+    config.train.epochs = 20.0
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
