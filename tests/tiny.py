@@ -1,14 +1,22 @@
-"""Runs small enough for the default suite: 8x8 images in memory, a batch of 16."""
+"""Runs small enough for the default suite: 8x8 images or 12 tokens in memory, a batch of 16."""
+
+from functools import partial
 
 import jax
 import numpy as np
+import pytest
 from jax.sharding import AxisType, Mesh
 from ml_collections import ConfigDict
 
 from ssl_jax import config as settings
-from ssl_jax.data import Dataset, from_arrays
+from ssl_jax.data import Dataset, from_arrays, tokeniser
+from ssl_jax.data.dataset import Arrays
+from ssl_jax.data.text import ASSET, windows
+from ssl_jax.nn import backbones
+from ssl_jax.nn.backbones.gpt import GPT
 
 SIDE, BATCH = 8, 16
+TOKENS, VOCABULARY = 12, 270
 
 
 def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
@@ -25,6 +33,32 @@ def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -
     images, labels = draw(train)
     test_images, test_labels = draw(test)
     return from_arrays(images, labels, test_images=test_images, test_labels=test_labels)
+
+
+def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
+    """Texts of a few classes: words of the class's own letters, in any order."""
+    rng = np.random.default_rng(0)
+    words = [["".join(rng.choice(list(a), 4)) for _ in range(5)] for a in ("abc", "def", "ghi")]
+    written = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
+    learned = tokeniser.train(written, VOCABULARY)
+    cut = [windows(ids, TOKENS) for ids in tokeniser.encode_whole(learned, written)]
+    each = -(-(train + test) // classes)
+    tokens = np.stack([part[:each] for part in cut], 1).reshape(-1, TOKENS)
+    labels = (np.arange(len(tokens)) % classes).astype(np.int32)
+    rows = {"tokens": tokens, "label": labels}
+    return Dataset(
+        pretrain=Arrays({"tokens": tokens[:train]}),
+        train=Arrays({name: column[:train] for name, column in rows.items()}),
+        test=Arrays({name: column[train : train + test] for name, column in rows.items()}),
+        label_names=tuple(f"class {i}" for i in range(classes)),
+        facts={"modality": "text", "vocabulary": tokeniser.size(learned), "tokens": TOKENS},
+        assets={ASSET: learned},
+    )
+
+
+def small_gpt(patch: pytest.MonkeyPatch) -> None:
+    """Has ``gpt_nano`` be a network of two narrow blocks, which compiles in less time."""
+    patch.setitem(backbones.GPTS, "gpt_nano", partial(GPT, width=16, depth=2, heads=2))
 
 
 def config(**method: object) -> ConfigDict:
