@@ -2,9 +2,9 @@
 
     python experiments/pretrain.py --config configs/next_word.py --workdir runs/next_word
 
-default: the language reference that Python's ``help()`` shows, some 100,000 tokens in windows of 64,
-a vocabulary of 1,024, GPT of 0.93 M parameters, 20 epochs of batches of 32. On the test windows: not
-measured yet.
+default: the language reference that Python's ``help()`` shows, some 100,000 tokens in windows of
+64, a vocabulary of 1,024, a GPT of 0.93 M parameters, 20 epochs of batches of 32. On the test
+windows: not measured yet.
 
 The recipe was chosen on 200 windows held out of the training text (``--config.data.holdout=200``;
 seed 0, last step, 2 CPU cores shared with others, Python 3.11, jax 0.10.2), in three attempts.
@@ -24,7 +24,8 @@ the network has learned from so little text.
 smoke: 8 steps, for tests.
 
 paper: GPT-2 small, 124 M parameters, 50,257 tokens, texts of 1,024, batch 512. The paper gives
-neither optimiser nor steps; these are of GPT-3 small (Brown et al. 2020, table 2.1: 300 G tokens).
+neither optimiser nor steps; these are of GPT-3 small (Brown et al. 2020, table 2.1, 300 G tokens),
+but for the rate, which falls to 0 and not to a tenth.
 Its data, WebText, was never released: name yours with ``paper,data=text:/path``. Published: a
 perplexity of 29.41 on WikiText2, without training on it (table 3). Not measured here.
 """
