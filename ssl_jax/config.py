@@ -125,6 +125,15 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.mask_ratio": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
     "method.projector": _WIDTHS,
     "method.predictor": _WIDTHS,
+    "method.in_order": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
+    "method.reach": _whole(2),  # frames
+    "method.gap": _whole(1),  # frames
+    "method.shift": _whole(0),  # pixels
+    "method.head": Rule(
+        tuple,
+        "whole numbers of at least 1, or none",
+        lambda x: all(isinstance(width, int) and width >= 1 for width in x),
+    ),
     "method.augment.area": Rule(
         tuple,
         "two shares of the image, 0 < smallest <= largest <= 1",

@@ -40,7 +40,9 @@ BLOCKS = {
         "projector": (16, 8),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
     },
+    "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "head": (16,)},
 }
+DATA = {"frame_order": tiny.clips}  # images, where it does not say
 
 
 class Case(NamedTuple):
@@ -55,7 +57,7 @@ def test_every_method_is_checked_here():
 
 @pytest.fixture(scope="module", params=METHODS)
 def case(request):
-    dataset = tiny.data()
+    dataset = DATA.get(request.param, tiny.data)()
     config = tiny.resolved(tiny.config(name=request.param, **BLOCKS[request.param]), dataset)
     rows = [dataset.pretrain[i] for i in range(tiny.BATCH)]
     batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
