@@ -79,13 +79,13 @@ def make(config: ConfigDict) -> Method:
       The method. Its batch is ``{"video": uint8 [n, f, h, w, c]}``.
 
     Raises:
-      InputError: clips have too few frames.
+      InputError: the data is no clips, or clips have too few frames.
     """
     settings, frames = config.method, config.data.frames
-    if frames < 2 * settings.gap + 3:
+    if (frames or 0) < 2 * settings.gap + 3:
         raise InputError(
-            f"data.frames: {frames} are too few for method.gap {settings.gap}; "
-            f"expected at least {2 * settings.gap + 3}"
+            f"data.frames: {frames}; expected clips of at least {2 * settings.gap + 3} frames, "
+            f"for method.gap {settings.gap}"
         )
     network = from_module(
         lambda rngs: Verifier(config, rngs), microbatches=config.train.microbatches

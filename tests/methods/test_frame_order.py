@@ -10,11 +10,11 @@ from flax import nnx
 
 from configs import frame_order as recipe
 from ssl_jax import config as settings
-from ssl_jax.errors import InputError
 from ssl_jax.methods import frame_order
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.train.state import parameter_count
 from tests import tiny
+from tests.data.test_load import one_line
 
 BLOCK = {"name": "frame_order", "in_order": 0.25, "reach": 3, "gap": 1, "shift": 0, "head": (16,)}
 TIMES = range(tiny.FRAMES)
@@ -24,6 +24,12 @@ def make(**changes):
     dataset = tiny.clips()
     config = tiny.resolved(tiny.config(**BLOCK | changes), dataset)
     return frame_order.make(config), config, dataset.pretrain.take(np.arange(tiny.BATCH))
+
+
+@pytest.fixture(scope="module")
+def started():
+    method, config, batch = make()
+    return method, config, batch, *jax.jit(lambda key: method.init(key, batch))(jax.random.key(0))
 
 
 def numbered(count):
@@ -93,9 +99,8 @@ def test_frames_of_a_tuple_are_flipped_and_shifted_as_one():
     assert len(found) > 12
 
 
-def test_the_loss_is_the_cross_entropy_of_the_order():
-    method, config, batch = make()
-    params, stats = method.init(jax.random.key(0), batch)
+def test_the_loss_is_the_cross_entropy_of_the_order(started):
+    method, config, batch, params, stats = started
     views = jax.jit(method.views)(jax.random.key(1), batch)
     value, (_, metrics) = jax.jit(method.loss)(
         params, stats, views, jax.random.key(2), jnp.int32(0)
@@ -157,9 +162,8 @@ def test_what_is_shown_are_the_frames_and_a_bar_of_the_probability(monkeypatch):
         np.testing.assert_array_equal((middle - first) * (last - middle) > 0, ordered)
 
 
-def test_features_are_those_of_the_first_the_middle_and_the_last_frame():
-    method, config, batch = make()
-    params, stats = method.init(jax.random.key(0), batch)
+def test_features_are_those_of_the_first_the_middle_and_the_last_frame(started):
+    method, config, batch, params, stats = started
     found = jax.jit(method.embed)(params, stats, batch)
     tower = from_module(lambda rngs: backbones.make(config, rngs))
     frames = [(batch["video"][:, i].astype(np.float32) / 255 - 0.25) / 0.2 for i in (0, 3, 6)]
@@ -170,9 +174,11 @@ def test_features_are_those_of_the_first_the_middle_and_the_last_frame():
         np.testing.assert_allclose(found[name], np.hstack(np.split(rows, 3)), rtol=1e-4, atol=1e-5)
 
 
-def test_clips_that_are_too_short_are_refused():
-    with pytest.raises(InputError, match=r"^data.frames: 7 are too few for method.gap 3; .* 9$"):
-        make(gap=3)
+def test_clips_that_are_too_short_and_other_data_are_refused():
+    expected = "expected clips of at least 9 frames, for method.gap 3"
+    assert one_line(make, gap=3) == f"data.frames: 7; {expected}"
+    images = tiny.resolved(tiny.config(**BLOCK | {"gap": 3}), tiny.data())
+    assert one_line(frame_order.make, images) == f"data.frames: None; {expected}"
 
 
 def test_the_paper_s_network_has_resnet_18_s_parameters_and_a_linear_head():
