@@ -24,7 +24,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = defaults()
     config.data.name = "moving_fashion"
     config.method = ConfigDict(
-        {"name": "frame_order", "in_order": 0.25, "reach": 5, "gap": 1, "shift": 2, "head": (256,)}
+        {
+            "name": "frame_order",
+            "in_order": 0.25,
+            "reach": 5,
+            "gap": 1,
+            "shift": 2,
+            "hidden": (256,),
+        }
     )
     common.small_resnet(config)
     config.train.steps = 1000
@@ -44,4 +51,4 @@ def _paper(config: ConfigDict) -> None:
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 2e-3, "weight_decay": 5e-4, "warmup": 0.0}
     )
-    config.method.update({"reach": 60, "gap": 15, "shift": 0, "head": ()})
+    config.method.update({"reach": 60, "gap": 15, "shift": 0, "hidden": ()})

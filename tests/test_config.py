@@ -60,8 +60,8 @@ def changed(key: str, value: object) -> ConfigDict:
         ("method.in_order", 1.0, "below 1"),
         ("method.reach", 1, "at least 2"),
         ("method.gap", 0, "at least 1"),
-        ("method.head", (0,), "at least 1, or none"),
-        ("method.head", (2.5,), "at least 1, or none"),
+        ("method.hidden", (0,), "at least 1, or none"),
+        ("method.hidden", (2.5,), "at least 1, or none"),
         ("evaluation.layers", (), "layers"),
     ],
 )

@@ -17,3 +17,10 @@ def normalize(
 ) -> Float[Array, "*b h w c"]:
     """``(images - mean) / std``, a number each for every channel."""
     return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
+
+
+def denormalize(
+    images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Array, "*b h w c"]:
+    """The inverse of ``normalize``."""
+    return images * jnp.asarray(std, images.dtype) + jnp.asarray(mean, images.dtype)

@@ -2,13 +2,16 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, frame_order, moco, simclr
+from ssl_jax.methods import byol, dino, frame_order, mae, moco, rotation, simclr
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
     "simclr": simclr.make,
     "byol": byol.make,
     "moco": moco.make,
+    "dino": dino.make,
+    "mae": mae.make,
+    "rotation": rotation.make,
     "frame_order": frame_order.make,
 }
 

@@ -16,7 +16,7 @@ asks of one tuple of each kind, with the odds moved to one half.
 Deviations: tuples out of order are reversed too. The paper draws frames where optical flow is
 large; here every clip and every time counts alike. The tower is ``network.name``, the paper's
 CaffeNet up to fc7. The paper's ``g`` reads the f(x) and is linear; but no sum of a number for each
-frame says which lies between the others, for which ``method.head`` has hidden layers, and beside
+frame says which lies between the others, for which ``method.hidden`` has hidden layers, and beside
 what three frames share their changes are small, for which the mean is subtracted. A tuple is
 flipped and shifted as one. BatchNorm sees the three frames jointly, as in the authors' code, over
 all devices. Features are the tower's of a clip's first, middle and last frame, side by side. Run by
@@ -45,13 +45,13 @@ class Verifier(nnx.Module):
     """``f`` and ``g``: layers of three frames side by side, and the ``logit`` of their order.
 
     Args:
-      config: what ``backbones.make`` reads, ``method.head`` and ``network.dtype``.
+      config: what ``backbones.make`` reads, ``method.hidden`` and ``network.dtype``.
       rngs: ``params`` initialises.
     """
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
         self.tower = backbones.make(config, rngs)
-        widths, dtype = (*config.method.head, 1), jnp.dtype(config.network.dtype)
+        widths, dtype = (*config.method.hidden, 1), jnp.dtype(config.network.dtype)
         self.head = MLP(3 * self.tower.features, widths, dtype=dtype, rngs=rngs)
 
     def __call__(
@@ -71,7 +71,7 @@ def make(config: ConfigDict) -> Method:
     Args:
       config: ``method.in_order`` (the share of tuples that are), ``method.reach`` (most frames from
         b to d), ``method.gap`` (fewest from a to b and from d to e), ``method.shift`` (most pixels
-        that a tuple is moved by), ``method.head`` (widths of hidden layers; ``()`` is linear),
+        that a tuple is moved by), ``method.hidden`` (widths of hidden layers; ``()`` is linear),
         ``train.microbatches``, what ``backbones.make`` reads, and of ``data`` the ``frames``,
         ``mean`` and ``std``.
 

@@ -2,14 +2,19 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.resnet import batch_norm
+from ssl_jax.nn.gelu import gelu
 from ssl_jax.nn.linear import Linear
+
+_normal = jax.nn.initializers.truncated_normal(0.02)
 
 
 class MLP(nnx.Module):
@@ -48,3 +53,48 @@ class MLP(nnx.Module):
             x = layer(x)
             x = nnx.relu(x if norm is None else norm(x, use_running_average=not train))
         return self.last(x)
+
+
+class PrototypeHead(nnx.Module):
+    """DINO's head: an MLP with GELU, the sphere, and a cosine to each prototype.
+
+    ``logits_k = cos(mlp(x), prototype_k)``: the last layer is weight-normalised with its scales
+    fixed at 1. There is no BatchNorm. Weights start by a truncated normal of deviation .02.
+
+    Args:
+      in_features: width in.
+      widths: width of each layer of the MLP; the last is a bottleneck.
+      prototypes: how many.
+      dtype: of the computation; parameters and logits are float32.
+      rngs: ``params`` initialises.
+
+    References:
+      Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, section 3.2
+      and appendix C, https://arxiv.org/abs/2104.14294
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        widths: Sequence[int],
+        prototypes: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        pairs = itertools.pairwise([in_features, *widths])
+        layer = partial(Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
+        self.layers = nnx.List([layer(i, o) for i, o in pairs])
+        self.prototypes = nnx.Param(_normal(rngs.params(), (widths[-1], prototypes)))
+
+    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n k"]:
+        """``[n, in_features]`` to ``[n, prototypes]``, from -1 to 1."""
+        for layer in self.layers[:-1]:
+            x = gelu(layer(x))
+        x = self.layers[-1](x).astype(jnp.float32)
+        return unit(x) @ unit(self.prototypes[...].T).T
+
+
+def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+    """On the unit sphere."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))

@@ -31,7 +31,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def config(data):
-    method = {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "head": ()}
+    method = {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": ()}
     return tiny.resolved(tiny.config(name="frame_order", **method), data)
 
 

@@ -33,6 +33,27 @@ BLOCKS = {
         "predictor": (16, 8),
         "augment": {"area": (0.5, 1.0)},
     },
+    "dino": {
+        "head": (16, 8),
+        "prototypes": 24,
+        "student_temperature": 0.1,
+        "teacher_temperature": 0.07,
+        "teacher_temperature_start": 0.04,
+        "warmup": 0.5,
+        "frozen": 0.25,
+        "momentum": 0.9,
+        "center_momentum": 0.9,
+        "local_views": 2,
+        "augment": {"area": (0.5, 1.0), "small_size": 4, "small_area": (0.2, 0.5)},
+    },
+    "mae": {
+        "mask_ratio": 0.5,
+        "decoder_width": 16,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+        "area": (0.5, 1.0),
+    },
+    "rotation": {"area": (0.5, 1.0)},
     "moco": {
         "temperature": 0.2,
         "momentum": 0.9,
@@ -40,9 +61,12 @@ BLOCKS = {
         "projector": (16, 8),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
     },
-    "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "head": (16,)},
+    "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": (16,)},
 }
+
 DATA = {"frame_order": tiny.clips}  # images, where it does not say
+_VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
+NETWORKS = {"dino": _VIT, "mae": _VIT}
 
 
 class Case(NamedTuple):
@@ -58,7 +82,9 @@ def test_every_method_is_checked_here():
 @pytest.fixture(scope="module", params=METHODS)
 def case(request):
     dataset = DATA.get(request.param, tiny.data)()
-    config = tiny.resolved(tiny.config(name=request.param, **BLOCKS[request.param]), dataset)
+    config = tiny.config(name=request.param, **BLOCKS[request.param])
+    config.network.update(NETWORKS.get(request.param, {}))
+    config = tiny.resolved(config, dataset)
     rows = [dataset.pretrain[i] for i in range(tiny.BATCH)]
     batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return Case(METHODS[request.param](config), config, batch)
@@ -170,9 +196,8 @@ def test_views_are_drawn_from_the_key_and_stacked(case):
     first, again = views(jax.random.key(0), case.batch), views(jax.random.key(0), case.batch)
     other = views(jax.random.key(1), case.batch)
     chex.assert_trees_all_equal(first, again)
-    for name, view in first.items():
-        assert view.shape[1] == tiny.BATCH
-        assert not np.array_equal(view, other[name])
+    assert {view.shape[1] for view in first.values()} == {tiny.BATCH}
+    assert not all(np.array_equal(view, other[name]) for name, view in first.items())
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

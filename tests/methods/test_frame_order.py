@@ -16,7 +16,7 @@ from ssl_jax.train.state import parameter_count
 from tests import tiny
 from tests.data.test_load import one_line
 
-BLOCK = {"name": "frame_order", "in_order": 0.25, "reach": 3, "gap": 1, "shift": 0, "head": (16,)}
+BLOCK = {"name": "frame_order", "in_order": 0.25, "reach": 3, "gap": 1, "shift": 0, "hidden": (16,)}
 TIMES = range(tiny.FRAMES)
 
 

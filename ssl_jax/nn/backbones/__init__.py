@@ -37,16 +37,25 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | vit.ViT:
       A module ``(images [n, h, w, c], train) -> {"features": [n, d], ...}`` whose ``features``
       attribute is ``d``.
     """
-    network = config.network
-    shared: dict[str, Any] = {
-        "channels": config.data.channels,
-        "pool": network.pool,
-        "remat": config.train.remat,
-        "dtype": jnp.dtype(network.dtype),
-        "rngs": rngs,
-    }
-    if network.name in RESNETS:
-        return RESNETS[network.name](stem=network.stem, **shared)
-    return VITS[network.name](
-        image_size=config.data.image_size, patch_size=network.patch_size, **shared
+    if config.network.name in VITS:
+        return make_vit(config, rngs)
+    return RESNETS[config.network.name](stem=config.network.stem, **_shared(config), rngs=rngs)
+
+
+def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
+    """The ViT of ``network.name``, for methods that use its parts; see ``make``."""
+    return VITS[config.network.name](
+        image_size=config.data.image_size,
+        patch_size=config.network.patch_size,
+        **_shared(config),
+        rngs=rngs,
     )
+
+
+def _shared(config: ConfigDict) -> dict[str, Any]:
+    return {
+        "channels": config.data.channels,
+        "pool": config.network.pool,
+        "remat": config.train.remat,
+        "dtype": jnp.dtype(config.network.dtype),
+    }

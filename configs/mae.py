@@ -1,0 +1,58 @@
+"""MAE (He et al. 2022, https://arxiv.org/abs/2111.06377).
+
+    python experiments/pretrain.py --config configs/mae.py --workdir runs/mae
+
+default: not measured yet.
+
+smoke: 8 steps, for tests.
+
+paper: ImageNet, ViT-B/16, batch 4096, AdamW, 1600 epochs. Published: 68.0 linear top-1 (Table 3 and
+appendix). Not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from ssl_jax.config import defaults
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
+    arguments = common.parse(arg)
+    config = defaults()
+    config.method = ConfigDict(
+        {
+            "name": "mae",
+            "mask_ratio": 0.75,
+            "decoder_width": 64,
+            "decoder_depth": 2,
+            "decoder_heads": 4,
+            "area": (0.5, 1.0),
+        }
+    )
+    common.small_vit(config)
+    config.train.epochs = 24.0
+    if arguments.preset == "smoke":
+        common.smoke(config)
+    elif arguments.preset == "paper":
+        _paper(config)
+    return common.apply(config, arguments)
+
+
+def _paper(config: ConfigDict) -> None:
+    """Section 4 and appendix A.1."""
+    common.imagenet_vit(config)
+    config.network.name = "vit_base"
+    config.train.epochs = 1600.0
+    config.data.batch_size = 4096
+    config.optimizer.update(
+        {
+            "learning_rate": 1.5e-4,
+            "weight_decay": 0.05,
+            "betas": (0.9, 0.95),
+            "warmup": 0.025,
+        }
+    )
+    config.method.update(
+        {"decoder_width": 512, "decoder_depth": 8, "decoder_heads": 16, "area": (0.2, 1.0)}
+    )

@@ -1,0 +1,151 @@
+"""MAE's own: what is hidden, what the loss scores, what is shown."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.mae import get_config
+from ssl_jax import config as settings
+from ssl_jax.methods import mae
+from ssl_jax.nn import from_module
+from ssl_jax.nn.patches import patches, sines, unpatched
+from tests import tiny
+
+BLOCK = {
+    "name": "mae",
+    "mask_ratio": 0.75,
+    "decoder_width": 16,
+    "decoder_depth": 1,
+    "decoder_heads": 2,
+    "area": (1.0, 1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def made():
+    dataset = tiny.data()
+    config = tiny.config(**BLOCK)
+    config.network.update({"name": "vit_nano", "patch_size": 2, "pool": "mean"})
+    config = tiny.resolved(config, dataset)
+    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    method = mae.make(config)
+    return method, config, batch, method.init(jax.random.key(0), batch)[0]
+
+
+def test_a_quarter_of_the_patches_is_visible_others_each_time_and_none_twice(made):
+    method, _, batch, _ = made
+    views = jax.jit(method.views)
+    visible = np.asarray(views(jax.random.key(1), batch)["visible"][0])
+    assert visible.shape == (tiny.BATCH, 4)
+    assert all(len(set(row)) == 4 for row in visible)
+    assert len({tuple(sorted(row)) for row in visible}) > tiny.BATCH // 2
+    many = [views(jax.random.key(i), batch)["visible"] for i in range(40)]
+    counts = np.bincount(np.ravel(many), minlength=16)
+    assert len(counts) == 16
+    assert 0.7 < counts.min() / counts.mean() < 1.3
+
+
+def cut(images):
+    return np.asarray(patches(jnp.asarray(images), 2))
+
+
+def painted(made, images, visible):
+    _, config, _, params = made
+    network = from_module(lambda rngs: mae.MaskedAutoencoder(config, rngs))
+    read = (images - np.array(config.data.mean)) / np.array(config.data.std)
+    run = jax.jit(lambda x, v: network.apply(params, {}, x, v, train=True)[0])
+    return np.asarray(run(jnp.asarray(read, jnp.float32), visible), np.float64), read
+
+
+def test_the_loss_is_of_hidden_patches_each_normalised_alone(made):
+    method, _, batch, params = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    value, _ = jax.jit(method.loss)(params, {}, views, jax.random.key(2), jnp.int32(0))
+    images, visible = np.asarray(views["image"][0], np.float64), np.asarray(views["visible"][0])
+    predictions, read = painted(made, images, visible)
+    total = []
+    for image, row, prediction in zip(read, visible, predictions, strict=True):
+        errors = []
+        for number in set(range(16)) - set(row.tolist()):
+            y, x = divmod(number, 4)
+            patch = image[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel()
+            patch = (patch - patch.mean()) / np.sqrt(patch.var(ddof=1) + 1e-6)
+            errors.append(np.mean((prediction[number] - patch) ** 2))
+        total.append(np.mean(errors))
+    np.testing.assert_allclose(value, np.mean(total), rtol=1e-4)
+
+
+def test_hidden_patches_change_nothing_and_visible_ones_do(made):
+    _, _, batch, _ = made
+    images = batch["image"] / 255.0
+    visible = np.tile([0, 5, 10, 15], (tiny.BATCH, 1))
+    first, _ = painted(made, images, visible)
+    changed = images.copy()
+    changed[:, 2:4, 0:2] = 0.9  # patch 4
+    np.testing.assert_array_equal(painted(made, changed, visible)[0], first)
+    changed[:, 0:2, 0:2] = 0.9  # patch 0
+    assert not np.allclose(painted(made, changed, visible)[0], first)
+
+
+def test_the_order_of_the_visible_patches_does_not_matter(made):
+    _, _, batch, _ = made
+    images = batch["image"] / 255.0
+    first, _ = painted(made, images, np.tile([0, 5, 10, 15], (tiny.BATCH, 1)))
+    other, _ = painted(made, images, np.tile([10, 0, 15, 5], (tiny.BATCH, 1)))
+    np.testing.assert_allclose(other, first, atol=1e-5)
+
+
+def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
+    method, _, batch, params = made
+    shown = jax.jit(method.show)(params, {}, batch, jax.random.key(3))
+    seen, whole, truth = (
+        np.asarray(shown[name])
+        for name in ("the visible patches", "the hidden ones painted", "the truth")
+    )
+    np.testing.assert_allclose(truth, batch["image"] / 255.0, rtol=1e-6)
+    hidden = (cut(seen) == 0.5).all(-1)
+    np.testing.assert_array_equal(hidden.sum(1), 12)
+    np.testing.assert_allclose(cut(whole)[~hidden], cut(truth)[~hidden], atol=1e-5)
+    np.testing.assert_allclose(cut(seen)[~hidden], cut(truth)[~hidden])
+    assert not np.allclose(cut(whole)[hidden], cut(truth)[hidden])
+
+
+def test_patches_and_back():
+    images = jnp.asarray(np.random.default_rng(0).random((2, 6, 6, 3)), jnp.float32)
+    pieces = patches(images, 2)
+    np.testing.assert_array_equal(pieces[1, 5], images[1, 2:4, 4:6].ravel())
+    np.testing.assert_array_equal(unpatched(pieces, images.shape, 2), images)
+
+
+def test_sines_tell_rows_from_columns():
+    found = sines(9, 8)
+    assert found.shape == (9, 8)
+    y, x = 2, 1
+    f = np.array([1, 1 / 100])
+    expected = np.concatenate([np.sin(y * f), np.cos(y * f), np.sin(x * f), np.cos(x * f)])
+    np.testing.assert_allclose(found[3 * y + x], expected, rtol=1e-6)
+
+
+def test_the_paper_s_encoder_and_decoder_have_the_published_sizes():
+    config = get_config("paper")
+    facts = {"image_size": 224, "channels": 3, "mean": (0.5,) * 3, "std": (0.2,) * 3}
+    config = settings.resolve(config, facts, 1_281_167, 1)
+    batch = {"image": jax.ShapeDtypeStruct((8, 224, 224, 3), np.uint8)}
+    method = mae.make(config)
+    params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
+
+    def count(tree):
+        return sum(x.size for x in jax.tree.leaves(tree))
+
+    # ViT-B/16 without its classifier, as published (86,567,656 - 769,000)
+    assert count(params["encoder"]) == 85_798_656
+    # the authors' whole model is printed as 111,907,840, of which 197 x 512 are fixed positions
+    assert count(params) == 111_907_840 - 197 * 512
+    loss = jax.eval_shape(
+        lambda p, b, k: method.loss(p, {}, method.views(k, b), k, jnp.int32(0))[0],
+        params,
+        batch,
+        jax.random.key(0),
+    )
+    assert loss.shape == ()

@@ -1,0 +1,63 @@
+"""Rotation's own: the turns, the loss, and its accuracy on held-out images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax.methods import rotation
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def made():
+    dataset = tiny.data()
+    config = tiny.resolved(tiny.config(name="rotation", area=(0.5, 1.0)), dataset)
+    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    method = rotation.make(config)
+    return method, config, batch, *method.init(jax.random.key(0), batch)
+
+
+def test_the_four_turns_are_of_one_image_counter_clockwise(made):
+    method, _, batch, *_ = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    images = np.asarray(views["image"])
+    assert images.shape == (4, tiny.BATCH, tiny.SIDE, tiny.SIDE, 1)
+    for turns in range(4):
+        expected = np.stack([np.rot90(image, turns) for image in images[0]])
+        np.testing.assert_array_equal(images[turns], expected)
+    np.testing.assert_array_equal(views["turns"], np.repeat(np.arange(4)[:, None], tiny.BATCH, 1))
+    assert not np.array_equal(images[0], batch["image"] / 255)
+
+
+def logits_of(made, images, *, train):
+    _, config, _, params, stats = made
+    network = rotation.from_module(lambda rngs: rotation.Classifier(config, rngs))
+    read = (images - np.array(config.data.mean)) / np.array(config.data.std)
+    run = jax.jit(lambda x: network.apply(params, stats, x, train=train)[0]["logits"])
+    return np.asarray(run(jnp.asarray(read, jnp.float32)), np.float64)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_turns(made):
+    method, _, batch, params, stats = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    value, (_, metrics) = jax.jit(method.loss)(
+        params, stats, views, jax.random.key(2), jnp.int32(0)
+    )
+    logits = logits_of(made, np.concatenate(views["image"]), train=True)
+    turns = np.repeat(np.arange(4), tiny.BATCH)
+    total = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(turns)), turns]
+    np.testing.assert_allclose(value, total.mean(), rtol=1e-4)
+    np.testing.assert_allclose(metrics["accuracy"], (logits.argmax(1) == turns).mean(), rtol=1e-6)
+    np.testing.assert_allclose(metrics["chance_loss"], np.log(4), rtol=1e-6)
+
+
+def test_held_out_accuracy_is_over_all_turns_of_the_images_as_they_are(made):
+    method, _, batch, params, stats = made
+    found = jax.jit(method.score)(params, stats, batch, jax.random.key(0))["rotation_accuracy"]
+    images = batch["image"] / 255.0
+    right = [
+        logits_of(made, np.rot90(images, k, axes=(1, 2)), train=False).argmax(1) == k
+        for k in range(4)
+    ]
+    np.testing.assert_allclose(found, np.mean(right, axis=0), rtol=1e-6)
