@@ -48,7 +48,7 @@ def _one_of(*names: str) -> Rule:
 _RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
 _VITS = ("vit_nano", "vit_tiny", "vit_small", "vit_base", "vit_large")
 _GPTS = ("gpt_nano", "gpt2_small")
-_NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
+NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
 _SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
@@ -70,7 +70,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
     "data.name": ("fashion_mnist_mini", _TEXT),
     "data.batch_size": (256, _whole(1)),
-    "data.modality": ("image", _one_of(*_NETWORKS)),  # the data says which
+    "data.modality": ("image", _one_of(*NETWORKS)),  # the data says which
     "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
     "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
     "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
@@ -262,7 +262,7 @@ def resolve(
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples
-    suited = _NETWORKS[resolved.data.modality]
+    suited = NETWORKS[resolved.data.modality]
     if resolved.network.name not in suited:
         raise InputError(
             f"network.name: {resolved.network.name!r} does not read {resolved.data.modality}; "
