@@ -62,6 +62,7 @@ _AREA = Rule(
     "two shares of the image, 0 < smallest <= largest <= 1",
     lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
 )
+_PART = Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1)
 _WIDTHS = Rule(tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1)
 
 SETTINGS: dict[str, tuple[Any, Rule]] = {
@@ -130,9 +131,18 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.center_momentum": _between(0, 1),
     "method.queue": _whole(1),
     "method.prototypes": _whole(2),
-    "method.mask_ratio": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
+    "method.mask_ratio": _PART,
     "method.projector": _WIDTHS,
     "method.predictor": _WIDTHS,
+    "method.in_order": _PART,
+    "method.reach": _whole(2),  # frames
+    "method.gap": _whole(1),  # frames
+    "method.shift": _whole(0),  # pixels
+    "method.hidden": Rule(
+        tuple,
+        "whole numbers of at least 1, or none",
+        lambda x: all(isinstance(width, int) and width >= 1 for width in x),
+    ),
     "method.head": _WIDTHS,
     "method.local_views": _whole(1),
     "method.augment.small_area": _AREA,

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "nn": set(),
     "data": {"errors"},
     "sharding": set(),
-    "methods": {"augment", "losses", "nn"},
+    "methods": {"augment", "errors", "losses", "nn"},
     "evaluation": {"augment", "data", "errors", "methods", "sharding"},
     "train": {"config", "data", "errors", "evaluation", "methods", "sharding"},
     "__init__": {"train"},

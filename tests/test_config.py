@@ -58,6 +58,11 @@ def changed(key: str, value: object) -> ConfigDict:
         ("method.temperature", -0.2, "above 0"),
         ("method.augment.area", (0.9, 0.2), "smallest <= largest"),
         ("method.projector", (8, 0), "at least 1"),
+        ("method.in_order", 1.0, "below 1"),
+        ("method.reach", 1, "at least 2"),
+        ("method.gap", 0, "at least 1"),
+        ("method.hidden", (0,), "at least 1, or none"),
+        ("method.hidden", (2.5,), "at least 1, or none"),
         ("evaluation.layers", (), "layers"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs small enough for the default suite: 8x8 images or 12 tokens in memory, a batch of 16."""
+"""Runs small enough for the default suite: 8x8 images, 8x8 clips, 12 tokens; a batch of 16."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from ssl_jax.data.text import ASSET, windows
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.gpt import GPT
 
-SIDE, BATCH = 8, 16
+SIDE, BATCH, FRAMES = 8, 16, 7
 TOKENS, VOCABULARY = 12, 270
 
 
@@ -33,6 +33,26 @@ def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -
     images, labels = draw(train)
     test_images, test_labels = draw(test)
     return from_arrays(images, labels, test_images=test_images, test_labels=test_labels)
+
+
+def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
+    """Clips of a bright square in a row of the class that goes right or left, in noise."""
+    rng = np.random.default_rng(0)
+
+    def draw(count: int) -> Arrays:
+        labels, motions = np.arange(count) % 3, np.arange(count) // 3 % 2
+        videos = rng.integers(0, 90, (count, FRAMES, SIDE, SIDE, channels), np.uint8)
+        for video, label, motion in zip(videos, labels, motions, strict=True):
+            for time, frame in enumerate(video[:: 1 - 2 * motion]):
+                frame[2 * label : 2 * label + 3, time : time + 2] += 150
+        columns = {"label": labels.astype(np.int32), "motion": motions.astype(np.int32)}
+        return Arrays({"video": videos} | columns)
+
+    source = draw(train)
+    facts = {"modality": "video", "image_size": SIDE, "channels": channels, "frames": FRAMES}
+    facts |= {"mean": (0.25,) * channels, "std": (0.2,) * channels}
+    names = {"motion": ("right", "left")}
+    return Dataset(source, source, draw(test), ("0", "1", "2"), facts, further_labels=names)
 
 
 def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:

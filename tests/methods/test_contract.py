@@ -61,12 +61,12 @@ BLOCKS = {
         "projector": (16, 8),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
     },
+    "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": (16,)},
     "next_word": {"temperature": 0.8},
 }
-DATA = {"next_word": tiny.texts}
 DRAW_NOTHING = {"next_word"}  # their views are the batch itself
 
-
+DATA = {"frame_order": tiny.clips, "next_word": tiny.texts}  # images, where it does not say
 _VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
 NETWORKS = {"dino": _VIT, "mae": _VIT, "next_word": {"name": "gpt_nano"}}
 
