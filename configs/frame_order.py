@@ -2,14 +2,32 @@
 
     python experiments/pretrain.py --config configs/frame_order.py --workdir runs/frame_order
 
-default: not measured yet.
+default: 10,000 clips of moving_fashion, a small ResNet, 800 steps of 128 tuples, features of
+stage 3 of three frames (3,072). Not measured on the test set yet. The recipe was chosen on 2,000
+clips held out of the training set (``--config.data.holdout=2000``), seed 0, last step:
+
+                                     learned   untrained   raw pixels
+    order of three frames               97.8
+    kNN, motion                         81.3        68.3         88.0
+    linear probe, motion                86.2        76.1         85.9
+    10 labels a class, motion           57.7        31.5         31.9
+    kNN, garment                        22.4        25.2         20.5
+    linear probe, garment               33.7        29.4         19.2
+    10 labels a class, garment          17.6        17.1         16.8
+
+(user + sys) / 2 of training and evaluation was 266 s, on 2 CPU cores shared with other runs. Motion
+is learned. Of garments a linear probe finds more than untrained, but a clip's nearest neighbours
+show its garment less often: a negative result, and so in the attempt before, with stages 2 and 3
+and 1,000 steps for 388 s (kNN and linear probe: motion 83.0 and 86.2, garment 22.3 and 35.3). The
+first attempt, whose head read the frames' features as they are, was at chance after 220 steps, and
+was stopped.
 
 smoke: 8 steps, for tests.
 
 paper: tuples of UCF-101 at 224 x 224, SGD, 100,000 steps of 128, a linear head; the tower is
 ResNet-18 in place of CaffeNet. No loader here reads videos: hand ``train.fit`` a data set of clips
 with at least 33 frames. Published, with CaffeNet: 50.2 % of UCF-101's actions after fine-tuning,
-38.6 from scratch, mean of three splits (Table 2). Not measured here.
+mean of three splits (the authors' code). Not measured here.
 """
 
 from ml_collections import ConfigDict
@@ -34,7 +52,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         }
     )
     common.small_resnet(config)
-    config.train.steps = 1000
+    config.evaluation.layers = ("features",)
+    config.train.steps = 800
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
@@ -45,7 +64,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def _paper(config: ConfigDict) -> None:
     """Section 4 and the authors' solver, whose rate of .001 for 128 falls in one step, not here."""
     config.train.update({"steps": 100_000, "log_every": 50, "checkpoint_every": 2000})
-    config.evaluation.layers = ("features",)
     config.data.update({"name": "tfds:ucf101", "batch_size": 128, "image_size": 224})
     config.network.update({"name": "resnet18", "stem": "imagenet", "pool": "mean"})
     config.optimizer.update(

@@ -9,7 +9,7 @@ Misra, Zitnick, Hebert, Shuffle and Learn: Unsupervised Learning using Temporal 
 
 ``f`` is one tower that sees each frame by itself, ``g`` reads what it says of the three side by
 side. First and last frame are drawn alike for both answers: the middle one alone tells them apart.
-One tuple in four is in order, which the paper found best (Table 1), and nothing is weighed for it:
+One tuple in four is in order, which the paper found best, and nothing is weighed for it:
 ``chance_loss`` is the entropy of that share, and who always says no is right for 75 %. ``score``
 asks of one tuple of each kind, with the odds moved to one half.
 
