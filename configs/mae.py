@@ -2,8 +2,8 @@
 
     python experiments/pretrain.py --config configs/mae.py --workdir runs/mae
 
-default: 10,000 Fashion-MNIST images, a small ViT with patches of 4, 24 epochs of batches of 128. Not
-measured on the test set yet; on 2,000 images held out of the training set
+default: 10,000 Fashion-MNIST images, a small ViT with patches of 4, 24 epochs of batches of 128.
+Not measured on the test set yet; on 2,000 images held out of the training set
 (``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
 0.10.2):
 
