@@ -48,7 +48,7 @@ def _one_of(*names: str) -> Rule:
 _RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
 _VITS = ("vit_nano", "vit_tiny", "vit_small", "vit_base", "vit_large")
 _GPTS = ("gpt_nano", "gpt2_small")
-_NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
+NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
 _SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
@@ -62,6 +62,7 @@ _AREA = Rule(
     "two shares of the image, 0 < smallest <= largest <= 1",
     lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
 )
+_PART = Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1)
 _WIDTHS = Rule(tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1)
 
 SETTINGS: dict[str, tuple[Any, Rule]] = {
@@ -69,7 +70,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
     "data.name": ("fashion_mnist_mini", _TEXT),
     "data.batch_size": (256, _whole(1)),
-    "data.modality": ("image", _one_of(*_NETWORKS)),  # the data says which
+    "data.modality": ("image", _one_of(*NETWORKS)),  # the data says which
     "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
     "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
     "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
@@ -130,9 +131,18 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.center_momentum": _between(0, 1),
     "method.queue": _whole(1),
     "method.prototypes": _whole(2),
-    "method.mask_ratio": Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1),
+    "method.mask_ratio": _PART,
     "method.projector": _WIDTHS,
     "method.predictor": _WIDTHS,
+    "method.in_order": _PART,
+    "method.reach": _whole(2),  # frames
+    "method.gap": _whole(1),  # frames
+    "method.shift": _whole(0),  # pixels
+    "method.hidden": Rule(
+        tuple,
+        "whole numbers of at least 1, or none",
+        lambda x: all(isinstance(width, int) and width >= 1 for width in x),
+    ),
     "method.head": _WIDTHS,
     "method.local_views": _whole(1),
     "method.augment.small_area": _AREA,
@@ -252,7 +262,7 @@ def resolve(
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples
-    suited = _NETWORKS[resolved.data.modality]
+    suited = NETWORKS[resolved.data.modality]
     if resolved.network.name not in suited:
         raise InputError(
             f"network.name: {resolved.network.name!r} does not read {resolved.data.modality}; "

@@ -101,8 +101,9 @@ def test_a_comparison_is_printed_and_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_smoke_run_twice_then_evaluate_again(tmp_path):
-    arguments = ["--config=configs/simclr.py:smoke", f"--workdir={tmp_path / 'run'}"]
+@pytest.mark.parametrize("name", ["simclr", "next_word"])
+def test_smoke_run_twice_then_evaluate_again(name, tmp_path):
+    arguments = [f"--config=configs/{name}.py:smoke", f"--workdir={tmp_path / 'run'}"]
     first = call("pretrain", *arguments)
     assert first.returncode == 0, first.stderr
     assert "step 8/8" in first.stdout

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from configs import common, simclr
 from ssl_jax import config as settings
 from ssl_jax.errors import InputError
+from ssl_jax.evaluation.modalities import MODALITIES
 from ssl_jax.nn import backbones
 from tests import tiny
 
@@ -57,6 +58,11 @@ def changed(key: str, value: object) -> ConfigDict:
         ("method.temperature", -0.2, "above 0"),
         ("method.augment.area", (0.9, 0.2), "smallest <= largest"),
         ("method.projector", (8, 0), "at least 1"),
+        ("method.in_order", 1.0, "below 1"),
+        ("method.reach", 1, "at least 2"),
+        ("method.gap", 0, "at least 1"),
+        ("method.hidden", (0,), "at least 1, or none"),
+        ("method.hidden", (2.5,), "at least 1, or none"),
         ("evaluation.layers", (), "layers"),
     ],
 )
@@ -163,3 +169,30 @@ def test_presets_and_pairs_of_the_argument():
 @pytest.mark.parametrize("arg", [None, "smoke", "paper", "paper,data=cifar10", "epochs=3,seed=7"])
 def test_every_preset_of_simclr_is_valid(arg):
     settings.check(simclr.get_config(arg))
+
+
+def test_a_group_s_settings_are_checked_as_the_optimizer_s_are():
+    config = valid()
+    config.optimizer.groups.critic = {"learning_rate": 0.1}
+    settings.check(config)
+    config.optimizer.groups.critic.learning_rate = -0.1
+    expected = r"^optimizer.groups.critic.learning_rate: -0.1; expected a number above 0$"
+    with pytest.raises(InputError, match=expected):
+        settings.check(config)
+    config.optimizer.groups.critic = {"rate": 0.1}
+    with pytest.raises(InputError, match=r"^optimizer.groups.critic.rate: there is no such"):
+        settings.check(config)
+
+
+def test_a_network_must_read_what_the_data_is():
+    text = {"modality": "text", "vocabulary": 300, "tokens": 8}
+    expected = r"^network.name: 'resnet_small' does not read text; .* gpt_nano, gpt2_small$"
+    with pytest.raises(InputError, match=expected):
+        settings.resolve(valid(), text, 100, 1)
+    with pytest.raises(InputError, match=r"^network.name: 'gpt_nano' does not read image"):
+        settings.resolve(changed("network.name", "gpt_nano"), FACTS, 100, 1)
+
+
+def test_modalities_are_those_of_the_table():
+    assert dict(settings.NETWORKS).keys() == MODALITIES.keys()
+    assert set(sum(settings.NETWORKS.values(), ())) == {*backbones.BACKBONES, *backbones.GPTS}

@@ -1,14 +1,23 @@
-"""Runs small enough for the default suite: 8x8 images in memory, a batch of 16."""
+"""Runs small enough for the default suite: 8x8 images, 8x8 clips, 12 tokens; a batch of 16."""
+
+from functools import partial
 
 import jax
 import numpy as np
+import pytest
 from jax.sharding import AxisType, Mesh
 from ml_collections import ConfigDict
 
 from ssl_jax import config as settings
-from ssl_jax.data import Dataset, from_arrays
+from ssl_jax.data import Dataset, from_arrays, tokeniser
+from ssl_jax.data.dataset import Arrays
+from ssl_jax.data.text import ASSET, windows
+from ssl_jax.nn import backbones
+from ssl_jax.nn.backbones.gpt import GPT
+from ssl_jax.nn.backbones.vit import ViT
 
-SIDE, BATCH = 8, 16
+SIDE, BATCH, FRAMES = 8, 16, 7
+TOKENS, VOCABULARY = 12, 270
 
 
 def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
@@ -25,6 +34,55 @@ def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -
     images, labels = draw(train)
     test_images, test_labels = draw(test)
     return from_arrays(images, labels, test_images=test_images, test_labels=test_labels)
+
+
+def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
+    """Clips of a bright square in a row of the class that goes right or left, in noise."""
+    rng = np.random.default_rng(0)
+
+    def draw(count: int) -> Arrays:
+        labels, motions = np.arange(count) % 3, np.arange(count) // 3 % 2
+        videos = rng.integers(0, 90, (count, FRAMES, SIDE, SIDE, channels), np.uint8)
+        for video, label, motion in zip(videos, labels, motions, strict=True):
+            for time, frame in enumerate(video[:: 1 - 2 * motion]):
+                frame[2 * label : 2 * label + 3, time : time + 2] += 150
+        columns = {"label": labels.astype(np.int32), "motion": motions.astype(np.int32)}
+        return Arrays({"video": videos} | columns)
+
+    source = draw(train)
+    facts = {"modality": "video", "image_size": SIDE, "channels": channels, "frames": FRAMES}
+    facts |= {"mean": (0.25,) * channels, "std": (0.2,) * channels}
+    names = {"motion": ("right", "left")}
+    return Dataset(source, source, draw(test), ("0", "1", "2"), facts, further_labels=names)
+
+
+def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
+    """Texts of a few classes: words of the class's own letters, in any order."""
+    rng = np.random.default_rng(0)
+    words = [["".join(rng.choice(list(a), 4)) for _ in range(5)] for a in ("abc", "def", "ghi")]
+    written = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
+    learned = tokeniser.train(written, VOCABULARY)
+    cut = [windows(ids, TOKENS) for ids in tokeniser.encode_whole(learned, written)]
+    each = -(-(train + test) // classes)
+    tokens = np.stack([part[:each] for part in cut], 1).reshape(-1, TOKENS)
+    labels = (np.arange(len(tokens)) % classes).astype(np.int32)
+    rows = {"tokens": tokens, "label": labels}
+    return Dataset(
+        pretrain=Arrays({"tokens": tokens[:train]}),
+        train=Arrays({name: column[:train] for name, column in rows.items()}),
+        test=Arrays({name: column[train : train + test] for name, column in rows.items()}),
+        label_names=tuple(f"class {i}" for i in range(classes)),
+        facts={"modality": "text", "vocabulary": tokeniser.size(learned), "tokens": TOKENS},
+        assets={ASSET: learned},
+    )
+
+
+def small_networks(patch: pytest.MonkeyPatch) -> None:
+    """Has the smallest networks be smaller: most of a test's time is compilation."""
+    resnet = partial(backbones.resnet.ResNet, blocks=(1, 1), widths=(4, 8), bottleneck=False)
+    patch.setitem(backbones.RESNETS, "resnet_small", resnet)
+    patch.setitem(backbones.VITS, "vit_nano", partial(ViT, width=16, depth=1, heads=2))
+    patch.setitem(backbones.GPTS, "gpt_nano", partial(GPT, width=16, depth=2, heads=2))
 
 
 def config(**method: object) -> ConfigDict:

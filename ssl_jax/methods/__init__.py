@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, dino, mae, moco, rotation, simclr
+from ssl_jax.methods import byol, dino, frame_order, mae, moco, next_word, rotation, simclr
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
@@ -12,6 +12,8 @@ METHODS = {
     "dino": dino.make,
     "mae": mae.make,
     "rotation": rotation.make,
+    "frame_order": frame_order.make,
+    "next_word": next_word.make,
 }
 
 

@@ -18,4 +18,5 @@ def cosine(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[
 
 def linear(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[Array, ""]:
     """From ``start`` at step 0 to ``end`` at step ``steps`` by a line, and ``end`` from then on."""
-    return start + (end - start) * jnp.minimum(step / max(steps, 1), 1.0)
+    share = jnp.minimum(step / steps, 1.0) if steps else jnp.float32(1)
+    return start + (end - start) * share

@@ -66,6 +66,15 @@ def of_choice(k: int) -> Metrics:
     return {"chance_loss": jnp.float32(math.log(k))}
 
 
+def of_event(share: float) -> Metrics:
+    """``chance_loss`` of a cross-entropy that tells whether something is so: the entropy of that.
+
+    Args:
+      share: of the examples for which it is, above 0 and below 1.
+    """
+    return {"chance_loss": _entropy(jnp.float32([share, 1 - share]))}
+
+
 def _rankme(z: Float[Array, "n d"]) -> Float[Array, ""]:
     small = z.T @ z if z.shape[0] > z.shape[1] else z @ z.T
     singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(small), 0))

@@ -4,13 +4,10 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.methods import byol
-from ssl_jax.methods.schedules import cosine
-from ssl_jax.methods.teacher import follow
 from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
@@ -115,15 +112,3 @@ def test_the_teacher_follows_by_the_schedule_s_momentum():
         _, after = method.update(moved, extra, jnp.int32(step))
         expected = jax.tree.map(lambda x, m=momentum: x + (1 - m), params["encoder"])
         chex.assert_trees_all_close(after["teacher"]["params"], expected, atol=1e-6)
-
-
-@pytest.mark.parametrize(("step", "expected"), [(0, 0.2), (50, 0.6), (100, 1.0), (150, 1.0)])
-def test_cosine(step, expected):
-    np.testing.assert_allclose(cosine(0.2, 1.0, jnp.int32(step), 100), expected, rtol=1e-6)
-
-
-def test_follow_keeps_the_teacher_s_type():
-    teacher, student = jnp.zeros(3, jnp.bfloat16), jnp.ones(3)
-    followed = follow(teacher, student, 0.75)
-    assert followed.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(np.asarray(followed, np.float32), 0.25)

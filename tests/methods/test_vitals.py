@@ -45,3 +45,10 @@ def test_prototypes():
     assert one_each["target_entropy"] == 0
     np.testing.assert_allclose(one_each["prototypes_used"], 4, rtol=1e-5)
     assert vitals.of_choice(4)["chance_loss"] == np.float32(np.log(4))
+
+
+def test_chance_of_a_rare_event():
+    assert vitals.of_event(0.5)["chance_loss"] == np.float32(np.log(2))
+    answers = np.array([1, 0, 0, 0])
+    loss = -np.log(np.where(answers, 0.25, 0.75)).mean()
+    np.testing.assert_allclose(vitals.of_event(0.25)["chance_loss"], loss, rtol=1e-6)

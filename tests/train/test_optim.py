@@ -90,3 +90,46 @@ def test_every_optimizer_of_the_settings_can_be_made():
         assert SETTINGS["optimizer.name"][1].holds(name)
     with pytest.raises(KeyError):
         optim.make(config("adam"))
+
+
+def test_weight_decay_goes_to_its_end_by_half_a_cosine():
+    history = updates("sgd", 3, weight_decay=0.1, weight_decay_end=0.5, momentum=0.0)
+    for step, (rate, update) in enumerate(zip(rates(3), history, strict=True)):
+        decay = 0.5 - 0.4 * (np.cos(np.pi * step / 100) + 1) / 2
+        expected = -rate * (GRADIENT["kernel"] + decay * PARAMS["kernel"])
+        np.testing.assert_allclose(update["kernel"], expected, rtol=1e-5, atol=1e-8)
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient():
+    norm = np.sqrt(sum((value**2).sum() for value in GRADIENT.values()))
+    for clip, factor in ((0.5 * norm, 0.5), (2 * norm, 1.0)):
+        update = updates("sgd", 2, weight_decay=0.0, momentum=0.0, clip_norm=float(clip))[1]
+        for name, value in GRADIENT.items():
+            np.testing.assert_allclose(update[name], -0.06 * factor * value, rtol=1e-5)
+
+
+def test_betas_are_adam_s():
+    gradients = [1.0, 3.0, -2.0]
+    optimizer = optim.make(config("adamw", betas=(0.5, 0.9), weight_decay=0.0))
+    params = {"bias": jnp.zeros(1)}
+    state, first, second = optimizer.init(params), 0.0, 0.0
+    for step, gradient in enumerate(gradients, 1):
+        update, state = optimizer.update({"bias": jnp.full(1, gradient)}, state, params)
+        first = 0.5 * first + 0.5 * gradient
+        second = 0.9 * second + 0.1 * gradient**2
+        direction = first / (1 - 0.5**step) / np.sqrt(second / (1 - 0.9**step))
+        np.testing.assert_allclose(update["bias"], -0.06 * (step - 1) * direction, atol=1e-6)
+
+
+def test_a_group_has_an_optimiser_of_its_own():
+    base = config("sgd", weight_decay=0.1, momentum=0.0)
+    base.optimizer.groups.critic = {"learning_rate": 0.03, "weight_decay": 0.0}
+    optimizer = optim.make(base)
+    params = {"critic": PARAMS, "backbone": PARAMS}
+    state = optimizer.init(params)
+    for rate in rates(3):
+        update, state = optimizer.update({"critic": GRADIENT, "backbone": GRADIENT}, state, params)
+        expected = -0.1 * rate * GRADIENT["kernel"]
+        np.testing.assert_allclose(update["critic"]["kernel"], expected, atol=1e-7)
+        expected = -rate * (GRADIENT["kernel"] + 0.1 * PARAMS["kernel"])
+        np.testing.assert_allclose(update["backbone"]["kernel"], expected, atol=1e-7)

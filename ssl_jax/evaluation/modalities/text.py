@@ -31,11 +31,18 @@ def _read(texts: Sequence[str], data: ConfigDict, assets: Mapping[str, str]) -> 
     """Texts; of each the first window of tokens is read.
 
     Raises:
-      InputError: it is not a list of texts.
+      InputError: it is not a list of texts, or one holds half a character.
     """
-    if isinstance(texts, str) or not len(texts) or not all(isinstance(x, str) for x in texts):
-        raise InputError(f"texts: {texts!r:.60}; expected a list of str")
+    listed = isinstance(texts, list | tuple | np.ndarray) and len(texts) > 0
+    if not listed or not all(isinstance(x, str) and _is_whole(x) for x in texts):
+        shown = " ".join(repr(texts).split())
+        raise InputError(f"texts: {shown:.60}; expected a list of str, of whole characters")
     return Arrays({"tokens": tokeniser.encode(assets[ASSET], texts, data.tokens)})
+
+
+def _is_whole(text: str) -> bool:
+    """Whether UTF-8 has it; a lone surrogate it has not."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def raw_input(data: ConfigDict) -> Embed:

@@ -52,6 +52,27 @@ def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
     )
 
 
+def make_gpt(config: ConfigDict, rngs: nnx.Rngs) -> gpt.GPT:
+    """The network of ``network.name`` that reads text.
+
+    Args:
+      config: ``network.name`` and ``network.dtype``; ``train.remat``; and of ``data`` the
+        ``vocabulary`` and the ``tokens`` of a window.
+      rngs: ``params`` initialises.
+
+    Returns:
+      A module ``(tokens [n, t], train) -> {"features": [n, d], "logits": [n, t, k], ...}`` whose
+      ``features`` attribute is ``d``.
+    """
+    return GPTS[config.network.name](
+        vocabulary=config.data.vocabulary,
+        tokens=config.data.tokens,
+        remat=config.train.remat,
+        dtype=jnp.dtype(config.network.dtype),
+        rngs=rngs,
+    )
+
+
 def _shared(config: ConfigDict) -> dict[str, Any]:
     return {
         "channels": config.data.channels,

@@ -1,0 +1,188 @@
+"""Frame order: are three frames of a clip in the order in which they were filmed?
+
+Misra, Zitnick, Hebert, Shuffle and Learn: Unsupervised Learning using Temporal Order Verification,
+2016, https://arxiv.org/abs/1603.08561, section 3. Of five frames a < b < c < d < e of a clip
+
+    in order: (b, c, d);  out of order: (b, a, d), (b, e, d);  each also from its end to its start
+    p = sigmoid(g([y1, y2, y3])),  y = f(x) - mean of f(x1), f(x2), f(x3)
+    loss = cross-entropy of p and "in order"
+
+``f`` is one tower that sees each frame by itself, ``g`` reads what it says of the three side by
+side. First and last frame are drawn alike for both answers: the middle one alone tells them apart.
+One tuple in four is in order, which the paper found best (Table 1), and nothing is weighed for it:
+``chance_loss`` is the entropy of that share, and who always says no is right for 75 %. ``score``
+asks of one tuple of each kind, with the odds moved to one half.
+
+Deviations: tuples out of order are reversed too. The paper draws frames where optical flow is
+large; here every clip and every time counts alike. The tower is ``network.name``, the paper's
+CaffeNet up to fc7. The paper's ``g`` reads the f(x) and is linear; but no sum of a number for each
+frame says which lies between the others, for which ``method.hidden`` has hidden layers, and beside
+what three frames share their changes are small, for which the mean is subtracted. A tuple is
+flipped and shifted as one. BatchNorm sees the three frames jointly, as in the authors' code, over
+all devices. Features are the tower's of a clip's first, middle and last frame, side by side. Run by
+``configs/frame_order.py``.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from ssl_jax import augment
+from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.errors import InputError
+from ssl_jax.methods import vitals
+from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.heads import MLP
+
+
+class Verifier(nnx.Module):
+    """``f`` and ``g``: layers of three frames side by side, and the ``logit`` of their order.
+
+    Args:
+      config: what ``backbones.make`` reads, ``method.hidden`` and ``network.dtype``.
+      rngs: ``params`` initialises.
+    """
+
+    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
+        self.tower = backbones.make(config, rngs)
+        widths, dtype = (*config.method.hidden, 1), jnp.dtype(config.network.dtype)
+        self.head = MLP(3 * self.tower.features, widths, dtype=dtype, rngs=rngs)
+
+    def __call__(
+        self, frames: Float[Array, "n 3 h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """All layers of normalised frames."""
+        layers = self.tower(frames.reshape(-1, *frames.shape[2:]), train=train)
+        three = layers["features"].reshape(len(frames), 3, -1)
+        changes = (three - three.mean(axis=1, keepdims=True)).reshape(len(frames), -1)
+        layers = {name: x.reshape(len(frames), -1) for name, x in layers.items()}
+        return layers | {"logit": self.head(changes, train=train)}
+
+
+def make(config: ConfigDict) -> Method:
+    """Frame order as the config has it.
+
+    Args:
+      config: ``method.in_order`` (the share of tuples that are), ``method.reach`` (most frames from
+        b to d), ``method.gap`` (fewest from a to b and from d to e), ``method.shift`` (most pixels
+        that a tuple is moved by), ``method.hidden`` (widths of hidden layers; ``()`` is linear),
+        ``train.microbatches``, what ``backbones.make`` reads, and of ``data`` the ``frames``,
+        ``mean`` and ``std``.
+
+    Returns:
+      The method. Its batch is ``{"video": uint8 [n, f, h, w, c]}``.
+
+    Raises:
+      InputError: the data is no clips, or clips have too few frames.
+    """
+    settings, frames = config.method, config.data.frames
+    if (frames or 0) < 2 * settings.gap + 3:
+        raise InputError(
+            f"data.frames: {frames}; expected clips of at least {2 * settings.gap + 3} frames, "
+            f"for method.gap {settings.gap}"
+        )
+    network = from_module(
+        lambda rngs: Verifier(config, rngs), microbatches=config.train.microbatches
+    )
+    augmentation = augment.compose(
+        augment.horizontal_flip, partial(augment.random_crop, padding=settings.shift)
+    )
+    share = settings.in_order
+
+    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
+        return normalize(images, config.data.mean, config.data.std)
+
+    def draw(key: PRNGKeyArray) -> Int[Array, "5"]:
+        """Times a < b < c < d < e."""
+        keys = jax.random.split(key, 5)
+        gap, end = settings.gap, frames - settings.gap
+        span = jax.random.randint(keys[0], (), 2, min(settings.reach, end - gap - 1) + 1)
+        b = jax.random.randint(keys[1], (), gap, end - span)
+        c = jax.random.randint(keys[2], (), b + 1, b + span)
+        a = jax.random.randint(keys[3], (), 0, b - gap + 1)
+        e = jax.random.randint(keys[4], (), b + span + gap, frames)
+        return jnp.stack([a, b, c, b + span, e])
+
+    def order(key: PRNGKeyArray, ordered: Array | bool) -> Int[Array, "3"]:
+        """Times of a tuple that is in order, or is not."""
+        draw_key, side_key, reverse_key = jax.random.split(key, 3)
+        a, b, c, d, e = draw(draw_key)
+        outside = jnp.where(jax.random.bernoulli(side_key), a, e)
+        times = jnp.stack([b, jnp.where(ordered, c, outside), d])
+        return jnp.where(jax.random.bernoulli(reverse_key), times[::-1], times)
+
+    def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
+        del batch
+        return network.init(key)
+
+    def views(key: PRNGKeyArray, batch: Batch) -> Views:
+        def of_one(key: PRNGKeyArray, clip: Array) -> tuple[Array, Array]:
+            answer_key, order_key, augment_key = jax.random.split(key, 3)
+            ordered = jax.random.bernoulli(answer_key, share)
+            chosen = to_float(clip[order(order_key, ordered)])
+            return jax.vmap(partial(augmentation, augment_key))(chosen), ordered
+
+        keys = jax.random.split(key, len(batch["video"]))
+        tuples, ordered = jax.vmap(of_one, out_axes=(1, 0))(keys, batch["video"])
+        return {"frames": tuples, "ordered": ordered[None].astype(jnp.float32)}
+
+    def loss(
+        params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
+        del key, step
+        tuples, ordered = read(views["frames"]).swapaxes(0, 1), views["ordered"][0]
+        layers, stats = network.apply(params, stats, tuples, train=True)
+        logits = layers["logit"][:, 0].astype(jnp.float32)
+        value = optax.sigmoid_binary_cross_entropy(logits, ordered).mean()
+        right = {"accuracy": ((logits > 0) == (ordered > 0.5)).mean()}
+        signs = vitals.of_event(share) | vitals.of_embeddings(layers["features"])
+        return value, (stats, right | signs)
+
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+        clips = batch["video"]
+        chosen = jnp.stack([clips[:, i] for i in (0, frames // 2, frames - 1)], axis=1)
+        layers, _ = network.apply(params, stats, read(to_float(chosen)), train=False)
+        return layers
+
+    def both(
+        params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
+    ) -> list[tuple[Float[Array, "n 3 h w c"], Float[Array, " n"]]]:
+        """A tuple of each clip in order, and one out of order, with the logits of their order.
+
+        Either is as likely, which moves logits by the training tuples' odds.
+        """
+        clips, found = batch["video"], []
+        for ordered, half in zip((True, False), jax.random.split(key), strict=True):
+            times = jax.vmap(partial(order, ordered=ordered))(jax.random.split(half, len(clips)))
+            tuples = to_float(jax.vmap(lambda clip, at: clip[at])(clips, times))
+            layers, _ = network.apply(params, stats, read(tuples), train=False)
+            logits = layers["logit"][:, 0].astype(jnp.float32)
+            found.append((tuples, logits - jnp.log(share / (1 - share))))
+        return found
+
+    def score(
+        params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
+    ) -> dict[str, Float[Array, " n"]]:
+        (_, yes), (_, no) = both(params, stats, batch, key)
+        return {"order_accuracy": ((yes > 0) + (no <= 0).astype(jnp.float32)) / 2}
+
+    def show(
+        params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
+    ) -> dict[str, Float[Array, "n h w c"]]:
+        found = {}
+        for said, (tuples, logits) in zip(
+            ("in", "out of"), both(params, stats, batch, key), strict=True
+        ):
+            wide = jnp.concatenate(list(tuples.swapaxes(0, 1)), axis=2)
+            filled = jnp.arange(wide.shape[2]) < wide.shape[2] * jax.nn.sigmoid(logits)[:, None]
+            bar = jnp.broadcast_to(filled[:, None, :, None], wide[:, :2].shape)
+            found[f"{said} order, and how likely"] = jnp.concatenate([wide, 1.0 * bar], axis=1)
+        return found
+
+    return Method(init, views, loss, no_update, embed, score, show)
