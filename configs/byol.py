@@ -2,7 +2,15 @@
 
     python experiments/pretrain.py --config configs/byol.py --workdir runs/byol
 
-default: not measured yet.
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not
+measured on the test set yet; on 2,000 images held out of the training set
+(``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
+0.10.2):
+
+                                     learned   untrained   raw pixels
+    kNN (k 20, T .1)                    83.3        80.0         79.3
+    linear probe, all labels            86.4        84.7         84.7
+    linear probe, 10 labels a class     73.4        67.6         72.1
 
 smoke: 8 steps, for tests.
 

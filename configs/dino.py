@@ -36,13 +36,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
         }
     )
     config.method.augment = ConfigDict(
-        {"area": (0.4, 1.0), "small_size": 16, "small_area": (0.1, 0.4)}
+        {"area": (0.4, 1.0), "small_size": 14, "small_area": (0.1, 0.4)}
     )
     common.small_vit(config)
-    config.network.pool = "mean"
+    config.network.update({"patch_size": 7, "pool": "mean"})
     config.optimizer.update({"weight_decay": 0.04, "weight_decay_end": 0.4, "clip_norm": 3.0})
     config.optimizer.learning_rate = 1e-3
-    config.train.epochs = 20.0
+    config.data.batch_size = 64
+    config.train.epochs = 12.0
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":

@@ -2,7 +2,18 @@
 
     python experiments/pretrain.py --config configs/mae.py --workdir runs/mae
 
-default: not measured yet.
+default: 10,000 Fashion-MNIST images, a small ViT with patches of 4, 24 epochs of batches of 128.
+Not measured on the test set yet; on 2,000 images held out of the training set
+(``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
+0.10.2):
+
+                                     learned   untrained   raw pixels
+    kNN (k 20, T .1)                    77.4        78.0         79.3
+    linear probe, all labels            85.0        83.2         84.7
+    linear probe, 10 labels a class     67.0        67.5         72.1
+
+It beats the untrained network by the linear probe alone, and pixels by nothing: one attempt so far,
+with the features in a 4 x 4 grid.
 
 smoke: 8 steps, for tests.
 

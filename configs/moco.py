@@ -2,7 +2,16 @@
 
     python experiments/pretrain.py --config configs/moco.py --workdir runs/moco
 
-default: not measured yet.
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128, a queue of
+1,024. Not
+measured on the test set yet; on 2,000 images held out of the training set
+(``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
+0.10.2):
+
+                                     learned   untrained   raw pixels
+    kNN (k 20, T .1)                    85.2        80.7         79.3
+    linear probe, all labels            88.1        84.4         84.7
+    linear probe, 10 labels a class     75.2        67.7         72.1
 
 smoke: 8 steps, for tests.
 

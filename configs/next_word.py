@@ -25,9 +25,9 @@ smoke: 8 steps, for tests.
 
 paper: GPT-2 small, 124 M parameters, 50,257 tokens, texts of 1,024, batch 512. The paper gives
 neither optimiser nor steps; these are of GPT-3 small (Brown et al. 2020, table 2.1, 300 G tokens),
-but for the rate, which falls to 0 and not to a tenth.
-Its data, WebText, was never released: name yours with ``paper,data=text:/path``. Published: a
-perplexity of 29.41 on WikiText2, without training on it (table 3). Not measured here.
+but for the rate, which falls to 0 and not to a tenth. Its data, WebText, was never released: name
+yours with ``paper,data=text:/path``. Published: a perplexity of 29.41 on WikiText2, without
+training on it (table 3). Not measured here.
 """
 
 from ml_collections import ConfigDict

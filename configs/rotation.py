@@ -2,7 +2,16 @@
 
     python experiments/pretrain.py --config configs/rotation.py --workdir runs/rotation
 
-default: not measured yet.
+default: 10,000 Fashion-MNIST images, a small ResNet, 20 epochs of batches of 128, each image in
+its four turns. Not
+measured on the test set yet; on 2,000 images held out of the training set
+(``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
+0.10.2):
+
+                                     learned   untrained   raw pixels
+    kNN (k 20, T .1)                    83.9        79.0         79.3
+    linear probe, all labels            87.6        83.7         84.7
+    linear probe, 10 labels a class     74.9        68.1         72.1
 
 smoke: 8 steps, for tests.
 

@@ -22,16 +22,23 @@ def define_workdir() -> None:
     flags.DEFINE_string("workdir", None, "the run's folder")
 
 
-def run(main: Callable[..., None], words: Sequence[str] = ()) -> None:
-    """Parse the command line and run ``main``, with the one word that is given if there are any.
+def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "") -> None:
+    """Parse the command line and run ``main`` with what is given beside the flags.
 
     Bad input ends with one line and 2, a stop on request with one line and 130.
+
+    Args:
+      main: the work.
+      words: one of these must be given; if there are none,
+      several: at least one must be given of what this says in words, such as "folders"; if it says
+        nothing, nothing may be given.
     """
     cpu.tune()
     flags.DEFINE_boolean("compilation_cache", True, "keep what is compiled for the next start")
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
     app.run(
-        lambda rest: _guarded(lambda: main(*rest[1:])), flags_parser=partial(_parse, words=words)
+        lambda rest: _guarded(lambda: main(*rest[1:])),
+        flags_parser=partial(_parse, words=words, several=several),
     )
 
 
@@ -61,13 +68,15 @@ def config() -> ConfigDict:
     return value
 
 
-def _parse(arguments: list[str], words: Sequence[str] = ()) -> list[str]:
+def _parse(arguments: list[str], words: Sequence[str] = (), several: str = "") -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
         if words and (len(rest) != 2 or rest[1] not in words):
             given = " ".join(rest[1:]) or "nothing"
             raise InputError(f"{given}: is unknown; expected one of {', '.join(words)}")
-        if not words and len(rest) > 1:
+        if several and len(rest) == 1:
+            raise InputError(f"nothing: is given; expected {several}")
+        if not words and not several and len(rest) > 1:
             raise InputError(f"{rest[1]}: is no flag; expected --flag=value")
     except (AttributeError, KeyError) as error:
         _fail(_unknown_key(arguments, str(error)))

@@ -46,9 +46,11 @@ def _one_of(*names: str) -> Rule:
 
 
 _RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
+_CONVNETS = ("context_encoder",)
 _VITS = ("vit_nano", "vit_tiny", "vit_small", "vit_base", "vit_large")
 _GPTS = ("gpt_nano", "gpt2_small")
-NETWORKS = {"image": _RESNETS + _VITS, "video": _RESNETS + _VITS, "text": _GPTS}
+_OF_PICTURES = _RESNETS + _CONVNETS + _VITS
+NETWORKS = {"image": _OF_PICTURES, "video": _OF_PICTURES, "text": _GPTS}
 _SWITCH = Rule(bool, "True or False", lambda _: True)
 _TEXT = Rule(str, "a text that is not empty", bool)
 _OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
@@ -82,7 +84,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
     "data.max_unreadable": (100, _whole(0)),  # files of a folder
     "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
-    "network.name": ("resnet_small", _one_of(*_RESNETS, *_VITS, *_GPTS)),
+    "network.name": ("resnet_small", _one_of(*_OF_PICTURES, *_GPTS)),
     "network.stem": ("patch", _one_of("patch", "small", "imagenet")),  # of ResNets
     "network.patch_size": (4, _whole(1)),  # of ViTs
     "network.pool": ("grid", _one_of("mean", "grid", "cls")),  # cls: of ViTs
@@ -132,6 +134,11 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.queue": _whole(1),
     "method.prototypes": _whole(2),
     "method.mask_ratio": _PART,
+    "method.adversarial": _between(0, 1),  # share of the generator's loss
+    "method.overlap": _whole(0),  # pixels
+    "method.bottleneck": _whole(1, optional=True),
+    "method.decoder": _WIDTHS,
+    "method.discriminator": _WIDTHS,
     "method.projector": _WIDTHS,
     "method.predictor": _WIDTHS,
     "method.in_order": _PART,
@@ -193,7 +200,7 @@ def check(config: ConfigDict) -> None:
             raise InputError(f"{key}: {value} is not a finite number")
     if config.train.steps is None and config.train.epochs is None:
         raise InputError("train.epochs: None; expected a number, here or in train.steps")
-    if config.network.pool == "cls" and config.network.name in _RESNETS:
+    if config.network.pool == "cls" and config.network.name in _RESNETS + _CONVNETS:
         raise InputError(
             f"network.pool: 'cls' is a token that {config.network.name} has not; "
             "expected mean or grid"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import fake_runs
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -65,6 +67,37 @@ def test_a_benchmark_takes_one_table(words):
     given = " ".join(words) or "nothing"
     assert done.stderr.startswith(f"error: {given}: is unknown; expected one of losses, augment")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "nothing: is given; expected the workdirs of runs"),
+        (["configs"], "configs: has no config.json; expected the workdir of a run"),
+        (["README.md"], "README.md: has no config.json; expected the workdir of a run"),
+        (["{run}", "--output={run}/none/x"], "cannot be written: No such file or directory"),
+    ],
+)
+def test_a_comparison_takes_runs(arguments, expected, tmp_path):
+    run = fake_runs.write(tmp_path / "run", "simclr")
+    page = tmp_path / "page.html"
+    done = call("compare", f"--output={page}", *(each.format(run=run) for each in arguments))
+    assert done.returncode == 2, done
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr
+    assert not page.exists()
+
+
+def test_a_comparison_is_printed_and_written(tmp_path):
+    runs = [str(fake_runs.write(tmp_path / name, "simclr")) for name in ("one", "two")]
+    output = tmp_path / "page.html"
+    done = call("compare", *runs, "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert f"see {output}" in done.stdout
+    for name in ("one", "two"):
+        assert name in done.stdout
+        assert name in output.read_text()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from ssl_jax.data.dataset import Arrays
 from ssl_jax.data.text import ASSET, windows
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.gpt import GPT
+from ssl_jax.nn.backbones.vit import ViT
 
 SIDE, BATCH, FRAMES = 8, 16, 7
 TOKENS, VOCABULARY = 12, 270
@@ -76,8 +77,11 @@ def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
     )
 
 
-def small_gpt(patch: pytest.MonkeyPatch) -> None:
-    """Has ``gpt_nano`` be a network of two narrow blocks, which compiles in less time."""
+def small_networks(patch: pytest.MonkeyPatch) -> None:
+    """Has the smallest networks be smaller: most of a test's time is compilation."""
+    resnet = partial(backbones.resnet.ResNet, blocks=(1, 1), widths=(4, 8), bottleneck=False)
+    patch.setitem(backbones.RESNETS, "resnet_small", resnet)
+    patch.setitem(backbones.VITS, "vit_nano", partial(ViT, width=16, depth=1, heads=2))
     patch.setitem(backbones.GPTS, "gpt_nano", partial(GPT, width=16, depth=2, heads=2))
 
 

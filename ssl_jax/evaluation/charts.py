@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
@@ -78,8 +79,21 @@ class FeatureMap(NamedTuple):
     others: int
 
 
+class Curves(NamedTuple):
+    """A chart of several runs, with (colour, whether dashed, run) of each."""
+
+    svg: Markup
+    legend: list[tuple[str, bool, str]]
+
+
 def curve(
-    rows: Sequence[Mapping[str, float]], key: str, title: str, height: float
+    rows: Sequence[Mapping[str, float]],
+    key: str,
+    title: str,
+    height: float,
+    *,
+    name: str | None = None,
+    dashed: str | None = None,
 ) -> Markup | None:
     """A metric against the step: what was logged in a light line, its running mean in a strong one.
 
@@ -88,6 +102,8 @@ def curve(
       key: of the metric.
       title: what it is, in words.
       height: of the chart in points.
+      name: of the chart, where a page has several of the same key.
+      dashed: the key of a metric to compare with, drawn as a dashed line where there is one.
 
     Returns:
       The chart; None if fewer than two values are finite.
@@ -95,21 +111,56 @@ def curve(
     steps, values = series(rows, key)
     if len(steps) < 2:
         return None
-    mean = running_mean(values, max(1, len(values) // 25))
-    every = -(-len(steps) // 1000)
+    mean = running_mean(values, window(values))
+    every = _stride(steps)
     with _style():
-        figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = _axes(title, height)
         axes.plot(steps[::every], values[::every], color=_ACCENT, alpha=0.35, linewidth=0.8)
         axes.plot(steps[::every], mean[::every], color=_ACCENT, linewidth=1.6)
-        axes.set_title(title)
-        axes.set_xlabel("step")
-        axes.margins(x=0.01)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 3, 4, 5, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-        axes.yaxis.set_major_formatter(FuncFormatter(_tick))
-        return _svg(figure, key, f"{title} against the step")
+        if dashed is not None:
+            others = series(rows, dashed)
+            axes.plot(*others, color=_MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        return _svg(figure, name or key, f"{title} against the step")
+
+
+def curves(
+    runs: Mapping[str, Sequence[Mapping[str, float]]],
+    key: str,
+    title: str,
+    height: float,
+    name: str,
+) -> Curves | None:
+    """One metric of several runs against the step, as running means.
+
+    Args:
+      runs: by name, rows of metrics.jsonl.
+      key: of the metric.
+      title: what it is, in words.
+      height: of the chart in points.
+      name: of the chart.
+
+    Returns:
+      The chart; None if fewer than two runs have two finite values.
+    """
+    lines = {run: series(rows, key) for run, rows in runs.items()}
+    lines = {run: line for run, line in lines.items() if len(line[0]) > 1}
+    if len(lines) < 2:
+        return None
+    legend = []
+    with _style():
+        figure, axes = _axes(title, height)
+        for index, (run, (steps, values)) in enumerate(lines.items()):
+            color, dashed = _PALETTE[index % len(_PALETTE)], index // len(_PALETTE) % 2 == 1
+            mean, every = running_mean(values, window(values)), _stride(steps)
+            style = (0, (4, 2)) if dashed else "-"
+            axes.plot(steps[::every], mean[::every], color=color, linewidth=1.4, linestyle=style)
+            legend.append((color, dashed, run))
+        return Curves(_svg(figure, name, f"{title} of several runs against the step"), legend)
+
+
+def window(values: np.ndarray) -> int:
+    """Over how many of [n] logged values a curve's running mean goes."""
+    return max(1, len(values) // 25)
 
 
 def series(rows: Sequence[Mapping[str, float]], key: str) -> tuple[np.ndarray, np.ndarray]:
@@ -244,6 +295,24 @@ def _apart(
         for spot in spots:
             spot[1] = min(max(spot[1], line), height - line)
     return [(x, y) for x, y in spots]
+
+
+def _stride(steps: np.ndarray) -> int:
+    return -(-len(steps) // 1000)
+
+
+def _axes(title: str, height: float) -> tuple[Figure, Axes]:
+    """An empty chart against the step."""
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    axes.set_xlabel("step")
+    axes.margins(x=0.01)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 3, 4, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick))
+    return figure, axes
 
 
 def _tick(value: float, _: int) -> str:

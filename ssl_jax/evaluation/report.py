@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ssl_jax.evaluation import charts, collapse
 
@@ -24,7 +24,7 @@ _BASELINES = ("random_init", "input")
 _VERDICTS: tuple[_Verdict, ...] = ("unknown", "behind", "level", "ahead")
 _ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
 _PROBED = re.compile(r"probe_(\w+)_top1")
-_DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _VIEWED, _QUERIES, _NEAREST = 12, 10, 5
 _MATRIX_CLASSES, _PAIRS = 20, 15
 
@@ -195,37 +195,64 @@ def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
 
 def percent(fraction: float) -> str:
     """0.8437 -> "84.4%"; a dash if it is not a number."""
-    return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else _DASH
+    return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else DASH
 
 
 def points(fraction: float, sign: str = "+") -> str:
     """0.012 -> "+1.2" percentage points, or "1.2" if `sign` is ""; a dash if it is not a number."""
     if not math.isfinite(fraction):
-        return _DASH
+        return DASH
     return f"{round(100 * fraction, 1) + 0.0:{sign}.1f}".replace("-", _MINUS)
+
+
+def number(value: float) -> str:
+    """1234 -> "1,234"; 0.123456 -> "0.1235"; a dash if it is not a number."""
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def setting(value: Any) -> str:
+    """The value of a setting as JSON writes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def write(path: Path, page: Page) -> None:
     """Writes the page, whole or not at all."""
+    save(path, render(page))
+
+
+def save(path: Path, html: str) -> None:
+    """Writes a page, whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(render(page).encode("utf-8", "replace"))
+        partial.write_bytes(html.encode("utf-8", "replace"))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def render(page: Page) -> str:
-    """The page as HTML; the same bytes for the same input."""
+def fill(template: str, **values: Any) -> str:
+    """One of the templates that lie beside this file, as HTML; ``base.html`` is under them all."""
+    folder = resources.files("ssl_jax.evaluation")
     environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
     environment.filters.update(
-        percent=percent, points=points, number=_written, picture=charts.picture
+        percent=percent, points=points, number=number, picture=charts.picture
     )
-    source = resources.files("ssl_jax.evaluation").joinpath("report.html").read_text("utf-8")
+    return environment.get_template(template).render(**values)
+
+
+def render(page: Page) -> str:
+    """The page as HTML; the same bytes for the same input."""
     names = _class_names(page.label_names or ())
-    return environment.from_string(source).render(
+    return fill(
+        "report.html",
         page=page,
         verdict=verdict(page.values, page.input_name),
         collapse=collapse.verdict(page.metrics, page.values) if page.values else None,
@@ -241,6 +268,15 @@ def render(page: Page) -> str:
         rest=_rest(page.values),
         settings=list(_settings(page.config)),
     )
+
+
+def own_scores(values: Mapping[str, float]) -> dict[str, float]:
+    """What the method's own task scores on the test examples, and perplexities beside it."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name.startswith("test_") or name.endswith("_perplexity")
+    }
 
 
 def _measured(values: Mapping[str, float]) -> list[str]:
@@ -313,13 +349,6 @@ def _class_names(names: Sequence[str]) -> dict[int, str]:
     }
 
 
-def _written(value: float) -> str:
-    """1234 -> "1,234"; 0.123456 -> "0.1235"; a dash if it is not a number."""
-    if not math.isfinite(value):
-        return _DASH
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
-
-
 def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
     """What of evaluation.json the table of scores does not hold."""
     shown = {f"{b}probe_{n}_top1" for n, *_ in _layers(values) for b in ("", "random_init_")}
@@ -332,7 +361,7 @@ def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
             *(f"{key}_minus_{b}_se" for b in _BASELINES),
         )
     }
-    return [(name, _written(value)) for name, value in values.items() if name not in shown]
+    return [(name, number(value)) for name, value in values.items() if name not in shown]
 
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
@@ -341,7 +370,7 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
     if loss is None:
         return None
     steps, values = charts.series(rows, "loss")
-    mean = charts.running_mean(values, max(1, len(values) // 25))
+    mean = charts.running_mean(values, charts.window(values))
     return {
         "loss": loss,
         "small": [
@@ -427,4 +456,4 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _settings(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", json.dumps(value, ensure_ascii=False, default=str)
+            yield f"{prefix}{key}", setting(value)

@@ -2,7 +2,17 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, dino, frame_order, mae, moco, next_word, rotation, simclr
+from ssl_jax.methods import (
+    byol,
+    context_encoder,
+    dino,
+    frame_order,
+    mae,
+    moco,
+    next_word,
+    rotation,
+    simclr,
+)
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
@@ -12,6 +22,7 @@ METHODS = {
     "dino": dino.make,
     "mae": mae.make,
     "rotation": rotation.make,
+    "context_encoder": context_encoder.make,
     "frame_order": frame_order.make,
     "next_word": next_word.make,
 }

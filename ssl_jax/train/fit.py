@@ -130,9 +130,8 @@ def evaluate_run(run: Run, data: Dataset, workdir: Path, console: Console) -> No
 def print_scores(console: Console, page: Page) -> None:
     """The small table that a run ends with."""
     console.print(verdict(page.metrics, page.values).text)
-    for name, value in page.values.items():
-        if name.startswith("test_") or name.endswith("_perplexity"):
-            console.print(f"{name.replace('_', ' ')} {value:.4g}")
+    for name, value in report.own_scores(page.values).items():
+        console.print(f"{name.replace('_', ' ')} {value:.4g}")
     scores = report.score_table(page.values)
     if not scores:
         return

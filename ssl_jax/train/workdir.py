@@ -66,6 +66,22 @@ def read_config(workdir: Path) -> ConfigDict:
         raise InputError(f"{path}: is damaged: {error}") from error
 
 
+def read_evaluation(workdir: Path) -> dict[str, float]:
+    """The scores of a run; none if it has not been evaluated yet.
+
+    Raises:
+      InputError: ``evaluation.json`` is damaged.
+    """
+    path = workdir / EVALUATION
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text())
+        return {name: float(value) for name, value in values.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is damaged: {error}; expected a number a name") from error
+
+
 def read_assets(workdir: Path) -> dict[str, str]:
     """The text files that the data has a run keep."""
     return {path.name: path.read_text("utf-8") for path in (workdir / ASSETS).glob("*")}

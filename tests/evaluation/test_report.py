@@ -11,7 +11,7 @@ from PIL import Image
 from ssl_jax.evaluation import charts, report
 from ssl_jax.evaluation.report import Neighbours, Page, Pictures, Texts
 
-VOID = {"meta", "img", "br", "input", "link", "hr"}
+VOID = {"meta", "img", "br", "input", "link", "hr", "wbr"}
 EVIL = "<script>alert('1')</script> & \"$x^2$\"\n\udcff"
 NAMES = ["boot", EVIL, "coat"]
 SCORES = {

@@ -52,7 +52,7 @@ def trained(data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("text") / "run"
     unlabelled, resolved = without_labels(data), config(data)
     with pytest.MonkeyPatch.context() as patch:
-        tiny.small_gpt(patch)
+        tiny.small_networks(patch)
         yield train.fit(methods.make(resolved), unlabelled, resolved, workdir=workdir), workdir
 
 

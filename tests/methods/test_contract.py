@@ -61,6 +61,15 @@ BLOCKS = {
         "projector": (16, 8),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
     },
+    "context_encoder": {
+        "adversarial": 0.1,
+        "overlap": 1,
+        "bottleneck": None,
+        "decoder": (8,),
+        "discriminator": (4, 8),
+        "area": (0.5, 1.0),
+        "shift": 1,
+    },
     "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": (16,)},
     "next_word": {"temperature": 0.8},
 }
@@ -89,9 +98,7 @@ def case(request):
     config = tiny.resolved(config, dataset)
     rows = [dataset.pretrain[i] for i in range(tiny.BATCH)]
     batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.small_gpt(patch)
-        yield Case(METHODS[request.param](config), config, batch)
+    return Case(METHODS[request.param](config), config, batch)
 
 
 class Trainer:

@@ -16,13 +16,6 @@ from tests.references import gpt as reference
 PROMPT = tiny.TOKENS // 4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.small_gpt(patch)
-        yield
-
-
 def make(temperature: float = 0.8):
     dataset = tiny.texts()
     config = tiny.config(name="next_word", temperature=temperature)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ssl_jax.nn.backbones import gpt, resnet, vit
+from ssl_jax.nn.backbones import dcgan, gpt, resnet, vit
 
 RESNETS = {
     "resnet_small": resnet.resnet_small,
@@ -14,6 +14,7 @@ RESNETS = {
     "resnet34": resnet.resnet34,
     "resnet50": resnet.resnet50,
 }
+CONVNETS = {"context_encoder": dcgan.context_encoder}
 VITS = {
     "vit_nano": vit.vit_nano,
     "vit_tiny": vit.vit_tiny,
@@ -22,10 +23,10 @@ VITS = {
     "vit_large": vit.vit_large,
 }
 GPTS = {"gpt_nano": gpt.gpt_nano, "gpt2_small": gpt.gpt2_small}
-BACKBONES = RESNETS | VITS
+BACKBONES = RESNETS | CONVNETS | VITS
 
 
-def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | vit.ViT:
+def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncoder | vit.ViT:
     """The backbone of ``network.name``.
 
     Args:
@@ -39,6 +40,8 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | vit.ViT:
     """
     if config.network.name in VITS:
         return make_vit(config, rngs)
+    if config.network.name in CONVNETS:
+        return CONVNETS[config.network.name](**_shared(config), rngs=rngs)
     return RESNETS[config.network.name](stem=config.network.stem, **_shared(config), rngs=rngs)
 
 

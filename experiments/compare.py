@@ -1,0 +1,37 @@
+"""Put runs side by side: a table here, and one page with all of them.
+
+python experiments/compare.py runs/* [--output comparison.html]
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+from rich.console import Console
+
+from ssl_jax import cli
+from ssl_jax.errors import InputError
+
+
+def main(*workdirs: str) -> None:
+    """Read the runs, print the table, write the page."""
+    from ssl_jax.evaluation import comparison, report
+    from ssl_jax.train.runs import read_runs
+
+    output = Path(cli.required("output"))
+    entries = read_runs([Path(workdir) for workdir in workdirs])
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    for table in comparison.tables(entries):
+        console.print(table)
+    try:
+        report.save(output, comparison.render(entries))
+    except OSError as error:
+        raise InputError(
+            f"--output: {output}: cannot be written: {error.strerror}; expected a file's name"
+        ) from error
+    console.print(f"see {output}", soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("output", "comparison.html", "the page to write")
+    cli.run(main, several="the workdirs of runs, such as runs/*")

@@ -1,0 +1,96 @@
+"""Convolutions of stride 2 and nothing else: DCGAN's discriminator, and encoders like it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from ssl_jax.nn.backbones.pool import cell_means
+from ssl_jax.nn.backbones.resnet import batch_norm
+from ssl_jax.nn.conv import Conv
+from ssl_jax.nn.functional import rematerialised
+
+
+class Halving(nnx.Module):
+    """A 4x4 convolution of stride 2, BatchNorm but where ``norm`` is False, leaky ReLU of .2."""
+
+    def __init__(
+        self, in_features: int, width: int, *, norm: bool, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.conv = Conv(in_features, width, 4, stride=2, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(width, dtype=dtype, rngs=rngs) if norm else None
+
+    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
+        """The sides are halved, rounded up."""
+        x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x, use_running_average=not train)
+        return nnx.leaky_relu(x, 0.2)
+
+
+def halvings(
+    channels: int, widths: Sequence[int], *, dtype: DTypeLike, rngs: nnx.Rngs
+) -> list[Halving]:
+    """One a width; the first has no BatchNorm.
+
+    References:
+      Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative
+      Adversarial Networks, 2016, section 3, https://arxiv.org/abs/1511.06434
+    """
+    return [
+        Halving(i, o, norm=number > 0, dtype=dtype, rngs=rngs)
+        for number, (i, o) in enumerate(zip([channels, *widths], widths, strict=False))
+    ]
+
+
+class DCGANEncoder(nnx.Module):
+    """Halvings, and a pooling of what is left.
+
+    Args:
+      channels: of the images.
+      widths: channels of each layer.
+      pool: ``mean`` over all positions, or ``grid``: means over the cells of a 4 x 4 grid.
+      remat: the backward pass computes the layers again, and holds the inside of one at a time.
+      dtype: of the computation; parameters and statistics are float32.
+      rngs: ``params`` initialises.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        widths: Sequence[int],
+        pool: str = "mean",
+        remat: bool = False,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.remat = remat
+        self.cells = {"mean": 1, "grid": 4}[pool]
+        self.layers = nnx.List(halvings(channels, widths, dtype=dtype, rngs=rngs))
+        self.features = self.cells**2 * widths[-1]
+
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """Features of normalised images.
+
+        Args:
+          images: ``[n, h, w, c]``.
+          train: BatchNorm uses and updates the batch's statistics.
+
+        Returns:
+          ``layer1``, ``layer2``, ...: each layer's output, pooled, float32; ``features``: the last
+          of them.
+        """
+        x, outputs = images, {}
+        for number, layer in enumerate(self.layers, start=1):
+            x = (partial(rematerialised, layer) if self.remat else layer)(x, train=train)
+            outputs[f"layer{number}"] = cell_means(x, self.cells)
+        return outputs | {"features": outputs[f"layer{len(self.layers)}"]}
+
+
+context_encoder = partial(DCGANEncoder, widths=(64, 64, 128, 256, 512))

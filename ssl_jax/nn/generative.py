@@ -1,0 +1,165 @@
+"""What makes a picture of features, and what tells whether a picture is real, after DCGAN.
+
+Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks, 2016, https://arxiv.org/abs/1511.06434.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from ssl_jax.nn.backbones.dcgan import halvings
+from ssl_jax.nn.backbones.resnet import batch_norm
+from ssl_jax.nn.conv import Conv, conv
+from ssl_jax.nn.linear import Linear
+
+GRID = 4  # positions across, of the map that a decoder starts from
+
+
+class Doubling(nnx.Module):
+    """A transposed 4x4 convolution of stride 2, without a bias: the sides double.
+
+    It is a convolution of the map with zeros between its positions. The kernel starts from a normal
+    of deviation .02, as DCGAN's.
+    """
+
+    def __init__(self, in_features: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        shape = (4, 4, in_features, width)
+        self.kernel = nnx.Param(0.02 * jax.random.normal(rngs.params(), shape))
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n p q o"]:
+        """``[n, h, w, i]`` to ``[n, 2h, 2w, o]``."""
+        apart = lax.pad(
+            x.astype(self.dtype),
+            jnp.zeros((), self.dtype),
+            [(0, 0, 0), (0, 0, 1), (0, 0, 1), (0, 0, 0)],
+        )
+        return conv(apart, self.kernel[...].astype(self.dtype), padding=2)
+
+
+class ChannelWise(nnx.Module):
+    """Each channel's positions fully connected to each other, then a 1x1 convolution.
+
+    References:
+      Pathak et al., Context Encoders, 2016, section 3.1, https://arxiv.org/abs/1604.07379
+    """
+
+    def __init__(self, in_features: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        positions, channels = GRID**2, in_features // GRID**2
+        initializer = jax.nn.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=(0,))
+        self.kernel = nnx.Param(initializer(rngs.params(), (channels, positions, positions)))
+        self.mix = Conv(channels, width, 1, dtype=dtype, rngs=rngs)
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n 4 4 o"]:
+        """Of a map's features, position by position."""
+        del train
+        x = x.astype(self.dtype).reshape(len(x), GRID**2, -1)
+        x = jnp.einsum("nsc,cst->ntc", x, self.kernel[...].astype(self.dtype))
+        return self.mix(x.reshape(len(x), GRID, GRID, -1))
+
+
+class Bottleneck(nnx.Module):
+    """All features through a few numbers: the authors' code's ``nBottleneck``."""
+
+    def __init__(
+        self, in_features: int, size: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.down = Linear(in_features, size, use_bias=False, dtype=dtype, rngs=rngs)
+        self.norm = batch_norm(size, dtype=dtype, rngs=rngs)
+        self.up = Linear(size, GRID**2 * width, use_bias=False, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n 4 4 o"]:
+        """Linear, BatchNorm, leaky ReLU, linear."""
+        x = nnx.leaky_relu(self.norm(self.down(x), use_running_average=not train), 0.2)
+        return self.up(x).reshape(len(x), GRID, GRID, -1)
+
+
+class Decoder(nnx.Module):
+    """A square picture of the features of a 4 x 4 map.
+
+    Args:
+      in_features: 16 times the map's channels.
+      bottleneck: through how many numbers the features go; None connects each channel by itself.
+      widths: channels of the 4 x 4 map that is doubled, and of each that follows.
+      channels: of the picture.
+      side: of the picture, cut out of the middle.
+      dtype: of the computation; parameters and statistics are float32.
+      rngs: ``params`` initialises.
+
+    Raises:
+      ValueError: so many doublings do not reach the side.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        bottleneck: int | None,
+        widths: Sequence[int],
+        channels: int,
+        side: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        made = GRID * 2 ** len(widths)
+        if made < side:
+            raise ValueError(f"{len(widths)} doublings make {made} pixels; expected {side}")
+        self.start, self.side = (made - side) // 2, side
+        self.first = (
+            ChannelWise(in_features, widths[0], dtype=dtype, rngs=rngs)
+            if bottleneck is None
+            else Bottleneck(in_features, bottleneck, widths[0], dtype=dtype, rngs=rngs)
+        )
+        self.norms = nnx.List([batch_norm(width, dtype=dtype, rngs=rngs) for width in widths])
+        self.layers = nnx.List(
+            [
+                Doubling(i, o, dtype=dtype, rngs=rngs)
+                for i, o in zip(widths, [*widths[1:], channels], strict=True)
+            ]
+        )
+
+    def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n s s c"]:
+        """``[n, in_features]`` to pictures from -1 to 1, float32."""
+        x = self.first(x, train=train)
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = layer(nnx.relu(norm(x, use_running_average=not train)))
+        inside = slice(self.start, self.start + self.side)
+        return jnp.tanh(x[:, inside, inside].astype(jnp.float32))
+
+
+class Discriminator(nnx.Module):
+    """One logit a picture: above 0 is real.
+
+    Args:
+      channels: of the pictures.
+      widths: channels of each convolution.
+      side: of the pictures.
+      dtype: of the computation; parameters and statistics are float32.
+      rngs: ``params`` initialises.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        side: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.layers = nnx.List(halvings(channels, widths, dtype=dtype, rngs=rngs))
+        left = -(-side // 2 ** len(widths))
+        self.last = Linear(left**2 * widths[-1], 1, use_bias=False, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "n s s c"], *, train: bool) -> Float[Array, " n"]:
+        """``[n, side, side, channels]`` to logits ``[n]``."""
+        for layer in self.layers:
+            x = layer(x, train=train)
+        return self.last(x.reshape(len(x), -1))[:, 0]
