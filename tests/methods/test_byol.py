@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from ssl_jax.evaluation.collapse import verdict
@@ -44,6 +45,7 @@ def rows(method, config, batch) -> list[dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_it_is_healthy_as_it_is():
     assert verdict(rows(*make()), {}).healthy
 
@@ -65,6 +67,7 @@ def test_without_a_predictor_it_collapses(monkeypatch):
     assert found.text.startswith("collapsed since step ")
 
 
+@pytest.mark.slow
 def test_without_stop_gradient_it_collapses(monkeypatch):
     monkeypatch.setattr(jax.lax, "stop_gradient", lambda x: x)
     method, config, batch = make()

@@ -212,7 +212,7 @@ def test_views_are_drawn_from_the_key_and_stacked(case):
     assert drawn == (case.config.method.name not in DRAW_NOTHING)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("platform", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_the_step_lowers_for_accelerators(case, platform):
     optimizer = optim.make(case.config)
     state = jax.eval_shape(
@@ -224,6 +224,7 @@ def test_the_step_lowers_for_accelerators(case, platform):
     assert "stablehlo.convolution" in text or "stablehlo.dot_general" in text
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case, trained):
     config = case.config.copy_and_resolve_references()
     with config.unlocked():
@@ -243,6 +244,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case, traine
     np.testing.assert_allclose(value, trained[1][0]["loss"], rtol=0.05)
 
 
+@pytest.mark.slow
 def test_micro_batches_have_the_whole_batch_s_gradient(case, monkeypatch):
     """BatchNorm by its running statistics, since in training it has each slice's."""
 

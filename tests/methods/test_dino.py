@@ -56,11 +56,13 @@ def rows(method, config, batch) -> list[dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_it_is_healthy_as_it_is():
     found = verdict(rows(*make()), {})
     assert found.healthy, found
 
 
+@pytest.mark.slow
 def test_without_centring_every_example_has_the_same_prototype():
     found = verdict(rows(*make(center_momentum=1.0)), {})
     assert not found.healthy
