@@ -31,14 +31,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "bottleneck": placeholder(int),
             "decoder": (64, 32),
             "discriminator": (32, 64),
-            "area": (0.5, 1.0),
+            "area": (0.3, 1.0),
             "shift": 8,
         }
     )
     common.small_resnet(config)
-    config.optimizer.betas = (0.5, 0.999)
-    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 2e-4})
-    config.train.epochs = 38.4
+    config.data.batch_size = 64
+    config.optimizer.update({"learning_rate": 8e-3, "betas": (0.5, 0.999)})
+    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 8e-4})
+    config.train.epochs = 32.0
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
@@ -50,10 +51,9 @@ def _paper(config: ConfigDict) -> None:
     """Section 5.1 and the code: rates of 2e-3 and 2e-4; here with warm-up and a cosine."""
     config.train.update({"epochs": 500.0, "log_every": 50, "checkpoint_every": 2000})
     config.evaluation.layers = ("features",)
-    config.data.update({"name": "imagenet", "image_size": 128, "batch_size": 64})
+    config.data.update({"name": "imagenet", "image_size": 128})
     config.network.update({"name": "context_encoder", "pool": "grid"})
-    config.optimizer.update({"learning_rate": 8e-3, "weight_decay": 0.0})
-    config.optimizer.groups.discriminator.learning_rate = 8e-4
+    config.optimizer.weight_decay = 0.0
     config.method.update(
         {
             "overlap": 4,
