@@ -2,12 +2,13 @@
 
 from ml_collections import ConfigDict
 
-from ssl_jax.methods import byol, dino, mae, moco, rotation, simclr
+from ssl_jax.methods import byol, dino, mae, moco, rotation, simclr, simsiam
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
     "simclr": simclr.make,
     "byol": byol.make,
+    "simsiam": simsiam.make,
     "moco": moco.make,
     "dino": dino.make,
     "mae": mae.make,
