@@ -12,12 +12,14 @@ from ssl_jax.methods import (
     next_word,
     rotation,
     simclr,
+    simsiam,
 )
 from ssl_jax.methods.base import Method as Method
 
 METHODS = {
     "simclr": simclr.make,
     "byol": byol.make,
+    "simsiam": simsiam.make,
     "moco": moco.make,
     "dino": dino.make,
     "mae": mae.make,

@@ -33,6 +33,11 @@ BLOCKS = {
         "predictor": (16, 8),
         "augment": {"area": (0.5, 1.0)},
     },
+    "simsiam": {
+        "projector": (16, 16, 8),
+        "predictor": (4, 8),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    },
     "dino": {
         "head": (16, 8),
         "prototypes": 24,
