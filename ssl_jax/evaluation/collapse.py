@@ -14,6 +14,7 @@ _LINE = 1.5  # rank of what is a line but for rounding
 _SHARE_OF_UNIFORM = 0.99
 _ONE_PROTOTYPE = 1.5
 _NEAR_CHANCE = 0.005
+_STALLED = 3  # rows; a single bad update is not an ill
 
 
 class Verdict(NamedTuple):
@@ -31,9 +32,15 @@ def verdict(rows: Sequence[Row], values: Mapping[str, float]) -> Verdict:
       values: ``evaluation.json``, or what there is of it.
 
     Returns:
-      The first ill that the last row shows, with the step since when all rows show it; without
-      one "healthy" and the rank.
+      That updates are left out, if they are; else the first ill that the last row shows, with the
+      step since when all rows show it; without one "healthy" and the rank.
     """
+    if len(rows) >= _STALLED and all(map(_left_out, rows[-_STALLED:])):
+        return Verdict(
+            False,
+            f"stalled {_since(rows, _left_out)}: updates are left out, as the loss or its gradient "
+            "is not finite; lower optimizer.learning_rate",
+        )
     rows = [row for row in rows if all(map(math.isfinite, row.values()))]
     for ill, words in _ILLS:
         if rows and ill(rows[-1]):
@@ -76,6 +83,10 @@ def _uniform_targets(row: Row) -> bool:
 
 def _one_prototype(row: Row) -> bool:
     return row.get("prototypes", 0) > 2 and row["prototypes_used"] < _ONE_PROTOTYPE
+
+
+def _left_out(row: Row) -> bool:
+    return row.get("skipped", 0) > 0
 
 
 def _at_chance(row: Row) -> bool:

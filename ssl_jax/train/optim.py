@@ -6,6 +6,7 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
+from ssl_jax.errors import InputError
 from ssl_jax.methods.schedules import cosine
 
 
@@ -44,12 +45,21 @@ def make(config: ConfigDict) -> optax.GradientTransformation:
 
     Returns:
       The gradient transformation.
+
+    Raises:
+      InputError: from its ``init``, if a group names no parameters.
     """
     groups = {name: _changed(config, block) for name, block in config.optimizer.groups.items()}
     if not groups:
         return _make(config)
 
     def owners(params: Any) -> Any:
+        for name in groups:
+            if name not in params:
+                raise InputError(
+                    f"optimizer.groups.{name}: there are no such parameters; "
+                    f"expected one of {', '.join(params)}"
+                )
         return {key: key if key in groups else "main" for key in params}
 
     return optax.multi_transform(

@@ -75,3 +75,11 @@ def test_a_loss_that_stays_at_chance():
 
 def test_rows_that_are_not_finite_are_passed_over():
     assert verdict(rows({"loss": np.nan}), {}) == (True, "healthy")
+
+
+def test_updates_that_are_left_out():
+    bad = {"skipped": 1.0, "loss": np.nan}
+    healthy, text = verdict(rows({"skipped": 0.0}, bad, bad, bad), {})
+    assert not healthy
+    assert text.startswith("stalled since step 20: updates are left out")
+    assert verdict(rows(bad, {"skipped": 0.0}, bad, bad), {}).healthy

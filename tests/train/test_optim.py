@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ssl_jax.errors import InputError
 from ssl_jax.train import optim
 from tests import tiny
 
@@ -133,3 +134,11 @@ def test_a_group_has_an_optimiser_of_its_own():
         np.testing.assert_allclose(update["critic"]["kernel"], expected, atol=1e-7)
         expected = -rate * (GRADIENT["kernel"] + 0.1 * PARAMS["kernel"])
         np.testing.assert_allclose(update["backbone"]["kernel"], expected, atol=1e-7)
+
+
+def test_a_group_that_names_no_parameters_is_refused():
+    base = config("sgd")
+    base.optimizer.groups.critics = {"learning_rate": 0.03}
+    expected = r"^optimizer.groups.critics: there are no such .* one of backbone, critic$"
+    with pytest.raises(InputError, match=expected):
+        optim.make(base).init({"backbone": PARAMS, "critic": PARAMS})
