@@ -2,7 +2,21 @@
 
     python experiments/pretrain.py --config configs/context_encoder.py --workdir runs/context
 
-default: not measured yet.
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not measured on
+the test set yet; on 2,000 images held out of the training set (``--config.data.holdout=2000``, seed
+0, last step, second attempt, features of stages 2 and 3, 2 CPU cores, Python 3.11, jax 0.10.2):
+
+                                     learned   untrained   raw pixels
+    kNN (k 20, T .1)                    80.2        79.7         79.3
+    linear probe, all labels            85.0        84.1         84.7
+    linear probe, 10 labels a class     70.8        68.1         72.1
+
+    mean squared error in the hole: .0345 jointly, .0366 by L2 alone, .1744 by the mean of the rest
+
+It paints, but the features' lead over the untrained network is more than twice its standard error
+with 10 labels a class alone. Three attempts: an overlap of 1 and no shift had 78.2, 83.9 and 67.6;
+this; batches of 64, the paper's rates, crops from 30 % of the image and 32 epochs had 79.1, 85.3
+and 70.9.
 
 smoke: 8 steps, for tests.
 
@@ -31,15 +45,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "bottleneck": placeholder(int),
             "decoder": (64, 32),
             "discriminator": (32, 64),
-            "area": (0.3, 1.0),
+            "area": (0.5, 1.0),
             "shift": 8,
         }
     )
     common.small_resnet(config)
-    config.data.batch_size = 64
-    config.optimizer.update({"learning_rate": 8e-3, "betas": (0.5, 0.999)})
-    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 8e-4})
-    config.train.epochs = 32.0
+    config.optimizer.betas = (0.5, 0.999)
+    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 2e-4})
+    config.train.epochs = 38.4
     if arguments.preset == "smoke":
         common.smoke(config)
     elif arguments.preset == "paper":
@@ -51,9 +64,10 @@ def _paper(config: ConfigDict) -> None:
     """Section 5.1 and the code: rates of 2e-3 and 2e-4; here with warm-up and a cosine."""
     config.train.update({"epochs": 500.0, "log_every": 50, "checkpoint_every": 2000})
     config.evaluation.layers = ("features",)
-    config.data.update({"name": "imagenet", "image_size": 128})
+    config.data.update({"name": "imagenet", "image_size": 128, "batch_size": 64})
     config.network.update({"name": "context_encoder", "pool": "grid"})
-    config.optimizer.weight_decay = 0.0
+    config.optimizer.update({"learning_rate": 8e-3, "weight_decay": 0.0})
+    config.optimizer.groups.discriminator.learning_rate = 8e-4
     config.method.update(
         {
             "overlap": 4,

@@ -9,7 +9,7 @@ from the encoder ``F``, with a decoder ``G`` and a discriminator ``D``:
 
 ``L`` trains ``F`` and ``G``, ``L_D`` trains ``D``, whose optimiser is its own
 (``optimizer.groups.discriminator``); one scalar holds both, and gradients stop between them. What
-is painted overlaps what is seen by a border, which weighs 10 times. ``D`` sees the painted part
+is painted may overlap what is seen by a border, which weighs 10 times. ``D`` sees the painted part
 alone. Features are ``F(x)`` of the whole image.
 
 Beside ``G`` a decoder ``H`` of the same shape learns from the same features by the first term
@@ -19,9 +19,10 @@ has seen both terms.
 Deviations: ``F`` and ``D`` move at once, not in turn (the authors' generator, too, reads what ``D``
 said before it moved). ``G`` minimises ``-log D``, as the authors' code, where equation 2 has
 ``log(1 - D)``. ``F`` is any backbone whose map is a grid of 4 x 4. The authors learn features on
-holes of random shape, without ``D``, and paint with holes in the middle; this is the latter. The
-overlap is a setting: 7 of 227 pixels in the paper, 4 of 128 in its code. Run by
-``configs/context_encoder.py``.
+holes of random shape, without ``D``, and paint with holes in the middle; this is the latter, and
+``method.shift`` moves the image behind the hole, that it may be anywhere on an object. The overlap
+is a setting: 7 of 227 pixels in the paper, 4 of 128 in its code, and by default none, as in the
+code for random holes. Run by ``configs/context_encoder.py``.
 """
 
 from functools import partial
