@@ -163,15 +163,19 @@ def test_the_discriminator_has_an_optimiser_of_its_own(start):
 
 def test_scores_and_pictures_are_of_what_was_hidden(start):
     method, config, batch, params, extra, _ = start
+    painter = context_encoder.from_module(lambda rngs: context_encoder.Painter(config, rngs))
     titles = []
 
     @jax.jit
     def run(params, extra, batch, key):
         pictures = method.show(params, extra, batch, key)
         titles.extend(pictures)
-        return method.score(params, extra, batch, key), list(pictures.values())
+        context = (pictures["the hole"] - np.array(config.data.mean)) / np.array(config.data.std)
+        context = context.astype(jnp.float32)
+        made, _ = painter.apply(params["painter"], extra["painter"], context, train=False)
+        return method.score(params, extra, batch, key), list(pictures.values()), made
 
-    scores, pictures = run(params, extra, batch, jax.random.key(0))
+    scores, pictures, made = run(params, extra, batch, jax.random.key(0))
     assert titles == ["the hole", "L2", "joint", "the truth"]
     hole, l2, joint, truth = (np.asarray(x, np.float64) for x in pictures)
     hidden = np.zeros((8, 8), bool)
@@ -182,7 +186,10 @@ def test_scores_and_pictures_are_of_what_was_hidden(start):
     )
     for pictures in (hole, l2, joint):
         np.testing.assert_array_equal(pictures[:, ~hidden], truth[:, ~hidden])
-    assert not np.allclose(l2[:, hidden], joint[:, hidden])
+    for pictures, painted in ((l2, made["l2"]), (joint, made["joint"])):
+        expected = (np.asarray(painted)[:, 1:3, 1:3] + 1) / 2
+        np.testing.assert_allclose(pictures[:, HIDDEN, HIDDEN], expected, atol=1e-5)
+    assert not np.allclose(made["l2"], made["joint"])
     means = truth[:, ~hidden].mean(axis=1, keepdims=True)
     for name, filling in (
         ("hole_mse", joint[:, hidden]),
