@@ -112,7 +112,7 @@ def test_a_run_taken_up_again_embeds_texts_as_windows_were(data, trained):
 @pytest.mark.parametrize(
     "texts",
     ["abc", [], [1], None, 7, ["a", None], np.zeros((3, 3)), {"a": 1}, ["a\n\udcff"], iter(["a"])],
-    ids=repr,
+    ids=lambda texts: type(texts).__name__,
 )
 def test_what_is_no_list_of_texts_is_refused_in_one_line(trained, texts):
     with pytest.raises(InputError, match=r"^texts: .*; expected a list of str") as error:
