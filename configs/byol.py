@@ -2,10 +2,9 @@
 
     python experiments/pretrain.py --config configs/byol.py --workdir runs/byol
 
-default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not
-measured on the test set yet; on 2,000 images held out of the training set
-(``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
-0.10.2):
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not measured on
+the test set yet; on 2,000 images held out of the training set (``--config.data.holdout=2000``, seed
+0, last step, first attempt, 2 CPU cores, Python 3.11, jax 0.10.2):
 
                                      learned   untrained   raw pixels
     kNN (k 20, T .1)                    83.3        80.0         79.3
@@ -34,11 +33,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.method.augment = ConfigDict({"area": (0.25, 1.0)})
     common.small_resnet(config)
     config.train.epochs = 38.4
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -50,8 +50,20 @@ def parse(arg: str | None) -> Arguments:
     return Arguments(preset, values)
 
 
-def apply(config: ConfigDict, arguments: Arguments) -> ConfigDict:
-    """Set what the arguments name, and lock."""
+def finish(
+    config: ConfigDict, arguments: Arguments, *, paper: Callable[[ConfigDict], None]
+) -> ConfigDict:
+    """Turn the default preset into the one asked for, set what the arguments name, and lock.
+
+    Args:
+      config: the default preset.
+      arguments: of ``parse``.
+      paper: makes it the published setting.
+    """
+    if arguments.preset == "smoke":
+        _smoke(config)
+    elif arguments.preset == "paper":
+        paper(config)
     if "data" in arguments.values:
         config.data.name = arguments.values["data"]
     if "epochs" in arguments.values:
@@ -61,7 +73,7 @@ def apply(config: ConfigDict, arguments: Arguments) -> ConfigDict:
     return config.lock()
 
 
-def smoke(config: ConfigDict) -> None:
+def _smoke(config: ConfigDict) -> None:
     """Seconds on a CPU: for tests."""
     config.data.batch_size = 64
     config.train.update({"steps": 8, "log_every": 2, "checkpoint_every": 4})

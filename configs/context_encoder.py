@@ -53,11 +53,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.optimizer.betas = (0.5, 0.999)
     config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 2e-4})
     config.train.epochs = 38.4
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -15,7 +15,7 @@ clips held out of the training set (``--config.data.holdout=2000``), seed 0, las
     linear probe, garment               33.7        29.4         19.2
     10 labels a class, garment          17.6        17.1         16.8
 
-(user + sys) / 2 of training and evaluation was 266 s, on 2 CPU cores shared with other runs. Motion
+(user + sys) / 2 of training and evaluation was 266 s, on 2 CPU cores with other work on them. Motion
 is learned. Of garments a linear probe finds more than untrained, but a clip's nearest neighbours
 show its garment less often: a negative result, and so in the attempt before, with stages 2 and 3
 and 1,000 steps for 388 s (kNN and linear probe: motion 83.0 and 86.2, garment 22.3 and 35.3). The
@@ -54,11 +54,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     common.small_resnet(config)
     config.evaluation.layers = ("features",)
     config.train.steps = 800
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

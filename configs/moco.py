@@ -3,8 +3,7 @@
     python experiments/pretrain.py --config configs/moco.py --workdir runs/moco
 
 default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128, a queue of
-1,024. Not
-measured on the test set yet; on 2,000 images held out of the training set
+1,024. Not measured on the test set yet; on 2,000 images held out of the training set
 (``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
 0.10.2):
 
@@ -41,11 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     common.small_resnet(config)
     config.train.epochs = 38.4
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -7,7 +7,7 @@ default: the language reference that Python's ``help()`` shows, some 100,000 tok
 windows: not measured yet.
 
 The recipe was chosen on 200 windows held out of the training text (``--config.data.holdout=200``;
-seed 0, last step, 2 CPU cores shared with others, Python 3.11, jax 0.10.2), in three attempts.
+seed 0, last step, 2 CPU cores with other work on them, Python 3.11, jax 0.10.2), in three attempts.
 Perplexities, of this and of counting pairs (Kneser-Ney); then accuracies of the last layer, learned
 and untrained, and of token counts:
 
@@ -53,11 +53,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         }
     )
     config.train.epochs = 20.0
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

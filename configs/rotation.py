@@ -2,9 +2,8 @@
 
     python experiments/pretrain.py --config configs/rotation.py --workdir runs/rotation
 
-default: 10,000 Fashion-MNIST images, a small ResNet, 20 epochs of batches of 128, each image in
-its four turns. Not
-measured on the test set yet; on 2,000 images held out of the training set
+default: 10,000 Fashion-MNIST images, a small ResNet, 20 epochs of batches of 128, each image in its
+four turns. Not measured on the test set yet; on 2,000 images held out of the training set
 (``--config.data.holdout=2000``, seed 0, last step, first attempt, 2 CPU cores, Python 3.11, jax
 0.10.2):
 
@@ -33,11 +32,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     common.small_resnet(config)
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3")
     config.train.epochs = 20.0
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -37,13 +37,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     common.small_resnet(config)
     config.train.epochs = 38.4
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper" and arguments.values.get("data") in ("cifar10", "cifar100"):
-        _paper_cifar(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    cifar = arguments.values.get("data") in ("cifar10", "cifar100")
+    return common.finish(config, arguments, paper=_paper_cifar if cifar else _paper)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -27,11 +27,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     common.small_resnet(config)
     config.train.epochs = 38.4
-    if arguments.preset == "smoke":
-        common.smoke(config)
-    elif arguments.preset == "paper":
-        _paper(config)
-    return common.apply(config, arguments)
+    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:

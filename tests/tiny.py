@@ -10,11 +10,16 @@ from ml_collections import ConfigDict
 
 from ssl_jax import config as settings
 from ssl_jax.data import Dataset, from_arrays, tokeniser
-from ssl_jax.data.dataset import Arrays
+from ssl_jax.data.dataset import Arrays, gather
 from ssl_jax.data.text import ASSET, windows
+from ssl_jax.methods.base import Method
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.gpt import GPT
 from ssl_jax.nn.backbones.vit import ViT
+from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.train import optim
+from ssl_jax.train.state import create
+from ssl_jax.train.step import make_step
 
 SIDE, BATCH, FRAMES = 8, 16, 7
 TOKENS, VOCABULARY = 12, 270
@@ -107,3 +112,20 @@ def mesh(devices: int) -> Mesh:
     return jax.make_mesh(
         (devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
     )
+
+
+def batch(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The first training examples as a batch."""
+    return gather(dataset.pretrain, np.arange(BATCH))
+
+
+def rows(method: Method, config: ConfigDict, batch: dict[str, np.ndarray]) -> list[dict]:
+    """Rows as of ``metrics.jsonl``, of all steps on one batch and one device."""
+    optimizer, one = optim.make(config), mesh(1)
+    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(one))
+    step = make_step(method, optimizer, jax.random.key(1), one)
+    found = []
+    for number in range(1, config.train.steps + 1):
+        state, metrics = step(state, put_batch(one, batch))
+        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
+    return found

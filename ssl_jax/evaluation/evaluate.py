@@ -10,12 +10,11 @@ from ml_collections import ConfigDict
 
 from ssl_jax.data import Dataset, Source, batches
 from ssl_jax.data.dataset import Subset
-from ssl_jax.evaluation._linear_probe import linear_probe
 from ssl_jax.evaluation._rankme import rankme
 from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, mean_scores
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.modalities import MODALITIES
-from ssl_jax.evaluation.scores import compare, judge
+from ssl_jax.evaluation.scores import compare, judge, linear_top1
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method
 
@@ -93,9 +92,7 @@ def evaluate(
         predictions = learned.predictions if column == "label" else predictions
     for layer in settings.probe_layers:
         for prefix, layers in (("", learned_layers), ("random_init_", untrained_layers)):
-            fitted, scored = layers((layer,))
-            accuracy = linear_probe(fitted.z, train.y, scored.z, test.y)
-            values[f"{prefix}probe_{layer}_top1"] = accuracy
+            values[f"{prefix}probe_{layer}_top1"] = linear_top1(*layers((layer,)))
     return Findings(values, train, test, predictions, probed)
 
 

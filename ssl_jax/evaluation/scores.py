@@ -26,6 +26,13 @@ class Judged(NamedTuple):
     top5: float
 
 
+def linear_top1(train: Extracted, test: Extracted) -> float:
+    """The accuracy of a linear probe alone; a class that ``train`` lacks counts as an error."""
+    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
+    logits = linear_probe_predict(train.z, train_y, test.z)
+    return float((names[logits.argmax(-1)] == test.y).mean())
+
+
 def judge(train: Extracted, test: Extracted, config: ConfigDict) -> Judged:
     """kNN, a linear probe on all labels and one on ten labels a class.
 

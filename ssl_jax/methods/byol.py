@@ -21,11 +21,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
+from ssl_jax.methods.images import reader, views_of
 from ssl_jax.methods.schedules import cosine
-from ssl_jax.methods.teacher import follow
+from ssl_jax.methods.teacher import follow, start
 from ssl_jax.nn import from_module
 from ssl_jax.nn.encoder import Encoder
 from ssl_jax.nn.heads import MLP
@@ -49,26 +50,17 @@ def make(config: ConfigDict) -> Method:
     predictor = from_module(
         lambda rngs: MLP(z_size, predictor_widths, dtype=dtype, rngs=rngs), microbatches=slices
     )
-    augmentations = [jax.vmap(f) for f in augment.recipes.byol(**config.method.augment)]
+    views = views_of(augment.recipes.byol(**config.method.augment))
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         encoder_key, predictor_key = jax.random.split(key)
         params, stats = encoder.init(encoder_key)
         predictor_params, predictor_stats = predictor.init(predictor_key)
-        teacher = {"params": jax.tree.map(jnp.copy, params), "stats": jax.tree.map(jnp.copy, stats)}
-        extra = {"encoder": stats, "predictor": predictor_stats, "teacher": teacher}
+        extra = {"encoder": stats, "predictor": predictor_stats, "teacher": start(params, stats)}
         return {"encoder": params, "predictor": predictor_params}, extra
-
-    def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        keys = jax.random.split(key, (2, len(images)))
-        return {
-            "image": jnp.stack([f(k, images) for f, k in zip(augmentations, keys, strict=True)])
-        }
 
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

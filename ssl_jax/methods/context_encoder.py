@@ -35,9 +35,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.generative import GRID, Decoder, Discriminator
 
@@ -112,8 +113,7 @@ def make(config: ConfigDict) -> Method:
     view = augment.recipes.crop_and_flip(area=config.method.area)
     augmentation = jax.vmap(augment.compose(view, shift))
 
-    def read(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-        return normalize(images, data.mean, data.std)
+    read = reader(config)
 
     def without_middle(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         return images.at[:, *hidden].set(jnp.asarray(data.mean, images.dtype))

@@ -25,11 +25,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
+from ssl_jax.methods.images import reader
 from ssl_jax.methods.schedules import cosine, linear
-from ssl_jax.methods.teacher import follow
+from ssl_jax.methods.teacher import follow, start
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.heads import PrototypeHead
 
@@ -79,14 +80,16 @@ def make(config: ConfigDict) -> Method:
     first, second, small = (jax.vmap(f) for f in augment.recipes.multicrop(**config.method.augment))
     method, steps = config.method, config.train.steps
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         params, stats = network.init(key)
-        teacher = {"params": jax.tree.map(jnp.copy, params), "stats": jax.tree.map(jnp.copy, stats)}
-        return params, {"stats": stats, "teacher": teacher, "center": jnp.zeros(method.prototypes)}
+        return params, {
+            "stats": stats,
+            "teacher": start(params, stats),
+            "center": jnp.zeros(method.prototypes),
+        }
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         images = to_float(batch["image"])

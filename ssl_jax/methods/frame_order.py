@@ -33,10 +33,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.heads import MLP
 
@@ -95,8 +96,7 @@ def make(config: ConfigDict) -> Method:
     )
     share = settings.in_order
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def draw(key: PRNGKeyArray) -> Int[Array, "5"]:
         """Times a < b < c < d < e."""

@@ -21,8 +21,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import denormalize, normalize, to_float
+from ssl_jax.augment.pixels import denormalize, to_float
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.patches import PatchDecoder, patches, unpatched
 
@@ -86,8 +87,7 @@ def make(config: ConfigDict) -> Method:
     def hidden(visible: Int[Array, "n k"]) -> Array:
         return ~jnp.any(visible[..., None] == jnp.arange(count), axis=1)
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def painted(
         params: Params, images: Float[Array, "n h w c"], visible: Int[Array, "n k"], train: bool

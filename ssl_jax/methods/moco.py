@@ -20,10 +20,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
-from ssl_jax.methods.teacher import follow
+from ssl_jax.methods.images import reader, views_of
+from ssl_jax.methods.teacher import follow, start
 from ssl_jax.nn import from_module
 from ssl_jax.nn.encoder import Encoder
 
@@ -43,24 +44,17 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Encoder(config, rngs, norm=False), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.simclr(**config.method.augment))
+    views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
     queue_shape = (config.method.queue, config.method.projector[-1])
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         network_key, queue_key = jax.random.split(key)
         params, stats = network.init(network_key)
-        teacher = {"params": jax.tree.map(jnp.copy, params), "stats": jax.tree.map(jnp.copy, stats)}
         queue = jax.random.normal(queue_key, queue_shape)
-        return params, {"stats": stats, "teacher": teacher, "queue": queue}
-
-    def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        keys = jax.random.split(key, (2, len(images)))
-        return {"image": jnp.stack([augmentation(k, images) for k in keys])}
+        return params, {"stats": stats, "teacher": start(params, stats), "queue": queue}
 
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

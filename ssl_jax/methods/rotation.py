@@ -23,9 +23,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.linear import Linear
 
@@ -68,8 +69,7 @@ def make(config: ConfigDict) -> Method:
         turns = jnp.broadcast_to(jnp.arange(TURNS)[:, None], views.shape[:2])
         return {"image": views, "turns": turns}
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch

@@ -29,9 +29,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses
-from ssl_jax.augment.pixels import normalize, to_float
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.images import reader, views_of
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.resnet import batch_norm
 from ssl_jax.nn.heads import MLP
@@ -89,19 +90,13 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Siamese(config, rngs), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.simclr(**config.method.augment))
+    views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
 
-    def read(images: Float[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
-        return normalize(images, config.data.mean, config.data.std)
+    read = reader(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         return network.init(key)
-
-    def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        keys = jax.random.split(key, (2, len(images)))
-        return {"image": jnp.stack([augmentation(k, images) for k in keys])}
 
     def loss(
         params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

@@ -3,7 +3,16 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Scalar
+
+
+def start(params: Any, stats: Any) -> dict[str, Any]:
+    """The teacher at the start, ``{"params": ..., "stats": ...}``: the student, in its own memory.
+
+    A step reuses the buffers of what it is given, so none may be there twice.
+    """
+    return jax.tree.map(jnp.copy, {"params": params, "stats": stats})
 
 
 def follow(teacher: Any, student: Any, momentum: Scalar | float) -> Any:

@@ -65,7 +65,8 @@ def fit(
     check_workdir(workdir, config)
     state = first_state(method, data, config, workdir, mesh)
     like = batch_like(data, config.data.batch_size)
-    check_layers(method, state.params, state.extra, like, config.evaluation.layers)
+    layers = (*config.evaluation.layers, *config.evaluation.probe_layers)
+    check_layers(method, state.params, state.extra, like, layers)
     make_workdir(workdir, config, data.assets)
     done = finished(workdir)
     if done:

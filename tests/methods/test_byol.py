@@ -9,10 +9,6 @@ from flax import nnx
 
 from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.methods import byol
-from ssl_jax.sharding import put_batch, replicated
-from ssl_jax.train import optim
-from ssl_jax.train.state import create
-from ssl_jax.train.step import make_step
 from tests import tiny
 
 STEPS = 120
@@ -30,24 +26,13 @@ def make(steps: int = STEPS, momentum: float = 0.9):
     config.optimizer.update({"learning_rate": 0.1, "weight_decay": 0.1})
     dataset = tiny.data()
     config = tiny.resolved(config, dataset)
-    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    batch = tiny.batch(dataset)
     return byol.make(config), config, batch
-
-
-def rows(method, config, batch) -> list[dict[str, float]]:
-    optimizer, mesh = optim.make(config), tiny.mesh(1)
-    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(mesh))
-    step = make_step(method, optimizer, jax.random.key(1), mesh)
-    found = []
-    for number in range(1, STEPS + 1):
-        state, metrics = step(state, put_batch(mesh, batch))
-        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
-    return found
 
 
 @pytest.mark.slow
 def test_it_is_healthy_as_it_is():
-    assert verdict(rows(*make()), {}).healthy
+    assert verdict(tiny.rows(*make()), {}).healthy
 
 
 class Nothing(nnx.Module):
@@ -62,7 +47,7 @@ class Nothing(nnx.Module):
 
 def test_without_a_predictor_it_collapses(monkeypatch):
     monkeypatch.setattr(byol, "MLP", Nothing)
-    found = verdict(rows(*make(momentum=0.0)), {})
+    found = verdict(tiny.rows(*make(momentum=0.0)), {})
     assert not found.healthy
     assert found.text.startswith("collapsed since step ")
 
@@ -76,7 +61,7 @@ def test_without_stop_gradient_it_collapses(monkeypatch):
         teacher = extra["teacher"] | {"params": params["encoder"]}
         return method.loss(params, extra | {"teacher": teacher}, views, key, step)
 
-    found = verdict(rows(method._replace(loss=loss), config, batch), {})
+    found = verdict(tiny.rows(method._replace(loss=loss), config, batch), {})
     assert not found.healthy
     assert found.text.startswith("collapsed since step ")
 

@@ -38,7 +38,7 @@ def make(**changes):
     base = tiny.config(**BLOCK | changes)
     base.optimizer.groups.discriminator = ConfigDict({"learning_rate": 1e-9})
     config = tiny.resolved(base, dataset)
-    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    batch = tiny.batch(dataset)
     return context_encoder.make(config), config, batch
 
 

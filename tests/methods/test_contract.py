@@ -101,9 +101,7 @@ def case(request):
     config = tiny.config(name=request.param, **BLOCKS[request.param])
     config.network.update(NETWORKS.get(request.param, {}))
     config = tiny.resolved(config, dataset)
-    rows = [dataset.pretrain[i] for i in range(tiny.BATCH)]
-    batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return Case(METHODS[request.param](config), config, batch)
+    return Case(METHODS[request.param](config), config, tiny.batch(dataset))
 
 
 class Trainer:

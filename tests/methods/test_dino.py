@@ -10,10 +10,6 @@ from ssl_jax import config as settings
 from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.methods import dino
 from ssl_jax.nn import from_module
-from ssl_jax.sharding import put_batch, replicated
-from ssl_jax.train import optim
-from ssl_jax.train.state import create
-from ssl_jax.train.step import make_step
 from tests import tiny
 from tests.references import distillation
 
@@ -41,36 +37,25 @@ def make(**changes):
     config.method.update(changes)
     dataset = tiny.data()
     config = tiny.resolved(config, dataset)
-    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    batch = tiny.batch(dataset)
     return dino.make(config), config, batch
-
-
-def rows(method, config, batch) -> list[dict[str, float]]:
-    optimizer, mesh = optim.make(config), tiny.mesh(1)
-    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(mesh))
-    step = make_step(method, optimizer, jax.random.key(1), mesh)
-    found = []
-    for number in range(1, STEPS + 1):
-        state, metrics = step(state, put_batch(mesh, batch))
-        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
-    return found
 
 
 @pytest.mark.slow
 def test_it_is_healthy_as_it_is():
-    found = verdict(rows(*make()), {})
+    found = verdict(tiny.rows(*make()), {})
     assert found.healthy, found
 
 
 @pytest.mark.slow
 def test_without_centring_every_example_has_the_same_prototype():
-    found = verdict(rows(*make(center_momentum=1.0)), {})
+    found = verdict(tiny.rows(*make(center_momentum=1.0)), {})
     assert not found.healthy
     assert "every example chooses the same of 32 prototypes" in found.text
 
 
 def test_without_sharpening_the_output_is_uniform():
-    found = verdict(rows(*make(teacher_temperature=1.0, teacher_temperature_start=1.0)), {})
+    found = verdict(tiny.rows(*make(teacher_temperature=1.0, teacher_temperature_start=1.0)), {})
     assert not found.healthy
     assert "the output is the same for all 32 prototypes" in found.text
     assert "ln 32 = 3.4657" in found.text

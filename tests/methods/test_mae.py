@@ -28,7 +28,7 @@ def made():
     config = tiny.config(**BLOCK)
     config.network.update({"name": "vit_nano", "patch_size": 2, "pool": "mean"})
     config = tiny.resolved(config, dataset)
-    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    batch = tiny.batch(dataset)
     method = mae.make(config)
     return method, config, batch, method.init(jax.random.key(0), batch)[0]
 

@@ -21,7 +21,7 @@ BLOCK = {
 def make():
     dataset = tiny.data()
     config = tiny.resolved(tiny.config(**BLOCK), dataset)
-    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    batch = tiny.batch(dataset)
     return moco.make(config), config, batch
 
 

@@ -13,7 +13,7 @@ from tests import tiny
 def made():
     dataset = tiny.data()
     config = tiny.resolved(tiny.config(name="rotation", area=(0.5, 1.0)), dataset)
-    batch = {"image": dataset.pretrain.take(np.arange(tiny.BATCH))["image"]}
+    batch = tiny.batch(dataset)
     method = rotation.make(config)
     return method, config, batch, *method.init(jax.random.key(0), batch)
 

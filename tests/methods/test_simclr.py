@@ -29,7 +29,7 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
         dataset,
     )
     method = simclr.make(config)
-    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    batch = tiny.batch(dataset)
     params, extra = method.init(jax.random.key(0), batch)
     views = method.views(jax.random.key(1), batch)
     assert views["image"].shape == (2, tiny.BATCH, tiny.SIDE, tiny.SIDE, 3)
@@ -54,7 +54,7 @@ def test_a_vision_transformer_trains_with_its_blocks_recomputed(monkeypatch):
     config.train.update({"remat": True, "steps": 1})
     config = tiny.resolved(config, dataset)
     method, optimizer, mesh = simclr.make(config), optim.make(config), tiny.mesh(8)
-    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    batch = tiny.batch(dataset)
     state = create(method, optimizer, jax.random.key(0), batch)
     before = jax.device_get(state.params)
     step = make_step(method, optimizer, jax.random.key(1), mesh)

@@ -9,10 +9,6 @@ from configs.simsiam import get_config
 from ssl_jax import config as settings
 from ssl_jax.evaluation.collapse import verdict
 from ssl_jax.methods import simsiam
-from ssl_jax.sharding import put_batch, replicated
-from ssl_jax.train import optim
-from ssl_jax.train.state import create
-from ssl_jax.train.step import make_step
 from tests import tiny
 
 STEPS = 120
@@ -29,24 +25,13 @@ def make():
     config.optimizer.update({"name": "sgd", "learning_rate": 8.0, "weight_decay": 0.01})
     dataset = tiny.data()
     config = tiny.resolved(config, dataset)
-    batch = {"image": np.stack([dataset.pretrain[i]["image"] for i in range(tiny.BATCH)])}
+    batch = tiny.batch(dataset)
     return simsiam.make(config), config, batch
-
-
-def rows(method, config, batch) -> list[dict[str, float]]:
-    optimizer, mesh = optim.make(config), tiny.mesh(1)
-    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(mesh))
-    step = make_step(method, optimizer, jax.random.key(1), mesh)
-    found = []
-    for number in range(1, STEPS + 1):
-        state, metrics = step(state, put_batch(mesh, batch))
-        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
-    return found
 
 
 @pytest.mark.slow
 def test_it_is_healthy_as_it_is():
-    assert verdict(rows(*make()), {}).healthy
+    assert verdict(tiny.rows(*make()), {}).healthy
 
 
 def test_without_stop_gradient_it_collapses(monkeypatch):
@@ -57,7 +42,7 @@ def test_without_stop_gradient_it_collapses(monkeypatch):
         return x if x.shape[-1] > 1 else stop(x)
 
     monkeypatch.setattr(jax.lax, "stop_gradient", only_of_scales)
-    found = rows(*make())
+    found = tiny.rows(*make())
     assert not any(row["skipped"] for row in found)
     assert found[-1]["loss"] < 0.01
     said = verdict(found, {})
