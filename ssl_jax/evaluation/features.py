@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from ssl_jax.data import Source, padded_batches
 from ssl_jax.errors import InputError
@@ -36,17 +37,26 @@ class Extracted(NamedTuple):
 
 
 def check_layers(
-    method: Method, params: Any, extra: Any, batch: Batch, layers: Sequence[str]
+    method: Method, params: Any, extra: Any, batch: Batch, settings: ConfigDict
 ) -> None:
     """See, without computing anything, that the method has the layers to be evaluated.
+
+    Args:
+      method: whose ``embed`` is asked.
+      params: the method's.
+      extra: the method's.
+      batch: arrays or ShapeDtypeStructs.
+      settings: ``config.evaluation``, whose ``layers`` and ``probe_layers`` are checked.
 
     Raises:
       InputError: names the first that it does not have.
     """
     outputs = jax.eval_shape(method.embed, params, extra, batch)
-    for layer in layers:
-        if layer not in outputs:
-            raise InputError(f"evaluation.layers: {layer!r}; expected some of {', '.join(outputs)}")
+    for key in ("layers", "probe_layers"):
+        for layer in settings[key]:
+            if layer not in outputs:
+                known = ", ".join(outputs)
+                raise InputError(f"evaluation.{key}: {layer!r}; expected some of {known}")
 
 
 def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], mesh: Mesh) -> Embed:

@@ -92,9 +92,9 @@ class PrototypeHead(nnx.Module):
         for layer in self.layers[:-1]:
             x = gelu(layer(x))
         x = self.layers[-1](x).astype(jnp.float32)
-        return unit(x) @ unit(self.prototypes[...].T).T
+        return _unit(x) @ _unit(self.prototypes[...].T).T
 
 
-def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+def _unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
     """On the unit sphere."""
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))

@@ -65,8 +65,7 @@ def fit(
     check_workdir(workdir, config)
     state = first_state(method, data, config, workdir, mesh)
     like = batch_like(data, config.data.batch_size)
-    layers = (*config.evaluation.layers, *config.evaluation.probe_layers)
-    check_layers(method, state.params, state.extra, like, layers)
+    check_layers(method, state.params, state.extra, like, config.evaluation)
     make_workdir(workdir, config, data.assets)
     done = finished(workdir)
     if done:

@@ -21,6 +21,9 @@ RECIPES = {
     "simclr, weak": lambda **parameters: recipes.simclr(strength=0.5, blur=0.0, **parameters),
     "byol, first": lambda **parameters: recipes.byol(**parameters)[0],
     "byol, second": lambda **parameters: recipes.byol(**parameters)[1],
+    "multicrop, small": lambda size=8, area=(1.0, 1.0): recipes.multicrop(
+        small_size=size or (12, 10), small_area=area
+    )[2],
 }
 
 
@@ -51,6 +54,7 @@ def test_simclr_flips_half_and_greys_a_fifth():
 
 STRENGTHS = [("simclr", 0.8, 0.2), ("simclr, weak", 0.4, 0.1)]
 STRENGTHS += [("byol, first", 0.4, 0.1), ("byol, second", 0.4, 0.1)]
+STRENGTHS += [("multicrop, small", 0.4, 0.1)]
 
 
 @pytest.mark.parametrize(("name", "brightness", "hue"), STRENGTHS)
@@ -84,6 +88,7 @@ def blur_is_visible():
 
 
 BLURS = [("simclr", 0.5), ("simclr, weak", 0.0), ("byol, first", 1.0), ("byol, second", 0.1)]
+BLURS += [("multicrop, small", 0.5)]
 
 
 @pytest.mark.parametrize(("name", "probability"), BLURS)
@@ -92,12 +97,35 @@ def test_blur_is_as_frequent_as_told(name, probability):
 
 
 SOLARIZES = [("simclr, weak", 0.0), ("byol, first", 0.0), ("byol, second", 0.2)]
+SOLARIZES += [("multicrop, small", 0.0)]
 
 
 @pytest.mark.parametrize(("name", "probability"), SOLARIZES)
 def test_only_byols_second_view_is_solarized(name, probability):
     """Brightness of at most 0.4 leaves 0.9 above one half."""
     assert happens(outcomes(name)["light"].mean((1, 2, 3)) < 0.5, probability)
+
+
+def test_large_crops_of_multicrop_are_byols():
+    image, key = picture(8, 8, 3), jax.random.key(5)
+    large = recipes.multicrop(area=(0.4, 1.0), small_size=4)[:2]
+    for ours, theirs in zip(large, recipes.byol(area=(0.4, 1.0)), strict=True):
+        np.testing.assert_array_equal(ours(key, image), theirs(key, image))
+
+
+def test_small_crops_are_of_their_own_share_of_the_image():
+    ramp = np.broadcast_to(np.linspace(0.3, 0.6, 64)[:, None, None], (64, 64, 1))
+    small = recipes.multicrop(small_size=8, small_area=(0.04, 0.04))[2]
+    spans = np.ptp(draws(small, ramp, 60), axis=(1, 2, 3))
+    assert spans.max() < 0.3 * 0.2 * 1.2 * 1.4 * 1.4  # a fifth of the side, aspect, two factors
+
+
+def test_crop_and_flip_flips_half_and_changes_nothing_else():
+    image = picture(8, 8, 3)
+    images = draws(recipes.crop_and_flip(**WHOLE), image, 600)
+    same = np.stack([abs(images - e).max((1, 2, 3)) < 1e-5 for e in (image, image[:, ::-1])], -1)
+    assert (same.sum(-1) == 1).all()
+    assert happens(same[:, 1], 0.5)
 
 
 @pytest.mark.parametrize("name", RECIPES)

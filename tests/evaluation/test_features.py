@@ -67,10 +67,13 @@ def test_further_labels_are_columns_of_what_is_extracted():
     np.testing.assert_array_equal(found.labelled("motion").z, found.z)
 
 
-def test_an_unknown_layer_is_named():
+@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+def test_an_unknown_layer_is_named(key):
     batch = {"image": jax.ShapeDtypeStruct((2, 8, 8, 1), np.uint8)}
-    with pytest.raises(InputError, match=r"^evaluation.layers: 'last'; expected some of features"):
-        check_layers(METHOD, {}, {"offset": jnp.ones(())}, batch, ("twice", "last"))
+    settings = tiny.config().evaluation
+    settings[key] = ("twice", "last")
+    with pytest.raises(InputError, match=rf"^evaluation.{key}: 'last'; expected some of features"):
+        check_layers(METHOD, {}, {"offset": jnp.ones(())}, batch, settings)
 
 
 def test_raw_input_is_pixels_and_large_images_are_shrunk_as_pillow_does():

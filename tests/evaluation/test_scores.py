@@ -6,7 +6,7 @@ import pytest
 from ssl_jax.evaluation import knn, linear_probe
 from ssl_jax.evaluation._paired import paired_standard_error
 from ssl_jax.evaluation.features import Extracted
-from ssl_jax.evaluation.scores import compare, judge
+from ssl_jax.evaluation.scores import compare, judge, linear_top1
 from tests import tiny
 
 CONFIG = tiny.config().evaluation
@@ -46,6 +46,23 @@ def test_each_score_stands_beside_its_baselines_and_their_paired_errors(judged):
         expected = paired_standard_error(learned.correct[score], worse.correct[score])
         assert values[f"{score}_minus_random_init_se"] == pytest.approx(expected)
     assert values["linear_top1"] > values["random_init_linear_top1"]
+
+
+def test_scores_of_further_labels_have_their_name_before_them(judged):
+    learned, worse = judged[1]
+    plain = dict(compare(learned, {"input": worse}))
+    prefixed = dict(compare(learned, {"input": worse}, "motion_"))
+    assert prefixed["motion_knn_top1"] == plain["knn_top1"]
+    assert prefixed["input_motion_knn_top1"] == plain["input_knn_top1"]
+    assert prefixed["motion_knn_top1_minus_input_se"] == plain["knn_top1_minus_input_se"]
+    assert prefixed["motion_linear_top5"] == plain["linear_top5"]
+
+
+def test_a_linear_probe_alone_scores_as_it_does_beside_the_others(judged):
+    for (train, test), result in zip(*judged, strict=True):
+        names = np.array([2, 5, 9])
+        renamed = [Extracted(part.z, names[part.y]) for part in (train, test)]
+        assert linear_top1(*renamed) == result.correct["linear_top1"].mean()
 
 
 def test_names_of_classes_do_not_matter_and_unseen_ones_are_errors():

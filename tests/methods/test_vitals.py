@@ -34,12 +34,16 @@ def test_embeddings_on_a_line_have_rank_1():
     np.testing.assert_allclose(vitals.of_embeddings(z)["embedding_rank"], 1, rtol=0.01)
 
 
-def test_no_gradient_and_no_nan_from_zero_embeddings():
-    def rank(z):
-        return vitals.of_embeddings(z)["embedding_rank"]
+def test_no_gradient():
+    z = jax.random.normal(jax.random.key(0), (6, 4))
+    assert not np.any(jax.grad(lambda z: sum(vitals.of_embeddings(z).values()))(z))
+    p = jax.nn.softmax(z)
+    assert not np.any(jax.grad(lambda p: sum(vitals.of_prototypes(p).values()))(p))
 
-    assert not np.any(jax.grad(rank)(jnp.ones((6, 4))))
-    assert np.isfinite(list(map(float, vitals.of_embeddings(jnp.zeros((6, 4))).values()))).all()
+
+def test_zero_embeddings_have_finite_signs():
+    signs = vitals.of_embeddings(jnp.zeros((6, 4)))
+    assert np.isfinite(list(map(float, signs.values()))).all()
 
 
 def test_prototypes():

@@ -183,10 +183,11 @@ def test_init_from_nothing_or_from_another_network_is_refused(whole, data, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_a_layer_that_is_not_there_is_refused_before_training(data, tmp_path):
+@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+def test_a_layer_that_is_not_there_is_refused_before_training(data, tmp_path, key):
     base = config()
-    base.evaluation.layers = ("stage9",)
-    with pytest.raises(InputError, match=r"^evaluation\.layers: 'stage9'; .* features, stage1"):
+    base.evaluation[key] = ("stage9",)
+    with pytest.raises(InputError, match=rf"^evaluation\.{key}: 'stage9'; .* features, stage1"):
         fit(data, tmp_path / "run", base)
     assert not (tmp_path / "run").exists()
 

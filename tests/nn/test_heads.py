@@ -1,0 +1,64 @@
+"""Heads against NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.nn import from_module
+from ssl_jax.nn.heads import MLP, PrototypeHead
+from tests.references.vit import gelu
+
+X = np.random.default_rng(0).normal(size=(6, 3))
+
+
+class Prototypes(nnx.Module):
+    """The head as ``from_module`` wants a module: called with ``train``."""
+
+    def __init__(self, rngs):
+        self.head = PrototypeHead(3, (5, 4), 7, rngs=rngs)
+
+    def __call__(self, x, *, train):
+        return self.head(x)
+
+
+def moved(network):
+    """Parameters none of which is 0 or 1, and statistics."""
+    params, stats = network.init(jax.random.key(0))
+    leaves, shape = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    return shape.unflatten(
+        [jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
+    ), stats
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_mlp_has_a_norm_or_a_bias_before_each_relu(norm):
+    network = from_module(lambda rngs: MLP(3, (5, 4, 2), norm=norm, rngs=rngs))
+    params, stats = moved(network)
+    assert ("bias" in params["hidden"]["0"]) != norm
+    found, _ = network.apply(params, stats, jnp.asarray(X, jnp.float32), train=True)
+    x = X
+    for i in ("0", "1"):
+        layer = params["hidden"][i]
+        x = x @ np.asarray(layer["kernel"], np.float64) + layer.get("bias", 0)
+        if norm:
+            scales = params["norms"][i]
+            x = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) * scales["scale"] + scales["bias"]
+        x = np.maximum(x, 0)
+    expected = x @ np.asarray(params["last"]["kernel"]) + params["last"]["bias"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_prototypes_are_met_by_cosines():
+    network = from_module(Prototypes)
+    params, _ = moved(network)
+    found, _ = network.apply(params, {}, jnp.asarray(X, jnp.float32), train=True)
+    head = jax.tree.map(lambda x: np.asarray(x, np.float64), params["head"])
+    x = gelu(X @ head["layers"]["0"]["kernel"] + head["layers"]["0"]["bias"])
+    x = x @ head["layers"]["1"]["kernel"] + head["layers"]["1"]["bias"]
+    for row, logits in zip(x, found, strict=True):
+        for prototype, logit in zip(head["prototypes"].T, logits, strict=True):
+            cosine = row @ prototype / np.linalg.norm(row) / np.linalg.norm(prototype)
+            np.testing.assert_allclose(logit, cosine, atol=1e-5)
