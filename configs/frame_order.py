@@ -16,11 +16,11 @@ clips held out of the training set (``--config.data.holdout=2000``), seed 0, las
     10 labels a class, garment          17.6        17.1         16.8
 
 (user + sys) / 2 of training and evaluation was 266 s, on 2 CPU cores with other work on them.
-Motion is learned. Of garments a linear probe finds more than untrained, but a clip's nearest neighbours
-show its garment less often: a negative result, and so in the attempt before, with stages 2 and 3
-and 1,000 steps for 388 s (kNN and linear probe: motion 83.0 and 86.2, garment 22.3 and 35.3). The
-first attempt, whose head read the frames' features as they are, was at chance after 220 steps, and
-was stopped.
+Motion is learned. Of garments a linear probe finds more than untrained, but a clip's nearest
+neighbours show its garment less often: a negative result, and so in the attempt before, with stages
+2 and 3 and 1,000 steps for 388 s (kNN and linear probe: motion 83.0 and 86.2, garment 22.3 and
+35.3). The first attempt, whose head read the frames' features as they are, was at chance after 220
+steps, and was stopped.
 
 smoke: 8 steps, for tests.
 

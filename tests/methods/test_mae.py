@@ -9,7 +9,7 @@ from configs.mae import get_config
 from ssl_jax import config as settings
 from ssl_jax.methods import mae
 from ssl_jax.nn import from_module
-from ssl_jax.nn.patches import patches, sines, unpatched
+from ssl_jax.nn.patches import patches
 from tests import tiny
 
 BLOCK = {
@@ -109,22 +109,6 @@ def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
     np.testing.assert_allclose(cut(whole)[~hidden], cut(truth)[~hidden], atol=1e-5)
     np.testing.assert_allclose(cut(seen)[~hidden], cut(truth)[~hidden])
     assert not np.allclose(cut(whole)[hidden], cut(truth)[hidden])
-
-
-def test_patches_and_back():
-    images = jnp.asarray(np.random.default_rng(0).random((2, 6, 6, 3)), jnp.float32)
-    pieces = patches(images, 2)
-    np.testing.assert_array_equal(pieces[1, 5], images[1, 2:4, 4:6].ravel())
-    np.testing.assert_array_equal(unpatched(pieces, images.shape, 2), images)
-
-
-def test_sines_tell_rows_from_columns():
-    found = sines(9, 8)
-    assert found.shape == (9, 8)
-    y, x = 2, 1
-    f = np.array([1, 1 / 100])
-    expected = np.concatenate([np.sin(y * f), np.cos(y * f), np.sin(x * f), np.cos(x * f)])
-    np.testing.assert_allclose(found[3 * y + x], expected, rtol=1e-6)
 
 
 def test_the_paper_s_encoder_and_decoder_have_the_published_sizes():
