@@ -28,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     arguments = common.parse(arg)
     config = defaults()
     config.method = ConfigDict(
-        {"name": "byol", "momentum": 0.99, "projector": (512, 128), "predictor": (512, 128)}
+        {"name": "byol", "momentum": 0.99, "projector": (512, 128), "predictor": (512,)}
     )
     config.method.augment = ConfigDict({"area": (0.25, 1.0)})
     common.small_resnet(config)
@@ -44,5 +44,5 @@ def _paper(config: ConfigDict) -> None:
     config.optimizer.update(
         {"name": "lars", "learning_rate": 0.2, "weight_decay": 1.5e-6, "warmup": 0.01}
     )
-    config.method.update({"momentum": 0.996, "projector": (4096, 256), "predictor": (4096, 256)})
+    config.method.update({"momentum": 0.996, "projector": (4096, 256), "predictor": (4096,)})
     config.method.augment.update({"area": (0.08, 1.0)})

@@ -98,8 +98,8 @@ def imagenet_resnet50(config: ConfigDict) -> None:
 
 
 def small_vit(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the smallest ViT, batches of 128."""
-    config.network.update({"name": "vit_nano", "patch_size": 4, "pool": "grid"})
+    """Minutes on 2 CPU cores: the smallest ViT, batches of 128, patches of a quarter of a side."""
+    config.network.update({"name": "vit_nano", "patch_size": 7, "pool": "grid"})
     config.data.batch_size = 128
     config.optimizer.update(
         {"learning_rate": 2e-3, "weight_decay": 0.05, "betas": (0.9, 0.95), "warmup": 0.1}
@@ -109,5 +109,6 @@ def small_vit(config: ConfigDict) -> None:
 def imagenet_vit(config: ConfigDict) -> None:
     """Patches of 16 of ImageNet's images, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
+    config.evaluation.layers = ("features",)
     config.data.update({"name": "imagenet", "image_size": 224})
     config.network.update({"patch_size": 16, "pool": "cls", "dtype": "bfloat16"})

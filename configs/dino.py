@@ -39,11 +39,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
         {"area": (0.4, 1.0), "small_size": 14, "small_area": (0.1, 0.4)}
     )
     common.small_vit(config)
-    config.network.update({"patch_size": 7, "pool": "mean"})
+    config.evaluation.layers = ("block4",)
     config.optimizer.update({"weight_decay": 0.04, "weight_decay_end": 0.4, "clip_norm": 3.0})
-    config.optimizer.learning_rate = 1e-3
+    config.optimizer.learning_rate = 4e-3
     config.data.batch_size = 64
-    config.train.epochs = 12.0
+    config.train.epochs = 8.0
     return common.finish(config, arguments, paper=_paper)
 
 

@@ -33,15 +33,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.method = ConfigDict(
         {
             "name": "mae",
-            "mask_ratio": 0.75,
+            "mask_ratio": 0.6,
             "decoder_width": 64,
-            "decoder_depth": 2,
-            "decoder_heads": 4,
+            "decoder_depth": 1,
+            "decoder_heads": 1,
+            "normalize_targets": False,
             "area": (0.5, 1.0),
         }
     )
     common.small_vit(config)
-    config.train.epochs = 24.0
+    config.train.epochs = 36.0
     return common.finish(config, arguments, paper=_paper)
 
 
@@ -60,5 +61,12 @@ def _paper(config: ConfigDict) -> None:
         }
     )
     config.method.update(
-        {"decoder_width": 512, "decoder_depth": 8, "decoder_heads": 16, "area": (0.2, 1.0)}
+        {
+            "mask_ratio": 0.75,
+            "decoder_width": 512,
+            "decoder_depth": 8,
+            "decoder_heads": 16,
+            "normalize_targets": True,
+            "area": (0.2, 1.0),
+        }
     )

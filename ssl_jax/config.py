@@ -103,6 +103,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
         ),
     ),  # of adamw
     "optimizer.warmup": (0.05, _between(0, 1)),  # share of all steps
+    "optimizer.schedule": ("cosine", _one_of("cosine", "constant")),  # behind the warm-up
     "optimizer.clip_norm": (None, _above(0, optional=True)),  # of the whole gradient
     "train.epochs": (None, _above(0, optional=True)),
     "train.steps": (None, _whole(1, optional=True)),  # takes precedence over epochs
@@ -134,6 +135,7 @@ METHOD_SETTINGS: dict[str, Rule] = {
     "method.queue": _whole(1),
     "method.prototypes": _whole(2),
     "method.mask_ratio": _PART,
+    "method.normalize_targets": _SWITCH,
     "method.adversarial": _between(0, 1),  # share of the generator's loss
     "method.overlap": _whole(0),  # pixels
     "method.bottleneck": _whole(1, optional=True),

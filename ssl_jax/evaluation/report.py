@@ -366,7 +366,7 @@ def _rest(values: Mapping[str, float]) -> list[tuple[str, str]]:
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
     """The charts of the loss, the learning rate and the speed, and the numbers of their caption."""
-    loss = charts.curve(rows, "loss", "loss", 212)
+    loss = charts.curve(rows, "loss", "loss", 212, dashed="chance_loss")
     if loss is None:
         return None
     steps, values = charts.series(rows, "loss")
@@ -385,6 +385,7 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
         "last": mean[-1],
         "step": steps[-1],
         "lost": sum("loss" in row for row in rows) - len(values),
+        "chance": any("chance_loss" in row for row in rows),
     }
 
 

@@ -37,15 +37,16 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.momentum`` (``tau`` at the start), ``method.projector`` and
-        ``method.predictor`` (widths of their layers), ``method.augment`` (arguments of
-        ``augment.recipes.byol``), ``train.steps``, ``train.microbatches``, what
-        ``backbones.make`` reads, and ``data.mean`` and ``data.std``.
+        ``method.predictor`` (widths of their layers; of the predictor the hidden ones),
+        ``method.augment`` (arguments of ``augment.recipes.byol``), ``train.steps``,
+        ``train.microbatches``, what ``backbones.make`` reads, and ``data.mean`` and ``data.std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
     """
     slices, dtype = config.train.microbatches, jnp.dtype(config.network.dtype)
-    z_size, predictor_widths = config.method.projector[-1], config.method.predictor
+    z_size = config.method.projector[-1]
+    predictor_widths = (*config.method.predictor, z_size)
     encoder = from_module(lambda rngs: Encoder(config, rngs), microbatches=slices)
     predictor = from_module(
         lambda rngs: MLP(z_size, predictor_widths, dtype=dtype, rngs=rngs), microbatches=slices

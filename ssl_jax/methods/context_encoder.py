@@ -7,7 +7,7 @@ from the encoder ``F``, with a decoder ``G`` and a discriminator ``D``:
     L = (1 - a) |c - G(F(x without c))|^2 + a softplus(-D(G(F(x without c)))),  a = .001
     L_D = softplus(-D(c)) + softplus(D(G(F(x without c))))
 
-``L`` trains ``F`` and ``G``, ``L_D`` trains ``D``, whose optimiser is its own
+``L`` trains ``F`` and ``G`` (``nn.painter``), ``L_D`` trains ``D``, whose optimiser is its own
 (``optimizer.groups.discriminator``); one scalar holds both, and gradients stop between them. What
 is painted may overlap what is seen by a border, which weighs 10 times. ``D`` sees the painted part
 alone. Features are ``F(x)`` of the whole image.
@@ -30,7 +30,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
@@ -39,38 +38,11 @@ from ssl_jax.augment.pixels import to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.images import reader
-from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.generative import GRID, Decoder, Discriminator
+from ssl_jax.nn import from_module
+from ssl_jax.nn.generative import GRID
+from ssl_jax.nn.painter import Painter, make_discriminator
 
 _BORDER_WEIGHT = 10.0
-
-
-class Painter(nnx.Module):
-    """``F`` as ``encoder``, ``G`` as ``decoder`` and ``H`` as ``l2_decoder``."""
-
-    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.encoder = backbones.make(config, rngs)
-        self.decoder, self.l2_decoder = (
-            Decoder(
-                self.encoder.features,
-                config.method.bottleneck,
-                config.method.decoder,
-                config.data.channels,
-                config.data.image_size // 2,
-                dtype=jnp.dtype(config.network.dtype),
-                rngs=rngs,
-            )
-            for _ in range(2)
-        )
-
-    def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n ..."]]:
-        """The encoder's layers of normalised images; ``joint`` and ``l2``: the middle, -1 to 1."""
-        layers = self.encoder(images, train=train)
-        joint = self.decoder(layers["features"], train=train)
-        l2 = self.l2_decoder(jax.lax.stop_gradient(layers["features"]), train=train)
-        return layers | {"joint": joint, "l2": l2}
 
 
 def make(config: ConfigDict) -> Method:
@@ -78,11 +50,9 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.adversarial`` (``a``), ``method.overlap`` (the border's pixels),
-        ``method.bottleneck``, ``method.decoder`` and ``method.discriminator`` (as in
-        ``nn.generative``), ``method.area`` (share of the image that a crop takes),
-        ``method.shift`` (pixels, so that the hole is at all places of an object),
-        ``train.microbatches``, what ``backbones.make`` reads, of which ``network.pool`` is
-        ``grid``, and of ``data`` the ``image_size``, ``channels``, ``mean`` and ``std``.
+        ``method.area`` (share of the image that a crop takes), ``method.shift`` (pixels, so that
+        the hole is at all places of an object), ``train.microbatches``, what ``nn.painter`` reads,
+        and of ``data`` the ``mean`` and ``std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``, of whose sides the half in the
@@ -99,16 +69,7 @@ def make(config: ConfigDict) -> Method:
     weights = np.full((size, size, 1), _BORDER_WEIGHT, np.float32)
     weights[_middle(size, size_unseen)] = 1.0
     painter = from_module(lambda rngs: Painter(config, rngs), microbatches=slices)
-    discriminator = from_module(
-        lambda rngs: Discriminator(
-            data.channels,
-            config.method.discriminator,
-            size,
-            dtype=jnp.dtype(config.network.dtype),
-            rngs=rngs,
-        ),
-        microbatches=slices,
-    )
+    discriminator = from_module(lambda rngs: make_discriminator(config, rngs), microbatches=slices)
     shift = partial(augment.random_crop, padding=config.method.shift)
     view = augment.recipes.crop_and_flip(area=config.method.area)
     augmentation = jax.vmap(augment.compose(view, shift))

@@ -1,15 +1,14 @@
 """Frame order: are three frames of a clip in the order in which they were filmed?
 
 Misra, Zitnick, Hebert, Shuffle and Learn: Unsupervised Learning using Temporal Order Verification,
-2016, https://arxiv.org/abs/1603.08561, section 3. Of five frames a < b < c < d < e of a clip
+2016, https://arxiv.org/abs/1603.08561, section 3. Of three frames x1, x2, x3 of a clip
 
-    in order: (b, c, d);  out of order: (b, a, d), (b, e, d);  each also from its end to its start
     p = sigmoid(g([y1, y2, y3])),  y = f(x) - mean of f(x1), f(x2), f(x3)
     loss = cross-entropy of p and "in order"
 
 ``f`` is one tower that sees each frame by itself, ``g`` reads what it says of the three side by
-side. First and last frame are drawn alike for both answers: the middle one alone tells them apart.
-One tuple in four is in order, which the paper found best, and nothing is weighed for it:
+side. Which frames: ``methods.frame_tuples``; the middle one alone tells the answers apart. One
+tuple in four is in order, which the paper found best, and nothing is weighed for it:
 ``chance_loss`` is the entropy of that share, and who always says no is right for 75 %. ``score``
 asks of one tuple of each kind, with the odds moved to one half.
 
@@ -34,9 +33,9 @@ from ml_collections import ConfigDict
 
 from ssl_jax import augment
 from ssl_jax.augment.pixels import to_float
-from ssl_jax.errors import InputError
 from ssl_jax.methods import vitals
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.frame_tuples import frame_tuples
 from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.heads import MLP
@@ -83,11 +82,7 @@ def make(config: ConfigDict) -> Method:
       InputError: the data is no clips, or clips have too few frames.
     """
     settings, frames = config.method, config.data.frames
-    if (frames or 0) < 2 * settings.gap + 3:
-        raise InputError(
-            f"data.frames: {frames}; expected clips of at least {2 * settings.gap + 3} frames, "
-            f"for method.gap {settings.gap}"
-        )
+    tuples_of = frame_tuples(frames, reach=settings.reach, gap=settings.gap)
     network = from_module(
         lambda rngs: Verifier(config, rngs), microbatches=config.train.microbatches
     )
@@ -98,25 +93,6 @@ def make(config: ConfigDict) -> Method:
 
     read = reader(config)
 
-    def draw(key: PRNGKeyArray) -> Int[Array, "5"]:
-        """Times a < b < c < d < e."""
-        keys = jax.random.split(key, 5)
-        gap, end = settings.gap, frames - settings.gap
-        span = jax.random.randint(keys[0], (), 2, min(settings.reach, end - gap - 1) + 1)
-        b = jax.random.randint(keys[1], (), gap, end - span)
-        c = jax.random.randint(keys[2], (), b + 1, b + span)
-        a = jax.random.randint(keys[3], (), 0, b - gap + 1)
-        e = jax.random.randint(keys[4], (), b + span + gap, frames)
-        return jnp.stack([a, b, c, b + span, e])
-
-    def order(key: PRNGKeyArray, ordered: Array | bool) -> Int[Array, "3"]:
-        """Times of a tuple that is in order, or is not."""
-        draw_key, side_key, reverse_key = jax.random.split(key, 3)
-        a, b, c, d, e = draw(draw_key)
-        outside = jnp.where(jax.random.bernoulli(side_key), a, e)
-        times = jnp.stack([b, jnp.where(ordered, c, outside), d])
-        return jnp.where(jax.random.bernoulli(reverse_key), times[::-1], times)
-
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         return network.init(key)
@@ -125,7 +101,7 @@ def make(config: ConfigDict) -> Method:
         def of_one(key: PRNGKeyArray, clip: Array) -> tuple[Array, Array]:
             answer_key, order_key, augment_key = jax.random.split(key, 3)
             ordered = jax.random.bernoulli(answer_key, share)
-            chosen = to_float(clip[order(order_key, ordered)])
+            chosen = to_float(clip[tuples_of.times(order_key, ordered)])
             return jax.vmap(partial(augmentation, augment_key))(chosen), ordered
 
         keys = jax.random.split(key, len(batch["video"]))
@@ -159,7 +135,8 @@ def make(config: ConfigDict) -> Method:
         """
         clips, found = batch["video"], []
         for ordered, half in zip((True, False), jax.random.split(key), strict=True):
-            times = jax.vmap(partial(order, ordered=ordered))(jax.random.split(half, len(clips)))
+            drawn = jax.vmap(partial(tuples_of.times, ordered=ordered))
+            times = drawn(jax.random.split(half, len(clips)))
             tuples = to_float(jax.vmap(lambda clip, at: clip[at])(clips, times))
             layers, _ = network.apply(params, stats, read(tuples), train=False)
             logits = layers["logit"][:, 0].astype(jnp.float32)

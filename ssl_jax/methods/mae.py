@@ -4,9 +4,10 @@ He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, https://arxiv
 section 3 and appendix A.1:
 
     code = encoder(visible patches),  painted = decoder(code and mask tokens, each at its place)
-    loss = mean squared error of the hidden patches, each normalised by its own mean and deviation
+    loss = mean squared error of the hidden patches
 
 The encoder, a ViT, sees a quarter of the patches and no mask token; the decoder is thrown away.
+Each true patch may be normalised by its own mean and deviation (``method.normalize_targets``).
 Which patches are hidden is a random order drawn with the views: the first of it are visible, so
 shapes are static. Features are the encoder's of the whole image.
 
@@ -64,9 +65,10 @@ def make(config: ConfigDict) -> Method:
 
     Args:
       config: ``method.mask_ratio``, ``method.decoder_width`` (a multiple of 4),
-        ``method.decoder_depth``, ``method.decoder_heads``, ``method.area`` (smallest and largest
-        share of the image that a crop takes), ``train.microbatches``, what ``backbones.make``
-        reads of a ViT, and ``data.mean`` and ``data.std``.
+        ``method.decoder_depth``, ``method.decoder_heads``, ``method.normalize_targets``,
+        ``method.area`` (smallest and largest share of the image that a crop takes),
+        ``train.microbatches``, what ``backbones.make`` reads of a ViT, and ``data.mean`` and
+        ``data.std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, h, c]}``; its views are ``image``
@@ -94,7 +96,9 @@ def make(config: ConfigDict) -> Method:
     ) -> tuple[Float[Array, "n t p"], Float[Array, " n"]]:
         predictions, _ = network.apply(params, {}, images, visible, train=train)
         targets, mask = patches(images, size), hidden(visible)
-        return predictions, losses.masked_mse(predictions, targets, mask, normalize_targets=True)
+        return predictions, losses.masked_mse(
+            predictions, targets, mask, normalize_targets=config.method.normalize_targets
+        )
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
@@ -128,13 +132,15 @@ def make(config: ConfigDict) -> Method:
         return {"masked_error": error}
 
     def show(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-        """Painted patches by the mean and deviation of the true ones, which the loss leaves out."""
+        """Normalised patches get the true ones' mean and deviation, which the loss leaves out."""
         del extra
         pixels = to_float(batch["image"])
         images, visible = read(pixels), drawn(key, len(pixels))
         predictions, _ = painted(params, images, visible, False)
         true, mask = patches(images, size), hidden(visible)[..., None]
-        filled = predictions * true.std(-1, keepdims=True, ddof=1) + true.mean(-1, keepdims=True)
+        filled = predictions
+        if config.method.normalize_targets:
+            filled = filled * true.std(-1, keepdims=True, ddof=1) + true.mean(-1, keepdims=True)
         whole = unpatched(jnp.where(mask, filled, true), images.shape, size)
         covered = unpatched(jnp.broadcast_to(mask, true.shape), images.shape, size)
         return {

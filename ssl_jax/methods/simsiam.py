@@ -10,12 +10,13 @@ https://arxiv.org/abs/2011.10566, equations 1 to 4 and Algorithm 1:
 features are ``f(v)``. There are no negatives and there is no teacher: without the stop-gradient
 all embeddings become one point, which is the best loss there is.
 
-Deviations: the loss is ``1 + L``, which has the same gradient and is 0 at its best. The rate of
-``h`` falls as all others do (Table 1's baseline, 67.7); in the paper's other tables it stays
-(68.1). No weight decay on biases and norms. The projector's last BatchNorm has a scale and a shift,
-which the authors' code leaves out. BatchNorm sees both views of the batch jointly and over all
-devices, the authors' each view by itself. On images with one channel the colour operations that
-have nothing to act on drop out. Run by ``configs/simsiam.py``.
+As in most of the paper, the rate of ``h`` does not fall (``optimizer.groups.predictor``).
+
+Deviations: the loss is ``1 + L``, which has the same gradient and is 0 at its best. No weight decay
+on biases and norms. The projector's last BatchNorm has a scale and a shift, which the authors' code
+leaves out. BatchNorm sees both views of the batch jointly and over all devices, the authors' each
+view by itself. On images with one channel the colour operations that have nothing to act on drop
+out. Run by ``configs/simsiam.py``.
 """
 
 from collections.abc import Sequence
@@ -62,10 +63,11 @@ class Siamese(nnx.Module):
     """The backbone's layers, ``z`` and ``p``; both views go through it."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        widths, dtype = config.method.projector, jnp.dtype(config.network.dtype)
+        widths, hidden = config.method.projector, config.method.predictor
+        dtype = jnp.dtype(config.network.dtype)
         self.backbone = backbones.make(config, rngs)
         self.projector = Projector(self.backbone.features, widths, dtype=dtype, rngs=rngs)
-        self.predictor = MLP(widths[-1], config.method.predictor, dtype=dtype, rngs=rngs)
+        self.predictor = MLP(widths[-1], (*hidden, widths[-1]), dtype=dtype, rngs=rngs)
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
@@ -80,9 +82,9 @@ def make(config: ConfigDict) -> Method:
     """SimSiam as the config has it.
 
     Args:
-      config: ``method.projector`` and ``method.predictor`` (widths of their layers; the last is the
-        same), ``method.augment`` (arguments of ``augment.recipes.simclr``), ``train.microbatches``,
-        what ``backbones.make`` reads, and ``data.mean`` and ``data.std``.
+      config: ``method.projector`` and ``method.predictor`` (widths of their layers; of the
+        predictor the hidden ones), ``method.augment`` (arguments of ``augment.recipes.simclr``),
+        ``train.microbatches``, what ``backbones.make`` reads, and ``data.mean`` and ``data.std``.
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.

@@ -11,23 +11,23 @@ from ssl_jax.methods.schedules import cosine
 
 
 def schedule(config: ConfigDict) -> optax.Schedule:
-    """Linear warm-up from 0, then half a cosine down to 0 at the last step.
+    """Linear warm-up from 0, then half a cosine down to 0 at the last step, or a constant rate.
 
     Args:
       config: ``optimizer.learning_rate`` for a batch of 256, scaled by ``data.batch_size / 256``
         (Goyal et al. 2017, https://arxiv.org/abs/1706.02677); ``optimizer.warmup``, the share
-        of all steps that warm up; ``train.steps``.
+        of all steps that warm up; ``optimizer.schedule``, ``cosine`` or ``constant``;
+        ``train.steps``.
 
     Returns:
       ``step -> learning rate``.
     """
     steps = config.train.steps
-    return optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=config.optimizer.learning_rate * config.data.batch_size / 256,
-        warmup_steps=min(round(config.optimizer.warmup * steps), steps - 1),
-        decay_steps=steps,
-    )
+    peak = config.optimizer.learning_rate * config.data.batch_size / 256
+    warmup = min(round(config.optimizer.warmup * steps), steps - 1)
+    if config.optimizer.schedule == "constant":
+        return optax.warmup_constant_schedule(0.0, peak, warmup)
+    return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps)
 
 
 def make(config: ConfigDict) -> optax.GradientTransformation:

@@ -353,6 +353,16 @@ def test_curves_skip_what_is_not_a_number():
     assert charts.curve(rows, "learning_rate", "learning rate", 100) is None
 
 
+def test_the_loss_of_chance_is_dashed_where_it_is_logged():
+    rows = [{"step": s, "loss": 1.0} for s in range(10)]
+    plain = report.render(Page("Title", metrics=rows))
+    assert "stroke-dasharray" not in plain
+    assert "Dashed" not in plain
+    logged = report.render(Page("Title", metrics=[row | {"chance_loss": 1.4} for row in rows]))
+    assert "stroke-dasharray" in logged
+    assert "Dashed: the loss of an output that knows nothing" in logged
+
+
 def test_running_mean_is_centred():
     values = np.array([0.0, 3.0, 6.0, 3.0])
     np.testing.assert_allclose(charts.running_mean(values, 3), [1.5, 3, 4, 4.5])

@@ -10,6 +10,7 @@ from configs import context_encoder as preset
 from ssl_jax import config as settings
 from ssl_jax.errors import InputError
 from ssl_jax.methods import context_encoder
+from ssl_jax.nn.generative import Discriminator
 from ssl_jax.train import optim
 from tests import tiny
 from tests.references import generative
@@ -83,9 +84,7 @@ def test_the_loss_is_the_sum_of_the_three(start):
         params, extra, views, jax.random.key(2), jnp.int32(0)
     )
     painter = context_encoder.from_module(lambda rngs: context_encoder.Painter(config, rngs))
-    judge = context_encoder.from_module(
-        lambda rngs: context_encoder.Discriminator(3, (4, 8), 4, rngs=rngs)
-    )
+    judge = context_encoder.from_module(lambda rngs: Discriminator(3, (4, 8), 4, rngs=rngs))
     context = (views["context"][0] - np.array(config.data.mean)) / np.array(config.data.std)
     real = 2 * views["middle"][0] - 1
 

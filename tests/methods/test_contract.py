@@ -30,12 +30,12 @@ BLOCKS = {
     "byol": {
         "momentum": 0.9,
         "projector": (16, 8),
-        "predictor": (16, 8),
+        "predictor": (16,),
         "augment": {"area": (0.5, 1.0)},
     },
     "simsiam": {
         "projector": (16, 16, 8),
-        "predictor": (4, 8),
+        "predictor": (4,),
         "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
     },
     "dino": {
@@ -56,6 +56,7 @@ BLOCKS = {
         "decoder_width": 16,
         "decoder_depth": 1,
         "decoder_heads": 2,
+        "normalize_targets": True,
         "area": (0.5, 1.0),
     },
     "rotation": {"area": (0.5, 1.0)},

@@ -18,7 +18,7 @@ def make():
     config = tiny.config(
         name="simsiam",
         projector=(32, 32, 16),
-        predictor=(8, 16),
+        predictor=(8,),
         augment={"area": (0.5, 1.0), "strength": 0.5, "blur": 0.0},
     )
     config.train.steps = STEPS

@@ -30,6 +30,13 @@ def test_schedule_warms_up_linearly_and_ends_with_half_a_cosine():
     np.testing.assert_allclose(rate(100), 0.0, atol=1e-7)
 
 
+def test_a_constant_schedule_stays_where_the_warm_up_ends():
+    rate = optim.schedule(config("sgd", schedule="constant"))
+    peak = 0.3 * 512 / 256
+    np.testing.assert_allclose([rate(0), rate(5)], [0.0, peak / 2], rtol=1e-6)
+    np.testing.assert_allclose([rate(s) for s in (10, 55, 100)], peak, rtol=1e-6)
+
+
 def test_schedule_of_a_single_step_is_finite():
     base = config("sgd", warmup=1.0)
     base.train.steps = 1

@@ -192,7 +192,7 @@ def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:
     return LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)
 
 
-vit_nano = partial(ViT, width=128, depth=4, heads=4)
+vit_nano = partial(ViT, width=128, depth=4, heads=2)
 vit_tiny = partial(ViT, width=192, depth=12, heads=3)
 vit_small = partial(ViT, width=384, depth=12, heads=6)
 vit_base = partial(ViT, width=768, depth=12, heads=12)
