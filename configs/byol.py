@@ -2,14 +2,17 @@
 
     python experiments/pretrain.py --config configs/byol.py --workdir runs/byol
 
-default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not measured on
-the test set yet; on 2,000 images held out of the training set (``--config.data.holdout=2000``, seed
-0, last step, first attempt, 2 CPU cores, Python 3.11, jax 0.10.2):
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. On the 2,000
+test images, seed 0, last step, features of stages 2 and 3 (1,536), 2 CPU cores (AMD EPYC), Python
+3.11, jax 0.10.2; 4 min 41 s with compilation and evaluation, training 239 s:
 
                                      learned   untrained   raw pixels
-    kNN (k 20, T .1)                    83.3        80.0         79.3
-    linear probe, all labels            86.4        84.7         84.7
-    linear probe, 10 labels a class     73.4        67.6         72.1
+    kNN (k 20, T .1)                    84.1        80.7         80.0
+    linear probe, all labels            87.7        85.0         85.0
+    linear probe, 10 labels a class     74.9        68.8         72.0
+
+Every lead is more than twice its standard error. The first recipe tried; on 2,000 images held out
+of the training set (``--config.data.holdout=2000``) it scored 83.3, 86.4 and 73.4.
 
 smoke: 8 steps, for tests.
 

@@ -2,21 +2,24 @@
 
     python experiments/pretrain.py --config configs/context_encoder.py --workdir runs/context
 
-default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. Not measured on
-the test set yet; on 2,000 images held out of the training set (``--config.data.holdout=2000``, seed
-0, last step, second attempt, features of stages 2 and 3, 2 CPU cores, Python 3.11, jax 0.10.2):
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128. On the 2,000
+test images, seed 0, last step, features of stages 2 and 3 (1,536), 2 CPU cores (AMD EPYC), Python
+3.11, jax 0.10.2; 5 min 53 s with compilation and evaluation, training 308 s:
 
                                      learned   untrained   raw pixels
-    kNN (k 20, T .1)                    80.2        79.7         79.3
-    linear probe, all labels            85.0        84.1         84.7
-    linear probe, 10 labels a class     70.8        68.1         72.1
+    kNN (k 20, T .1)                    81.6        79.9         80.0
+    linear probe, all labels            86.7        85.5         85.0
+    linear probe, 10 labels a class     71.9        69.4         72.0
 
-    mean squared error in the hole: .0345 jointly, .0366 by L2 alone, .1744 by the mean of the rest
+    mean squared error in the hole: .0339 jointly, .0360 by L2 alone, .1785 by the mean of the rest
 
-It paints, but the features' lead over the untrained network is more than twice its standard error
-with 10 labels a class alone. Three attempts: an overlap of 1 and no shift had 78.2, 83.9 and 67.6;
-this; batches of 64, the paper's rates, crops from 30 % of the image and 32 epochs had 79.1, 85.3
-and 70.9.
+kNN's leads over both, the linear probe's over pixels and the 10 labels' over the untrained network
+are more than twice their standard error; the linear probe's over the untrained network (.70) is
+not.
+
+The recipe was chosen on 2,000 images held out of the training set (``--config.data.holdout=2000``),
+in three attempts: an overlap of 1 and no shift had 78.2, 83.9 and 67.6; this, 80.2, 85.0 and 70.8;
+batches of 64, the paper's rates, crops from 30 % of the image and 32 epochs 79.1, 85.3 and 70.9.
 
 smoke: 8 steps, for tests.
 

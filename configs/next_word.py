@@ -3,11 +3,22 @@
     python experiments/pretrain.py --config configs/next_word.py --workdir runs/next_word
 
 default: the language reference that Python's ``help()`` shows, some 100,000 tokens in windows of
-64, a vocabulary of 1,024, a GPT of 0.93 M parameters, 20 epochs of batches of 32. On the test
-windows: not measured yet.
+64, a vocabulary of 1,024, a GPT of 0.93 M parameters, 20 epochs of batches of 32. On the 359 test
+windows, seed 0, last step, 2 CPU cores (AMD EPYC), Python 3.11, jax 0.10.2; 2 min 30 s with
+compilation and evaluation, training 114 s:
+
+    perplexity      42.9, of counting pairs (Kneser-Ney) 62.8, of counting words 391.8
+
+                                     learned   untrained   token counts
+    kNN (k 20, T .1)                    31.8        18.1           40.1
+    linear probe, all labels            35.7        21.4           47.9
+    linear probe, 10 labels a class     22.9         9.9           31.9
+
+Labels are topics. Every lead over the untrained network is more than twice its standard error; no
+score reaches that of token counts.
 
 The recipe was chosen on 200 windows held out of the training text (``--config.data.holdout=200``;
-seed 0, last step, 2 CPU cores with other work on them, Python 3.11, jax 0.10.2), in three attempts.
+seed 0, last step), in three attempts.
 Perplexities, of this and of counting pairs (Kneser-Ney); then accuracies of the last layer, learned
 and untrained, and of token counts:
 
