@@ -1,8 +1,9 @@
 """Convolution whose gradients are fast on a CPU.
 
-The forward pass is XLA's own everywhere. XLA's CPU kernel gradient is much slower than its forward
-pass, so there it is a scan over few images, each step one matrix product, summed in float32, of
-columns that stay in cache; the input gradient is a plain convolution. XLA's own are kept on other
+The forward pass is XLA's own everywhere. On some CPUs, and inside a loop, XLA's gradients are much
+slower than its forward pass (``docs/performance.md`` has a table of where they are not), so there
+the kernel's is a scan over few images, each step one matrix product, summed in float32, of columns
+that stay in cache; the input gradient is a plain convolution. XLA's own are kept on other
 platforms, the kernel's where a group has one channel, the input's where there are groups. ``conv``
 has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
