@@ -98,7 +98,7 @@ def imagenet_resnet50(config: ConfigDict) -> None:
 
 
 def small_vit(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the smallest ViT, batches of 128, patches of a quarter of a side."""
+    """Minutes on 2 CPU cores: the smallest ViT, batches of 128, 4 x 4 patches of 28 x 28 pixels."""
     config.network.update({"name": "vit_nano", "patch_size": 7, "pool": "grid"})
     config.data.batch_size = 128
     config.optimizer.update(

@@ -23,6 +23,9 @@ that last network's patches scored 83.0 and 86.4. This recipe, which the grid tr
 and 86.6 after the same 1,250 steps. Untrained, means over all patches score 59 to 67 and 71 to 76,
 grids 82 and 84.
 
+Images of another size want ``--config.network.patch_size``, a divisor of their side, and
+``--config.method.augment.small_size``, a multiple of that.
+
 smoke: 8 steps, for tests.
 
 paper: ImageNet, ViT-S/16, batch 1024, AdamW, 300 epochs. Published: 74.5 kNN and 77.0 linear top-1

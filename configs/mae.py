@@ -21,6 +21,8 @@ and two heads 77.5 and 78.0, 85.0 and 83.2; this, with 40 epochs of 8,000 images
 85.8 and 84.7. The mean over all patches, of the second, is worse but further ahead: 72.0 and 53.7,
 80.4 and 70.1.
 
+Images of another size want ``--config.network.patch_size``: a divisor of their side.
+
 smoke: 8 steps, for tests.
 
 paper: ImageNet, ViT-B/16, batch 4096, AdamW, 1600 epochs. Published: 68.0 linear top-1 (Table 3 and

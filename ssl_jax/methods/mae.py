@@ -6,7 +6,7 @@ section 3 and appendix A.1:
     code = encoder(visible patches),  painted = decoder(code and mask tokens, each at its place)
     loss = mean squared error of the hidden patches
 
-The encoder, a ViT, sees a quarter of the patches and no mask token; the decoder is thrown away.
+The encoder, a ViT, sees the visible patches and no mask token; the decoder is thrown away.
 Each true patch may be normalised by its own mean and deviation (``method.normalize_targets``).
 Which patches are hidden is a random order drawn with the views: the first of it are visible, so
 shapes are static. Features are the encoder's of the whole image.
