@@ -7,6 +7,7 @@ from typing import Any
 
 import grain
 import numpy as np
+from grain.experimental import index_shuffle
 
 from ssl_jax.data.dataset import Example, Source, gather
 from ssl_jax.errors import InputError
@@ -56,12 +57,11 @@ def batches(
         )
     if not 0 <= seed <= _MAX_SEED:
         raise InputError(f"seed: {seed} is out of range; expected 0 to {_MAX_SEED}")
-    order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
     share = batch_size // process_count
 
     def read(step: int) -> Example:
         first = step * batch_size + process_index * share
-        return gather(source, np.array([order[first + row] for row in range(share)]))
+        return gather(source, _shuffled(first, share, len(source), seed))
 
     return _prefetched(grain.MapDataset.range(start_step, sys.maxsize).map(read))
 
@@ -83,6 +83,21 @@ def padded_batches(source: Source, batch_size: int) -> Generator[tuple[Example, 
         return gather(source, np.minimum(rows, len(source) - 1)), rows < len(source)
 
     return _prefetched(grain.MapDataset.range(0, len(source), batch_size).map(read))
+
+
+def _shuffled(first: int, count: int, size: int, seed: int) -> np.ndarray:
+    """Rows of ``grain.MapDataset.range(size).seed(seed).shuffle().repeat()``, without its chain.
+
+    No permutation is held: each row is computed from its place.
+    """
+    (seed,) = np.random.SeedSequence((seed, 1)).generate_state(1).tolist()
+    places = (divmod(position, size) for position in range(first, first + count))
+    return np.array(
+        [
+            index_shuffle(place, max_index=size - 1, seed=(seed + epoch) % 2**32, rounds=4)
+            for epoch, place in places
+        ]
+    )
 
 
 def _prefetched(dataset: grain.MapDataset) -> Generator[Any]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+import grain
 import numpy as np
 import pytest
 
@@ -58,6 +59,18 @@ def test_resuming_gives_the_tail(start_step):
 
 def test_a_far_step_costs_nothing():
     assert len(order(numbers(10), 4, 1, seed=3, start_step=10**12)) == 1
+
+
+def test_the_order_is_grains():
+    grains = grain.MapDataset.range(10).seed(7).shuffle().repeat()
+    assert order(numbers(10), 4, 6, seed=7) == [
+        [grains[at + row] for row in range(4)] for at in range(0, 24, 4)
+    ]
+
+
+def test_the_order_stays_from_version_to_version():
+    first_epochs = [[7, 9, 0, 8, 4, 2, 5, 6, 3, 1], [6, 0, 4, 2, 7, 9, 1, 5, 8, 3]]
+    assert order(numbers(10), 10, 2, seed=7) == first_epochs
 
 
 def test_seeds_differ_and_repeat():
