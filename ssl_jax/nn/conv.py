@@ -1,14 +1,15 @@
-"""Convolution whose gradients are fast on a CPU.
+"""Convolution whose gradients are fast on a CPU, in a loop too.
 
-The forward pass is XLA's own everywhere. On some CPUs, and inside a loop, XLA's gradients are much
-slower than its forward pass (``docs/performance.md`` has a table of where they are not), so there
-the kernel's is a scan over few images, each step one matrix product, summed in float32, of columns
-that stay in cache; the input gradient is a plain convolution. XLA's own are kept on other
-platforms, the kernel's where a group has one channel, the input's where there are groups. ``conv``
-has no forward-mode derivative; ``xla_conv`` has XLA's.
+Both gradients are convolutions again: the input's is ``dy`` convolved with the turned kernel, the
+kernel's is ``x`` convolved with ``dy``, examples and channels in each other's places. XLA's own
+name the axes in other orders. Outside of loops that costs nothing; inside one, as over
+micro-batches, its CPU has nothing fast for them (``docs/performance.md`` has the table). Here the
+axes are moved first, so that either is a plain convolution.
+
+The forward pass is XLA's own everywhere, and so are the gradients on other platforms and where
+there are groups. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
 
-import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,13 +20,10 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from ssl_jax.nn.linear import product_over_rows
-
 Pair = int | tuple[int, int]
 Padding = str | int | tuple[Pair, Pair]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-_COLUMNS = 2**21  # numbers in a device's columns of a step: what stays in cache
 
 
 class Conv(nnx.Module):
@@ -143,107 +141,42 @@ def _forward(x: Array, kernel: Array, window: _Window) -> tuple[Array, tuple[Arr
 
 
 def _backward(window: _Window, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-    def xla(x: Array, kernel: Array, dy: Array) -> Array:
-        return jax.vjp(lambda kernel: _xla_conv(x, kernel, window), kernel)[1](dy)[0]
+    def xla(x: Array, kernel: Array, dy: Array) -> tuple[Array, Array]:
+        return jax.vjp(partial(_xla_conv, window=window), x, kernel)[1](dy)
 
-    def xla_input(kernel: Array, dy: Array) -> Array:
-        return jax.vjp(lambda x: _xla_conv(x, kernel, window), x)[1](dy)[0]
-
-    x, kernel = saved
-    plain = partial(_input_gradient, size=x.shape[1:3], window=window)
-    dx = lax.platform_dependent(
-        kernel,
-        dy,
-        cpu=plain if window.feature_group_count == 1 and dy.size else xla_input,
-        default=xla_input,
-    )
-    depthwise = window.feature_group_count > 1 and kernel.shape[2] == 1
-    cpu = xla if depthwise or not dy.size else partial(_kernel_gradient, window=window)
-    return dx, lax.platform_dependent(x, kernel, dy, cpu=cpu, default=xla)
+    cpu = xla if window.feature_group_count > 1 or not dy.size else partial(_plain, window=window)
+    return lax.platform_dependent(*saved, dy, cpu=cpu, default=xla)
 
 
 _conv.defvjp(_forward, _backward)
 
 
-def _input_gradient(kernel: Array, dy: Array, *, size: tuple[int, ...], window: _Window) -> Array:
-    """``dy`` convolved with the turned kernel.
-
-    XLA's own names the kernel's axes in another order, and for that its CPU has nothing fast inside
-    a loop, as the one over micro-batches.
-    """
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    zeros = []
+def _plain(x: Array, kernel: Array, dy: Array, *, window: _Window) -> tuple[Array, Array]:
+    """Both gradients; ``around_x`` and ``around_dy`` are zeros, or cuts where negative."""
+    around_x, around_dy = [], []
     for axis in range(2):
-        reach = window.rhs_dilation[axis] * (kernel.shape[axis] - 1)
-        before = reach - window.padding[axis][0]
-        covered = (dy.shape[axis + 1] - 1) * window.window_strides[axis] + 1
-        zeros.append((before, size[axis] + reach - covered - before))
-    return lax.conv_general_dilated(
+        size, k, p = x.shape[1 + axis], kernel.shape[axis], dy.shape[1 + axis]
+        reach = window.rhs_dilation[axis] * (k - 1)
+        read = window.window_strides[axis] * (p - 1) + 1 + reach
+        before = window.padding[axis][0]
+        after = read - size - before
+        around_x.append((before, after))
+        around_dy.append((reach - before, reach - after))
+    of_x = lax.conv_general_dilated(
         dy,
-        turned,
+        kernel[::-1, ::-1].swapaxes(2, 3),
         (1, 1),
-        zeros,
+        around_dy,
         lhs_dilation=window.window_strides,
         rhs_dilation=window.rhs_dilation,
         dimension_numbers=_LAYOUT,
     )
-
-
-def _kernel_gradient(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
-    by_columns = partial(_by_columns, window=window)
-    groups = window.feature_group_count
-    if groups == 1:
-        return by_columns(x, kernel, dy)
-    parts = (a.reshape(*a.shape[:3], groups, -1) for a in (x, kernel, dy))
-    return jax.vmap(by_columns, 3, 3)(*parts).reshape(kernel.shape)
-
-
-def _by_columns(x: Array, kernel: Array, dy: Array, *, window: _Window) -> Array:
-    """``columns(x)^T @ columns(dy)``, a sum over images, few of each device at a time.
-
-    The taps across are columns of ``x``. The taps down are columns of ``dy``, moved the other way:
-    three and three copies for a kernel of 3 x 3, and not nine. Where rows are left out (a stride
-    down), both are of ``x``.
-
-    A step takes every ``steps``-th image, not a run of neighbours: with a batch sharded over
-    devices each then works on images of its own and none is gathered.
-    """
-    n, h, w, i = x.shape
-    p, q, o = dy.shape[1:]
-    border = [(0, 0, 0), *((*zeros, 0) for zeros in window.padding), (0, 0, 0)]
-    down, across = (
-        [slice(r, r + stride * (size - 1) + 1, stride) for r in range(0, k * dilation, dilation)]
-        for k, size, stride, dilation in zip(
-            kernel.shape[:2], (p, q), window.window_strides, window.rhs_dilation, strict=True
-        )
+    of_kernel = lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0),
+        dy.transpose(1, 2, 0, 3),
+        window.rhs_dilation,
+        around_x,
+        rhs_dilation=window.window_strides,
+        dimension_numbers=_LAYOUT,
     )
-    shifts = [(0, 0)]
-    if window.window_strides[0] == 1:
-        reach = down[-1].start
-        shifts = [(r.start, reach - r.start) for r in down]
-        down = [slice(None, p + reach)]
-
-    def add(total: Array, step: Array) -> tuple[Array, None]:
-        x_few = lax.dynamic_index_in_dim(x_steps, step, axis=1, keepdims=False)
-        dy_few = lax.dynamic_index_in_dim(dy_steps, step, axis=1, keepdims=False)
-        padded = lax.pad(x_few, jnp.zeros((), x.dtype), border)
-        of_x = [padded[:, r, c] for r in down for c in across]
-        of_dy = [jnp.pad(dy_few, ((0, 0), shift, (0, 0), (0, 0))) for shift in shifts]
-        x_columns, dy_columns = (
-            jnp.concatenate(parts, axis=-1).reshape(-1, len(parts) * parts[0].shape[-1])
-            for parts in (of_x, of_dy)
-        )
-        return total + product_over_rows(x_columns, dy_columns), None
-
-    x_width, dy_width = len(down) * len(across) * i, len(shifts) * o
-    rows = (p + shifts[-1][0]) * q * window.feature_group_count
-    devices = math.gcd(n, jax.device_count())
-    own = n // devices
-    few = min(max(1, _COLUMNS // (rows * (x_width + dy_width))), own)
-    images = devices * next(m for m in range(few, own + 1) if own % m == 0)
-    steps = n // images
-    x_steps = x.reshape(images, steps, h, w, i)
-    dy_steps = dy.reshape(images, steps, p, q, o)
-    total, _ = lax.scan(add, jnp.zeros((x_width, dy_width), jnp.float32), jnp.arange(steps))
-    taps = total.reshape(len(down), len(across), i, len(shifts), o)
-    return jnp.moveaxis(taps, 3, 0).reshape(kernel.shape).astype(kernel.dtype)
+    return of_x, of_kernel.transpose(1, 2, 0, 3)

@@ -101,7 +101,7 @@ def test_activations_shrink_as_the_slices_do():
 
     x = views(n=128, size=16)
     whole, sliced = temporaries(resnet(1, width=16)), temporaries(resnet(8, width=16))
-    assert sliced < whole / 3  # the columns of a convolution are there in both
+    assert sliced < whole / 7
 
 
 def test_devices_keep_their_examples():
