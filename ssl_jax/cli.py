@@ -33,7 +33,6 @@ def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "")
       several: at least one must be given of what this says in words, such as "folders"; if it says
         nothing, nothing may be given.
     """
-    cpu.tune()
     flags.DEFINE_boolean("compilation_cache", True, "keep what is compiled for the next start")
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
     app.run(
@@ -100,6 +99,7 @@ def _guarded(main: Callable[[], None]) -> None:
     from ssl_jax import compilation
     from ssl_jax.train.stop import Stopped
 
+    cpu.tune(bfloat16=_computes_in_bfloat16())
     compilation.cache(flags.FLAGS.compilation_cache)
     try:
         main()
@@ -108,6 +108,12 @@ def _guarded(main: Callable[[], None]) -> None:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(130)
+
+
+def _computes_in_bfloat16() -> bool:
+    given = getattr(flags.FLAGS, "config", None)
+    network = given.get("network") if isinstance(given, ConfigDict) else None
+    return getattr(network, "dtype", None) == "bfloat16"
 
 
 def _fail(message: str) -> None:

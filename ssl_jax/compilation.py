@@ -30,7 +30,7 @@ def cache(on: bool) -> None:
     """Switch the cache on or off; on, what the user has set in JAX's own way stays.
 
     JAX keys what it keeps with the program, its own version and the processor's features. What
-    calls oneDNN it cannot keep, so with jax 0.12 on a CPU (``cpu.py``) a step is compiled anew. A
+    calls oneDNN (``cpu.py`` says when) it cannot keep: such a step is compiled anew. A
     folder that cannot be written costs a line and the cache, not the run. Where a start finds more
     than 1 GiB, what was not read for longest goes.
     """

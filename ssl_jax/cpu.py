@@ -9,28 +9,34 @@ import importlib.util
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 
-_YNNPACK = ("--xla_cpu_experimental_ynn_fusion_type=",)  # none: its threads slow the others down
+_FLAGS = (
+    "--xla_cpu_prefer_vector_width=512",  # where the processor has them; XLA's own is 256
+    "--xla_cpu_experimental_ynn_fusion_type=",  # none of YNNPACK: its threads slow the others down
+)
+_MEASURED = ("0.10", "0.12")  # of JAX; XLA refuses flags that it does not know
 _ONEDNN = ("--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true")
-_VECTORS = ("--xla_cpu_prefer_vector_width=512",)  # where the processor has them; XLA's own is 256
-_FLAGS = {  # by version: what was measured
-    (0, 10): _VECTORS + _YNNPACK,
-    (0, 12): _VECTORS + _YNNPACK + _ONEDNN,
-}
+_BFLOAT16 = ("avx512_bf16", "amx_bf16")
+_PROCESSOR = Path("/proc/cpuinfo")
 _ACCELERATORS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "libtpu")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
 
 
-def tune() -> None:
+def tune(*, bfloat16: bool = False) -> None:
     """Keep memory that was freed, and choose the libraries and vectors that XLA computes with.
 
     To be called before JAX's first computation. Does nothing where an accelerator's plugin is
     installed, unless ``JAX_PLATFORMS`` is ``cpu``.
+
+    Args:
+      bfloat16: the network computes in it. Where the processor does so too, oneDNN is used with
+        jax 0.12; the compiled step then cannot be kept for the next start.
     """
     chosen = os.environ.get("JAX_PLATFORMS", "")
     if chosen == "cpu" or not any(map(importlib.util.find_spec, _ACCELERATORS)):
         keep_memory()
-        set_flags()
+        set_flags(bfloat16)
 
 
 def keep_memory() -> None:
@@ -42,11 +48,16 @@ def keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def set_flags() -> None:
-    """Choose XLA's libraries and vectors on an x86 CPU, unless ``XLA_FLAGS`` has a word on them."""
-    given = os.environ.get("XLA_FLAGS", "")
-    major, minor = metadata.version("jax").split(".")[:2]
-    flags = _FLAGS.get((int(major), int(minor)), ())
-    chosen = any(word in given for word in ("onednn", "ynn", "xnn", "vector_width"))
-    if flags and platform.machine() in ("x86_64", "AMD64") and not chosen:
-        os.environ["XLA_FLAGS"] = " ".join([given, *flags]).strip()
+def set_flags(bfloat16: bool) -> None:
+    """Choose XLA's libraries and vectors on an x86 CPU; a flag that ``XLA_FLAGS`` has stays."""
+    version = ".".join(metadata.version("jax").split(".")[:2])
+    if version in _MEASURED and platform.machine() in ("x86_64", "AMD64"):
+        onednn = bfloat16 and version == "0.12" and _multiplies_bfloat16()
+        given = os.environ.get("XLA_FLAGS", "")
+        wanted = _FLAGS + _ONEDNN if onednn else _FLAGS
+        added = [flag for flag in wanted if flag.partition("=")[0] not in given]
+        os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+
+
+def _multiplies_bfloat16() -> bool:
+    return _PROCESSOR.exists() and any(word in _PROCESSOR.read_text() for word in _BFLOAT16)

@@ -115,3 +115,30 @@ def test_smoke_run_twice_then_evaluate_again(name, tmp_path):
     (tmp_path / "run" / "evaluation.json").unlink()
     assert call("evaluate", f"--workdir={tmp_path / 'run'}").returncode == 0
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == json.loads(scores)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bfloat16"),
+    [
+        ([], False),
+        (["--config=configs/simclr.py"], False),
+        (["--config=configs/simclr.py", "--config.network.dtype=bfloat16"], True),
+    ],
+)
+def test_the_processor_is_set_for_the_networks_dtype(arguments, bfloat16, tmp_path):
+    main = tmp_path / "mains" / "main.py"
+    main.parent.mkdir()
+    main.write_text(
+        "from ssl_jax import cli, cpu\n"
+        "cpu.tune = lambda *, bfloat16: print(bfloat16)\n"
+        "cli.define_config()\n"
+        "cli.run(lambda: None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(main), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (f"{bfloat16}\n", "")

@@ -11,16 +11,19 @@ from ssl_jax import cpu
 
 
 @pytest.fixture
-def machine(monkeypatch):
-    """An x86 machine with a JAX of 0.12 and no flags."""
+def machine(monkeypatch, tmp_path):
+    """An x86 machine that multiplies bfloat16, with a JAX of 0.12 and no flags."""
+    processor = tmp_path / "cpuinfo"
+    processor.write_text("flags : fma avx2 avx512_bf16\n")
+    monkeypatch.setattr(cpu, "_PROCESSOR", processor)
     monkeypatch.setattr(cpu.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(metadata, "version", lambda _: "0.12.3")
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     return monkeypatch
 
 
-def flags():
-    cpu.set_flags()
+def flags(bfloat16=False):
+    cpu.set_flags(bfloat16)
     return os.environ.get("XLA_FLAGS")
 
 
@@ -29,21 +32,40 @@ YNNPACK = "--xla_cpu_experimental_ynn_fusion_type="
 ONEDNN = ["--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true"]
 
 
-@pytest.mark.parametrize(("version", "wanted"), [("0.12.3", ONEDNN), ("0.10.2", [])])
-def test_flags_come_behind_the_user_s_others(machine, version, wanted):
+@pytest.mark.parametrize("version", ["0.12.3", "0.10.2"])
+def test_flags_come_behind_the_user_s_others(machine, version):
     machine.setattr(metadata, "version", lambda _: version)
     machine.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
-    given, *added = flags().split()
-    assert given == "--xla_force_host_platform_device_count=8"
-    assert added == [VECTORS, YNNPACK, *wanted]
+    assert flags().split() == ["--xla_force_host_platform_device_count=8", VECTORS, YNNPACK]
 
 
 @pytest.mark.parametrize(
-    "word", ["--xla_cpu_use_onednn=false", YNNPACK + "DOT", "--xla_cpu_prefer_vector_width=256"]
+    ("words", "others"),
+    [
+        ("--xla_cpu_use_onednn=false", [VECTORS, YNNPACK, ONEDNN[1]]),
+        (YNNPACK + "DOT", [VECTORS, *ONEDNN]),
+        ("--xla_cpu_prefer_vector_width=256", [YNNPACK, *ONEDNN]),
+        (f"{VECTORS} {YNNPACK}", ONEDNN),
+    ],
 )
-def test_the_user_s_word_stays(machine, word):
-    machine.setenv("XLA_FLAGS", word)
-    assert flags() == word
+def test_the_user_s_word_stays(machine, words, others):
+    machine.setenv("XLA_FLAGS", words)
+    assert flags(bfloat16=True) == " ".join([words, *others])
+
+
+def test_onednn_is_for_bfloat16_where_the_processor_has_it_and_jax_is_new(machine, tmp_path):
+    """What calls oneDNN cannot be kept for the next start."""
+    assert flags(bfloat16=True).split()[2:] == ONEDNN
+    machine.delenv("XLA_FLAGS")
+    assert flags().split() == [VECTORS, YNNPACK]
+    for version, words in (("0.10.2", "avx512_bf16"), ("0.12.3", "fma avx2")):
+        machine.delenv("XLA_FLAGS")
+        machine.setattr(metadata, "version", lambda _, version=version: version)
+        (tmp_path / "cpuinfo").write_text(words)
+        assert flags(bfloat16=True).split() == [VECTORS, YNNPACK]
+    machine.delenv("XLA_FLAGS")
+    (tmp_path / "cpuinfo").unlink()
+    assert flags(bfloat16=True).split() == [VECTORS, YNNPACK]
 
 
 @pytest.mark.parametrize("version", ["0.9.1", "0.11.0", "0.13.0", "1.0.0"])
@@ -63,7 +85,7 @@ def test_nothing_is_set_beside_an_accelerator(machine, chosen, set_):
     calls = []
     machine.setattr(cpu.importlib.util, "find_spec", lambda name: name == "jax_cuda13_plugin")
     machine.setattr(cpu, "keep_memory", lambda: calls.append("memory"))
-    machine.setattr(cpu, "set_flags", lambda: calls.append("flags"))
+    machine.setattr(cpu, "set_flags", lambda _: calls.append("flags"))
     machine.setenv("JAX_PLATFORMS", chosen)
     cpu.tune()
     assert calls == (["memory", "flags"] if set_ else [])

@@ -32,12 +32,19 @@ class Contestant(NamedTuple):
     """A name, and how its process makes the work: a function of a module, and its arguments.
 
     ``make`` raises ImportError where the peer is not installed, MemoryError where the work would
-    not fit; such a contestant does not run.
+    not fit; such a contestant does not run. In ``bfloat16`` it has a process apart, since XLA's
+    libraries are chosen once a process.
     """
 
     name: str
     make: Callable[..., Work]
     arguments: tuple[Any, ...] = ()
+    bfloat16: bool = False
+
+    @property
+    def lane(self) -> str:
+        """The name of its process."""
+        return f"{self.name}, bfloat16" if self.bfloat16 else self.name
 
 
 def jitted(f: Callable, *inputs: Any) -> Work:
@@ -53,7 +60,7 @@ def temporaries(compiled: jax.stages.Compiled) -> float | None:
 
 
 class Track:
-    """The processes of a table, by contestant's name."""
+    """The processes of a table, by name."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, tuple[multiprocessing.process.BaseProcess, Connection]] = {}
@@ -96,7 +103,6 @@ def _run(connection: Connection) -> None:
 
     All of them keep the memory that they free, which helps PyTorch too.
     """
-    cpu.tune()
     work = None
     while True:
         try:
@@ -108,6 +114,7 @@ def _run(connection: Connection) -> None:
                 assert work is not None
                 connection.send(_mean(work.call))
             else:
+                cpu.tune(bfloat16=message.bfloat16)
                 work = None
                 work = message.make(*message.arguments)
                 connection.send(work.megabytes)
@@ -131,10 +138,11 @@ def race(
 
     What takes minutes gets fewer rounds, one at least; who is not installed is left out.
     """
-    megabytes = {}
+    megabytes, lane = {}, {}
     for contestant in contestants:
+        lane[contestant.name] = contestant.lane
         try:
-            megabytes[contestant.name] = lanes.ask(contestant.name, contestant)
+            megabytes[contestant.name] = lanes.ask(contestant.lane, contestant)
         except (ImportError, MemoryError):
             continue
     seconds: dict[str, list[float]] = {name: [] for name in megabytes}
@@ -143,7 +151,7 @@ def race(
         if turn > 1 and time.perf_counter() - begin > _ENOUGH:
             break
         for name, taken in seconds.items():
-            once = lanes.ask(name, None)
+            once = lanes.ask(lane[name], None)
             if turn:
                 taken.append(once)
     return {name: (statistics.median(taken), megabytes[name]) for name, taken in seconds.items()}

@@ -72,6 +72,13 @@ def test_each_contestant_has_a_process_of_its_own_and_says_what_failed():
             lanes.ask("a", race.Contestant("a", fails))
 
 
+def test_in_bfloat16_a_contestant_has_a_process_apart():
+    field = [race.Contestant("a", race.Work), race.Contestant("a", race.Work, (), bfloat16=True)]
+    assert [contestant.lane for contestant in field] == ["a", "a, bfloat16"]
+    lanes = Lanes(**{"a, bfloat16": [9, 2]})
+    assert race.race(lanes, field[1:], rounds=1) == {"a": (2, 7.0)}
+
+
 def pid():
     return race.Work(lambda: time.sleep(0.05), float(os.getpid()))
 
