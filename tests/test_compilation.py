@@ -17,6 +17,7 @@ NAMES = (
     "jax_enable_compilation_cache",
     "jax_persistent_cache_min_compile_time_secs",
 )
+_MLCOLLECTIONS = "ignore:the load_module() method:DeprecationWarning"
 MAIN = """
 import jax
 from ssl_jax import cli
@@ -95,7 +96,7 @@ def test_off_is_off_whatever_folder_there_is(settings, tmp_path):
 def start(cache: Path, *arguments: str) -> subprocess.CompletedProcess:
     settings = {"JAX_ENABLE_COMPILATION_CACHE": "true", "XDG_CACHE_HOME": str(cache)}
     return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
+        [sys.executable, "-W", "error", "-W", _MLCOLLECTIONS, *arguments],
         cwd=ROOT,
         env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
