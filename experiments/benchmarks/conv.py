@@ -1,6 +1,7 @@
 """Gradients of ResNet-18's convolutions on 128 images, beside XLA's own and PyTorch's.
 
-One row a layer and gradient: of the input, of the kernel.
+One row a layer and gradient: of the input, of the kernel. Then forward and both of some layers in a loop
+over two micro-batches of 4 images, beside XLA's own.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
 from ssl_jax.nn import conv
 
-N = 128
+N, SLICES, FEW = 128, 2, 4
 
 
 class Layer(NamedTuple):
@@ -35,6 +36,7 @@ LAYERS = (
     Layer(8, 256, 256, 3, 1),
     Layer(4, 512, 512, 3, 1),
 )
+LOOPED = (LAYERS[1], LAYERS[4], LAYERS[6])
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
@@ -45,10 +47,16 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
                 name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}"
                 yield f"{name}, {wanted}, {precision}"
                 ours, *peers = (
-                    Contestant(title, make, (layer, precision, number))
+                    Contestant(title, make, (layer, precision, number), precision == "bfloat16")
                     for title, make in (("ssl_jax", ours_of), ("XLA", xla), ("PyTorch", pytorch))
                 )
                 yield compare(lanes, f"{name}, {wanted}", precision, ours, peers, rounds=5)
+    for layer in LOOPED:
+        name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}, in a loop"
+        yield name
+        ours = Contestant("ssl_jax", ours_in_a_loop, (layer,))
+        peers = [Contestant("XLA", xla_in_a_loop, (layer,))]
+        yield compare(lanes, name, "float32", ours, peers, rounds=5)
 
 
 def ours_of(layer: Layer, precision: str, number: int) -> Work:
@@ -59,6 +67,16 @@ def ours_of(layer: Layer, precision: str, number: int) -> Work:
 def xla(layer: Layer, precision: str, number: int) -> Work:
     """XLA's own."""
     return _gradient(conv.xla_conv, layer, precision, number)
+
+
+def ours_in_a_loop(layer: Layer) -> Work:
+    """Forward and both gradients."""
+    return _in_a_loop(conv.conv, layer)
+
+
+def xla_in_a_loop(layer: Layer) -> Work:
+    """The same with XLA's own."""
+    return _in_a_loop(conv.xla_conv, layer)
 
 
 def _gradient(f: Any, layer: Layer, precision: str, number: int) -> Work:
@@ -73,6 +91,16 @@ def _gradient(f: Any, layer: Layer, precision: str, number: int) -> Work:
         ]
 
     return jitted(gradient, x, kernel, dy)
+
+
+def _in_a_loop(f: Any, layer: Layer) -> Work:
+    x = jax.random.normal(jax.random.key(0), (SLICES, FEW, layer.side, layer.side, layer.i))
+    kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o))
+
+    def total(x: Any, kernel: Any) -> Any:
+        return jax.lax.map(lambda x: jnp.sin(f(x, kernel, stride=layer.stride)), x).sum()
+
+    return jitted(jax.grad(total, (0, 1)), x, kernel)
 
 
 def pytorch(layer: Layer, precision: str, number: int) -> Work:
