@@ -1,7 +1,7 @@
 """Gradients of ResNet-18's convolutions on 128 images, beside XLA's own and PyTorch's.
 
-One row a layer and gradient: of the input, of the kernel. Then forward and both of some layers in a loop
-over two micro-batches of 4 images, beside XLA's own.
+One row a layer and gradient: of the input, of the kernel. Then the forward pass and both gradients
+of some layers, in a loop over two micro-batches of 4 images, beside XLA's own.
 """
 
 from collections.abc import Iterator
