@@ -36,12 +36,13 @@ LAYERS = (
     Layer(8, 256, 256, 3, 1),
     Layer(4, 512, 512, 3, 1),
 )
+PRECISIONS = ("float32", "bfloat16")
 LOOPED = (LAYERS[1], LAYERS[4], LAYERS[6])
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
     """A text before each race, and its rows after it."""
-    for precision in ("float32", "bfloat16"):
+    for precision in PRECISIONS:
         for layer in LAYERS:
             for number, wanted in enumerate(("input", "kernel")):
                 name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}"
