@@ -47,8 +47,9 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
             for number, wanted in enumerate(("input", "kernel")):
                 name = f"{layer.k}x{layer.k} {layer.i}-{layer.o} /{layer.stride} at {layer.side}"
                 yield f"{name}, {wanted}, {precision}"
+                arguments = (layer, precision, number)
                 ours, *peers = (
-                    Contestant(title, make, (layer, precision, number), precision == "bfloat16")
+                    Contestant(title, make, arguments, bfloat16=precision == "bfloat16")
                     for title, make in (("ssl_jax", ours_of), ("XLA", xla), ("PyTorch", pytorch))
                 )
                 yield compare(lanes, f"{name}, {wanted}", precision, ours, peers, rounds=5)

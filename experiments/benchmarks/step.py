@@ -36,7 +36,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
                 Contestant("PyTorch", peer, (precision, False)),
                 Contestant("PyTorch compiled", peer, (precision, True)),
             ]
-            mine = Contestant("ssl_jax", ours, (precision,), precision == "bfloat16")
+            mine = Contestant("ssl_jax", ours, (precision,), bfloat16=precision == "bfloat16")
             yield compare(lanes, title, precision, mine, peers, rounds=5)
 
 
