@@ -1,6 +1,6 @@
 """Gradients of ResNet-18's convolutions on 128 images, beside XLA's own and PyTorch's.
 
-One row a layer and gradient: of the input, of the kernel. Then the forward pass and both gradients
+One row a layer and gradient: of the input, of the kernel; the last layer is that of 16x16 images. Then the forward pass and both gradients
 of some layers, in a loop over two micro-batches of 4 images, beside XLA's own.
 """
 
@@ -35,6 +35,7 @@ LAYERS = (
     Layer(16, 128, 256, 3, 2),
     Layer(8, 256, 256, 3, 1),
     Layer(4, 512, 512, 3, 1),
+    Layer(2, 512, 512, 3, 1),
 )
 PRECISIONS = ("float32", "bfloat16")
 LOOPED = (LAYERS[1], LAYERS[4], LAYERS[6])

@@ -1,4 +1,4 @@
-"""Convolution whose gradients are fast on a CPU, in a loop too.
+"""Convolution that is fast on a CPU, with its gradients, in a loop too.
 
 Both gradients are convolutions again: the input's is ``dy`` convolved with the turned kernel, the
 kernel's is ``x`` convolved with ``dy``, examples and channels in each other's places. XLA's own
@@ -6,10 +6,15 @@ name the axes in other orders. Outside of loops that costs nothing; inside one, 
 micro-batches, its CPU has nothing fast for them (``docs/performance.md`` has the table). Here the
 axes are moved first, so that either is a plain convolution.
 
-The forward pass is XLA's own everywhere, and so are the gradients on other platforms and where
-there are groups. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
+XLA changes the places of operands where the kernel covers more pixels than ``x`` has, and turns one
+of the two, for which its CPU has nothing fast either. There zeros are made part of ``x``.
+
+All else is XLA's own: the forward pass where the kernel is smaller than ``x``, other platforms,
+groups. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
 
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -133,26 +138,37 @@ def _xla_conv(x: Array, kernel: Array, window: _Window) -> Array:
     return lax.conv_general_dilated(x, kernel, dimension_numbers=_LAYOUT, **window._asdict())
 
 
-_conv = jax.custom_vjp(_xla_conv, nondiff_argnums=(2,))
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv(x: Array, kernel: Array, window: _Window) -> Array:
+    xla = partial(_xla_conv, window=window)
+    if window.feature_group_count > 1 or not _covers(kernel, x):
+        return xla(x, kernel)
+
+    def cpu(x: Array, kernel: Array) -> Array:
+        strides, padding, dilation, _ = window
+        return _on_cpu(x, kernel, strides, padding, dilation=dilation)
+
+    return lax.platform_dependent(x, kernel, cpu=cpu, default=xla)
 
 
 def _forward(x: Array, kernel: Array, window: _Window) -> tuple[Array, tuple[Array, Array]]:
-    return _xla_conv(x, kernel, window), (x, kernel)
+    return _conv(x, kernel, window), (x, kernel)
 
 
 def _backward(window: _Window, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     def xla(x: Array, kernel: Array, dy: Array) -> tuple[Array, Array]:
         return jax.vjp(partial(_xla_conv, window=window), x, kernel)[1](dy)
 
-    cpu = xla if window.feature_group_count > 1 or not dy.size else partial(_plain, window=window)
+    own = window.feature_group_count > 1 or not dy.size
+    cpu = xla if own else partial(_gradients, window=window)
     return lax.platform_dependent(*saved, dy, cpu=cpu, default=xla)
 
 
 _conv.defvjp(_forward, _backward)
 
 
-def _plain(x: Array, kernel: Array, dy: Array, *, window: _Window) -> tuple[Array, Array]:
-    """Both gradients; ``around_x`` and ``around_dy`` are zeros, or cuts where negative."""
+def _gradients(x: Array, kernel: Array, dy: Array, *, window: _Window) -> tuple[Array, Array]:
+    """Both; ``around_x`` and ``around_dy`` are zeros, or cuts where negative."""
     around_x, around_dy = [], []
     for axis in range(2):
         size, k, p = x.shape[1 + axis], kernel.shape[axis], dy.shape[1 + axis]
@@ -162,21 +178,49 @@ def _plain(x: Array, kernel: Array, dy: Array, *, window: _Window) -> tuple[Arra
         after = read - size - before
         around_x.append((before, after))
         around_dy.append((reach - before, reach - after))
-    of_x = lax.conv_general_dilated(
+    of_x = _on_cpu(
         dy,
         kernel[::-1, ::-1].swapaxes(2, 3),
         (1, 1),
         around_dy,
-        lhs_dilation=window.window_strides,
-        rhs_dilation=window.rhs_dilation,
-        dimension_numbers=_LAYOUT,
+        spread=window.window_strides,
+        dilation=window.rhs_dilation,
     )
-    of_kernel = lax.conv_general_dilated(
+    of_kernel = _on_cpu(
         x.transpose(3, 1, 2, 0),
         dy.transpose(1, 2, 0, 3),
         window.rhs_dilation,
         around_x,
-        rhs_dilation=window.window_strides,
-        dimension_numbers=_LAYOUT,
+        dilation=window.window_strides,
     )
     return of_x, of_kernel.transpose(1, 2, 0, 3)
+
+
+def _on_cpu(
+    x: Array,
+    kernel: Array,
+    strides: tuple[int, int],
+    padding: Sequence[tuple[int, int]],
+    *,
+    spread: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+) -> Array:
+    """A plain convolution of ``x``, its pixels spread; the barrier keeps zeros part of it."""
+    if _covers(kernel, x):
+        around = [(*ends, step - 1) for ends, step in zip(padding, spread, strict=True)]
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+        x, padding, spread = lax.optimization_barrier(x), [(0, 0), (0, 0)], (1, 1)
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        lhs_dilation=spread,
+        rhs_dilation=dilation,
+        dimension_numbers=_LAYOUT,
+    )
+
+
+def _covers(kernel: Array, x: Array) -> bool:
+    """Whether the kernel has more positions than ``x`` has pixels."""
+    return math.prod(kernel.shape[:2]) > math.prod(x.shape[1:3])

@@ -108,6 +108,13 @@ def test_value_and_gradients_are_xlas(k, stride, n):
         ((8, 9), (3, 3), 1, 1, 2, "SAME"),
         ((9, 8), (3, 2), (1, 2), (2, 1), 2, ((1, 0), (2, 1))),
         ((8, 9), (3, 3), 2, 1, 4, "VALID"),
+        ((2, 2), (3, 3), 1, 1, 1, "SAME"),
+        ((1, 2), (3, 4), 2, 1, 1, "SAME"),
+        ((2, 3), (3, 3), 1, 2, 1, (2, 1)),
+        ((2, 2), (3, 3), 1, 1, 2, "SAME"),
+        ((7, 5), (4, 4), 1, 1, 1, 2),
+        ((2, 4), (2, 2), 2, 1, 1, 4),
+        ((3, 3), (3, 3), 1, 1, 1, ((4, 4), (-1, 2))),
     ],
 )
 def test_shapes_value_and_gradients_are_flax(size, kernel_size, stride, dilation, groups, padding):
@@ -153,9 +160,10 @@ def test_kernel_gradient_in_bfloat16_is_summed_in_float32_over_devices_too():
     assert ours.item() == 8256
 
 
-def test_vmap_of_the_gradients():
+@pytest.mark.parametrize("size", [(5, 6), (2, 2)])
+def test_vmap_of_the_gradients(size):
     rng = np.random.default_rng(0)
-    xs = jnp.asarray(rng.normal(size=(3, 2, 5, 6, 2)), jnp.float32)
+    xs = jnp.asarray(rng.normal(size=(3, 2, *size, 2)), jnp.float32)
     kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 2, 3)), jnp.float32)
     ours, xla = (partial(value_and_gradients, partial(f, stride=2)) for f in (conv, xla_conv))
     for axes, others in ((0, kernels), (None, kernels[0])):
@@ -241,3 +249,16 @@ def test_on_a_cpu_both_gradients_are_plain_convolutions(window):
     for platform in ("cuda", "tpu"):
         assert len(orders(platform)) == 3
         assert orders(platform).count(plain_order) == 1
+
+
+@pytest.mark.parametrize(("side", "k", "padding"), [(2, 3, 1), (1, 3, 1), (7, 4, 2)])
+def test_on_a_cpu_no_operands_change_places(side, k, padding):
+    """What XLA turns it does pixel by pixel: where a kernel, or ``dy``, covers more than ``x``."""
+
+    def turned(function):
+        compiled = jax.jit(partial(value_and_gradients, partial(function, padding=padding)))
+        x, kernel = jnp.ones((2, side, side, 4)), jnp.ones((k, k, 4, 6))
+        return "rhs_reversal" in compiled.lower(x, kernel).compile().as_text()
+
+    assert turned(xla_conv)
+    assert not turned(conv)
