@@ -1,7 +1,8 @@
 """Gradients of ResNet-18's convolutions on 128 images, beside XLA's own and PyTorch's.
 
-One row a layer and gradient: of the input, of the kernel; the last layer is that of 16x16 images. Then the forward pass and both gradients
-of some layers, in a loop over two micro-batches of 4 images, beside XLA's own.
+One row a layer and gradient: of the input, of the kernel; the last layer is that of images of
+16x16. Then the forward pass and both gradients of some layers, in a loop over two micro-batches of
+4 images, beside XLA's own.
 """
 
 from collections.abc import Iterator
