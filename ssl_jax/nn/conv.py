@@ -9,8 +9,8 @@ axes are moved first, so that either is a plain convolution.
 XLA changes the places of operands where the kernel covers more pixels than ``x`` has, and turns one
 of the two, for which its CPU has nothing fast either. There zeros are made part of ``x``.
 
-All else is XLA's own: the forward pass where the kernel is smaller than ``x``, other platforms,
-groups. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
+All else is XLA's own: the forward pass of a kernel that covers no more than ``x``, other
+platforms, groups. ``conv`` has no forward-mode derivative; ``xla_conv`` has XLA's.
 """
 
 import math
@@ -168,7 +168,7 @@ _conv.defvjp(_forward, _backward)
 
 
 def _gradients(x: Array, kernel: Array, dy: Array, *, window: _Window) -> tuple[Array, Array]:
-    """Both; ``around_x`` and ``around_dy`` are zeros, or cuts where negative."""
+    """Of the input and the kernel; ``around_`` are zeros, or cuts where negative."""
     around_x, around_dy = [], []
     for axis in range(2):
         size, k, p = x.shape[1 + axis], kernel.shape[axis], dy.shape[1 + axis]
