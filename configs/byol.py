@@ -45,7 +45,13 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
-        {"name": "lars", "learning_rate": 0.2, "weight_decay": 1.5e-6, "warmup": 0.01}
+        {
+            "name": "lars",
+            "learning_rate": 0.2,
+            "weight_decay": 1.5e-6,
+            "trust_coefficient": 0.001,
+            "warmup": 0.01,
+        }
     )
     config.method.update({"momentum": 0.996, "projector": (4096, 256), "predictor": (4096,)})
     config.method.augment.update({"area": (0.08, 1.0)})

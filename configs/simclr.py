@@ -47,7 +47,13 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
-        {"name": "lars", "learning_rate": 0.3, "weight_decay": 1e-6, "warmup": 0.01}
+        {
+            "name": "lars",
+            "learning_rate": 0.3,
+            "weight_decay": 1e-6,
+            "trust_coefficient": 0.001,
+            "warmup": 0.01,
+        }
     )
     config.method.update({"temperature": 0.1, "projector": (2048, 128)})
     config.method.augment.update({"area": (0.08, 1.0), "strength": 1.0, "blur": 0.5})
@@ -60,7 +66,13 @@ def _paper_cifar(config: ConfigDict) -> None:
     config.data.batch_size = 512
     config.network.update({"name": "resnet18", "stem": "small", "pool": "mean"})
     config.optimizer.update(
-        {"name": "lars", "learning_rate": 1.0, "weight_decay": 1e-4, "warmup": 0.01}
+        {
+            "name": "lars",
+            "learning_rate": 1.0,
+            "weight_decay": 1e-4,
+            "trust_coefficient": 0.001,
+            "warmup": 0.01,
+        }
     )
     config.method.update({"temperature": 0.5, "projector": (512, 128)})
     config.method.augment.update({"area": (0.08, 1.0), "strength": 0.5, "blur": 0.0})

@@ -10,7 +10,6 @@ from absl import flags
 from rich.console import Console
 
 from ssl_jax import cli
-from ssl_jax.errors import InputError
 
 
 def main(*workdirs: str) -> None:
@@ -23,12 +22,7 @@ def main(*workdirs: str) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     for table in comparison.tables(entries):
         console.print(table)
-    try:
-        report.save(output, comparison.render(entries))
-    except OSError as error:
-        raise InputError(
-            f"--output: {output}: cannot be written: {error.strerror}; expected a file's name"
-        ) from error
+    report.save(output, comparison.render(entries))
     console.print(f"see {output}", soft_wrap=True, markup=False)
 
 

@@ -1,10 +1,11 @@
 """Evaluate a run's last checkpoint again, and write its scores and its page anew.
 
-python experiments/evaluate.py --workdir runs/simclr
+python experiments/evaluate.py --workdir runs/simclr [--data_dir /where/tfds/keeps/its/data]
 """
 
 from pathlib import Path
 
+from absl import flags
 from rich.console import Console
 
 from ssl_jax import cli
@@ -17,9 +18,11 @@ def main() -> None:
 
     workdir = Path(cli.required("workdir"))
     run = load(workdir)
-    evaluate_run(run, data.load(run.config.data), workdir, Console(highlight=False))
+    dataset = data.load_of_run(run.config.data, data_dir=flags.FLAGS.data_dir)
+    evaluate_run(run, dataset, workdir, Console(highlight=False))
 
 
 if __name__ == "__main__":
     cli.define_workdir()
+    flags.DEFINE_string("data_dir", None, "where TFDS keeps its data; never read from the workdir")
     cli.run(main)

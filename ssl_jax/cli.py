@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -34,11 +36,22 @@ def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "")
         nothing, nothing may be given.
     """
     flags.DEFINE_boolean("compilation_cache", True, "keep what is compiled for the next start")
-    sys.path.insert(0, str(Path(sys.argv[0]).resolve().parents[1]))  # for configs.common
+    _make_importable("configs", Path(sys.argv[0]).resolve().parents[1])
     app.run(
         lambda rest: _guarded(lambda: main(*rest[1:])),
         flags_parser=partial(_parse, words=words, several=several),
     )
+
+
+def _make_importable(package: str, folder: Path) -> None:
+    """Makes one package of a folder importable, for ``from configs import common``.
+
+    With the whole folder on ``sys.path`` a file of a downloaded run could be imported too.
+    """
+    if (folder / package).is_dir():
+        spec = ModuleSpec(package, None, is_package=True)
+        spec.submodule_search_locations = [str(folder / package)]
+        sys.modules[package] = module_from_spec(spec)
 
 
 def required(name: str) -> str:
@@ -94,7 +107,8 @@ def _unknown_key(arguments: list[str], message: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    logging.set_verbosity(logging.ERROR)  # before matplotlib, which tells of its first start
+    # before matplotlib, which logs its first start; orbax logs tracebacks of what it also raises
+    logging.set_verbosity(logging.FATAL)
 
     from ssl_jax import compilation
     from ssl_jax.train.stop import Stopped

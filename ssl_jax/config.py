@@ -102,6 +102,7 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
             lambda x: len(x) == 2 and 0 <= min(x) <= max(x) < 1,
         ),
     ),  # of adamw
+    "optimizer.trust_coefficient": (0.001, _above(0)),  # of lars
     "optimizer.warmup": (0.05, _between(0, 1)),  # share of all steps
     "optimizer.schedule": ("cosine", _one_of("cosine", "constant")),  # behind the warm-up
     "optimizer.clip_norm": (None, _above(0, optional=True)),  # of the whole gradient
@@ -118,6 +119,9 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "evaluation.knn_temperature": (0.1, _above(0)),
     "evaluation.train_examples": (50_000, _whole(1)),  # at most so many fit the probes
 }
+
+# What runs did before there was a setting for it, where that is not the default.
+_BEFORE = {"optimizer.trust_coefficient": 0.02}
 
 _GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
 
@@ -303,7 +307,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def from_json(values: Mapping[str, Any]) -> ConfigDict:
     """The config that ``config.json`` holds; lists become tuples again.
 
-    Settings that are younger than the run have their defaults, which are what was done before.
+    A setting that is younger than the run has its default, which is what was done before; where it
+    is not, ``_BEFORE`` has what was.
     """
 
     def restore(value: Any) -> Any:
@@ -314,5 +319,6 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
     if not isinstance(values, Mapping):
         raise ValueError("it is no object")
     config = defaults()
+    config.update_from_flattened_dict(_BEFORE)
     config.update(ConfigDict(restore(values)))
     return config.lock()

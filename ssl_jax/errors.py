@@ -1,8 +1,26 @@
-"""The one exception that means: the user asked for something that cannot be done."""
+"""The one exception for what its user has to settle."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(ValueError):
-    """Bad input: one line that names the key or file, the value, and what was expected.
+    """Bad input, or a disk that cannot be written: one line for the person who runs it.
 
-    The command line prints it without a traceback and exits with 2.
+    The line names the key or file, the value, and what was expected. The command line prints it
+    without a traceback and exits with 2.
     """
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Has a write that fails name the file.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

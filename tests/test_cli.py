@@ -142,3 +142,28 @@ def test_the_processor_is_set_for_the_networks_dtype(arguments, bfloat16, tmp_pa
         text=True,
     )
     assert (done.stdout, done.stderr) == (f"{bfloat16}\n", "")
+
+
+def test_configs_can_be_imported_and_a_run_s_files_cannot(tmp_path):
+    for folder in ("configs", "experiments", "runs/downloaded"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "configs/common.py").write_text("HERE = True\n")
+    (tmp_path / "runs/downloaded/payload.py").write_text("raise SystemExit('executed')\n")
+    (tmp_path / "experiments/probe.py").write_text(
+        "from ssl_jax import cli\n"
+        "def main():\n"
+        "    from configs import common\n"
+        "    assert common.HERE\n"
+        "    try:\n"
+        "        import runs.downloaded.payload\n"
+        "    except ModuleNotFoundError:\n"
+        "        print('not importable')\n"
+        "cli.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "experiments/probe.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "not importable\n", done.stderr

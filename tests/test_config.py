@@ -157,6 +157,13 @@ def test_json_of_a_run_from_before_a_setting_has_its_default():
     settings.check(restored)
 
 
+def test_json_of_a_run_from_before_lars_had_a_trust_coefficient_has_what_was_used():
+    values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
+    del values["optimizer"]["trust_coefficient"]
+    restored = settings.from_json(json.loads(json.dumps(values)))
+    assert restored.optimizer.trust_coefficient == 0.02
+
+
 def test_presets_and_pairs_of_the_argument():
     assert common.parse(None).preset == "default"
     assert common.parse("epochs=3,paper").preset == "paper"

@@ -123,9 +123,10 @@ def rows(method: Method, config: ConfigDict, batch: dict[str, np.ndarray]) -> li
     """Rows as of ``metrics.jsonl``, of all steps on one batch and one device."""
     optimizer, one = optim.make(config), mesh(1)
     state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(one))
-    step = make_step(method, optimizer, jax.random.key(1), one)
+    step = make_step(method, optimizer, one)
+    key = jax.device_put(jax.random.key(1), replicated(one))
     found = []
     for number in range(1, config.train.steps + 1):
-        state, metrics = step(state, put_batch(one, batch))
+        state, metrics = step(key, state, put_batch(one, batch))
         found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
     return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.benchmarks.race import Contestant, Track, Work, compare
 from ssl_jax import config, data, methods
-from ssl_jax.sharding import make_mesh, put_batch
+from ssl_jax.sharding import make_mesh, put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.feed import Feed
 from ssl_jax.train.state import create
@@ -33,14 +33,14 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 def end_to_end() -> Work:
     """Read, put on the device, make views, update: as ``ssl_jax.train.loop`` does."""
-    step, state, source = ours()
+    step, key, state, source = ours()
     feed = Feed(data.batches(source, BATCH, seed=0), make_mesh())
     held = [state]
 
     def call() -> None:
         state = held[0]
         for _ in range(STEPS):
-            state, metrics = step(state, feed.next())
+            state, metrics = step(key, state, feed.next())
             feed.watch(metrics)
         jax.block_until_ready(metrics)
         held[0] = state
@@ -50,14 +50,14 @@ def end_to_end() -> Work:
 
 def step_alone() -> Work:
     """The compiled step, on one batch again and again."""
-    step, state, source = ours()
+    step, key, state, source = ours()
     batch = first_batch(source)
     held = [state]
 
     def call() -> None:
         state = held[0]
         for _ in range(STEPS):
-            state, metrics = step(state, batch)
+            state, metrics = step(key, state, batch)
         jax.block_until_ready(metrics)
         held[0] = state
 
@@ -69,8 +69,8 @@ def first_batch(source: Any) -> Any:
     return put_batch(make_mesh(), source.take(np.arange(BATCH)))
 
 
-def ours() -> tuple[Callable[..., Any], Any, Any]:
-    """The step as a run compiles it, its first state, and the pictures."""
+def ours() -> tuple[Callable[..., Any], Any, Any, Any]:
+    """The step as a run compiles it, its key, its first state, and the pictures."""
     images = _images()
     loaded = data.from_arrays(images, test_images=images[:1])
     settings = config.defaults()
@@ -87,7 +87,9 @@ def ours() -> tuple[Callable[..., Any], Any, Any]:
     method, optimizer = methods.make(settings), optim.make(settings)
     example = {"image": jax.ShapeDtypeStruct((BATCH, *images.shape[1:]), np.uint8)}
     state = create(method, optimizer, jax.random.key(0), example)
-    return make_step(method, optimizer, jax.random.key(1), make_mesh()), state, loaded.pretrain
+    mesh = make_mesh()
+    key = jax.device_put(jax.random.key(1), replicated(mesh))
+    return make_step(method, optimizer, mesh), key, state, loaded.pretrain
 
 
 def _images() -> np.ndarray:

@@ -5,13 +5,17 @@ slows down slows all of them. A process lives to the end of a table, so that eac
 imported once.
 """
 
+import contextlib
+import math
 import multiprocessing
+import os
+import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 
@@ -21,11 +25,29 @@ _ENOUGH = 60.0  # seconds after which no new round begins
 _TURN = 0.2  # seconds that a turn lasts at least: short work is repeated
 
 
+class Timed(Protocol):
+    """What a contestant's process holds."""
+
+    def ready(self) -> Any:
+        """Its answer once it is made."""
+
+    def turn(self) -> Any:
+        """Its answer to a turn."""
+
+
 class Work(NamedTuple):
     """A call that does the work once and waits for it; MB of temporaries where they are known."""
 
     call: Callable[[], Any]
     megabytes: float | None = None
+
+    def ready(self) -> float | None:
+        """MB of temporaries."""
+        return self.megabytes
+
+    def turn(self) -> float:
+        """Seconds of a call."""
+        return _mean(self.call)
 
 
 class Contestant(NamedTuple):
@@ -37,7 +59,7 @@ class Contestant(NamedTuple):
     """
 
     name: str
-    make: Callable[..., Work]
+    make: Callable[..., Timed]
     arguments: tuple[Any, ...] = ()
     bfloat16: bool = False
 
@@ -60,26 +82,65 @@ def temporaries(compiled: jax.stages.Compiled) -> float | None:
 
 
 class Track:
-    """The processes of a table, by name."""
+    """The processes of a table, by name; ``environment`` is added to their environment."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = dict(environment or {})
         self._lanes: dict[str, tuple[multiprocessing.process.BaseProcess, Connection]] = {}
 
     def ask(self, name: str, message: Any) -> Any:
-        """Send a message to a process, begun if need be, and wait for what it says."""
+        """Send a message to a process, start it if need be, and wait for its answer."""
+        self.send(name, message)
+        return self.receive(name)
+
+    def send(self, name: str, message: Any) -> None:
+        """Send a message to a process, which is started if need be."""
         if name not in self._lanes:
             spawn = multiprocessing.get_context("spawn")
             here, there = spawn.Pipe()
             process = spawn.Process(target=_run, args=(there,), daemon=False)
-            process.start()
+            with _environment(self._environment):
+                process.start()
             there.close()
             self._lanes[name] = process, here
-        connection = self._lanes[name][1]
-        connection.send(message)
-        answer = connection.recv()
+        self._lanes[name][1].send(message)
+
+    def receive(self, name: str, until: float = math.inf) -> Any:
+        """Wait for a process's answer.
+
+        Args:
+          name: of the process.
+          until: when to give up, by ``time.monotonic``.
+
+        Raises:
+          TimeoutError: there is no answer by then.
+          EOFError: the process has ended.
+          Exception: what the contestant raised.
+        """
+        process, connection = self._lanes[name]
+        left = None if until == math.inf else max(0.0, until - time.monotonic())
+        try:
+            if not connection.poll(left):
+                raise TimeoutError(f"{name} has not answered")
+            answer = connection.recv()
+        except (EOFError, ConnectionError):
+            process.join()
+            raise EOFError(f"the process of {name} ended with {process.exitcode}") from None
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def kill(self, name: str) -> None:
+        """Kill a process, if it is there; where it leads a process group, its children too."""
+        if name not in self._lanes:
+            return
+        process, connection = self._lanes.pop(name)
+        assert process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
+        connection.close()
 
     def close(self) -> None:
         """End them all."""
@@ -89,9 +150,20 @@ class Track:
 
 
 @contextmanager
-def track() -> Iterator[Track]:
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def track(environment: Mapping[str, str] | None = None) -> Iterator[Track]:
     """A track that is closed at the end."""
-    lanes = Track()
+    lanes = Track(environment)
     try:
         yield lanes
     finally:
@@ -112,12 +184,12 @@ def _run(connection: Connection) -> None:
         try:
             if message is None:
                 assert work is not None
-                connection.send(_mean(work.call))
+                connection.send(work.turn())
             else:
                 cpu.tune(bfloat16=message.bfloat16)
                 work = None
                 work = message.make(*message.arguments)
-                connection.send(work.megabytes)
+                connection.send(work.ready())
         except Exception as error:
             connection.send(error)
 

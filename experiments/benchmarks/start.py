@@ -17,8 +17,8 @@ import jax
 jax.config.update("jax_compilation_cache_dir", {folder!r})
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 from experiments.benchmarks import input
-step, state, source = input.ours()
-jax.block_until_ready(step(state, input.first_batch(source)))
+step, key, state, source = input.ours()
+jax.block_until_ready(step(key, state, input.first_batch(source)))
 """
 _LIGHTLY = """
 import torch

@@ -5,6 +5,7 @@ Data that lives in memory: `from_arrays`. Data with a name (see `load`): `load(c
 
 from ssl_jax.data.arrays import from_arrays as from_arrays
 from ssl_jax.data.catalog import load as load
+from ssl_jax.data.catalog import load_of_run as load_of_run
 from ssl_jax.data.dataset import Dataset as Dataset
 from ssl_jax.data.dataset import Source as Source
 from ssl_jax.data.pipeline import batches as batches

@@ -8,7 +8,7 @@ from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.holdout import hold_out
 from ssl_jax.data.options import Options
-from ssl_jax.data.tfds import open_tfds
+from ssl_jax.data.tfds import check_in_catalogue, open_tfds
 from ssl_jax.errors import InputError
 
 Opener = Callable[[Options], Dataset]
@@ -31,6 +31,34 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
     """
     asked = options.read(config_data)
     return _opener(asked.name)(asked)
+
+
+def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) -> Dataset:
+    """Loads the data that a workdir's `config.json` names; the workdir may come from anyone.
+
+    Files of a TFDS data set name modules that TFDS imports. So only names of TFDS's own catalogue
+    are taken, and a `data_dir` has to be given anew. The other sources only read files.
+
+    Args:
+      config_data: `config.data` of the run.
+      data_dir: where TFDS keeps its data; None is TFDS's own default.
+
+    Returns:
+      The dataset.
+
+    Raises:
+      InputError: as `load`; or TFDS's catalogue does not have the name; or the config has a
+        `data_dir` and none is given.
+    """
+    asked = options.read(config_data)
+    if asked.data_dir is not None and data_dir is None:
+        raise InputError(
+            f"--data_dir: is missing; the run's config.json names {asked.data_dir!r}, which is "
+            "not taken from there; expected it anew, if you trust what is in it"
+        )
+    if asked.name.startswith("tfds:"):
+        check_in_catalogue(asked.name.removeprefix("tfds:"))
+    return _opener(asked.name)(asked._replace(data_dir=data_dir))
 
 
 def _opener(name: str) -> Opener:

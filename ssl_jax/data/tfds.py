@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ STATISTICS = {
 }
 _SIZES = {"imagenet2012": 224}
 _SAMPLE = 100
+_SEPARATORS = re.compile("[/:]")
 
 
 class Records:
@@ -110,6 +112,26 @@ def open_tfds(options: Options, name: str) -> Dataset:
         facts=facts,
         notes=tuple(notes),
     )
+
+
+def check_in_catalogue(name: str) -> None:
+    """Checks that TFDS has the data set in its own code, and reads it from nowhere else.
+
+    Args:
+      name: as in `open_tfds`.
+
+    Raises:
+      InputError: it is not in the catalogue.
+    """
+    import tensorflow_datasets as tfds
+
+    base, *rest = _SEPARATORS.split(name)
+    known = tfds.list_builders(with_community_datasets=False)
+    if base not in known or not all(part.strip(".") for part in rest):
+        raise InputError(
+            f"data.name: 'tfds:{name}' in the run's config.json is not in TFDS's catalogue; "
+            "expected one of its names"
+        )
 
 
 def _prepare(options: Options, name: str) -> tuple[dict[str, Sequence[Any]], dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from ssl_jax.errors import writing
 from ssl_jax.evaluation import charts, collapse
 
 _Verdict = Literal["unknown", "behind", "level", "ahead"]
@@ -223,13 +224,18 @@ def write(path: Path, page: Page) -> None:
 
 
 def save(path: Path, html: str) -> None:
-    """Writes a page, whole or not at all."""
+    """Writes a page, whole or not at all.
+
+    Raises:
+      InputError: it cannot be written.
+    """
     partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(html.encode("utf-8", "replace"))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path):
+        try:
+            partial.write_bytes(html.encode("utf-8", "replace"))
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def fill(template: str, **values: Any) -> str:

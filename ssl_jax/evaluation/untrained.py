@@ -35,7 +35,9 @@ def untrained(
     first = next(batches)
     params, extra = method.init(key, first)
 
-    def collect(extra: Any, batch: Batch, step: Int[Array, ""]) -> Any:
+    def collect(
+        key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]
+    ) -> Any:
         view_key, loss_key = jax.random.split(jax.random.fold_in(key, step))
         views = method.views(view_key, batch)
         _, (extra, _) = method.loss(params, extra, views, loss_key, step)
@@ -43,10 +45,12 @@ def untrained(
 
     everywhere, rows = replicated(mesh), split(mesh)
     collect = jax.jit(
-        collect, in_shardings=(everywhere, rows, everywhere), out_shardings=everywhere
+        collect,
+        in_shardings=(everywhere, everywhere, everywhere, rows, everywhere),
+        out_shardings=everywhere,
     )
-    extra = jax.device_put(extra, everywhere)
+    key, params, extra = jax.device_put((key, params, extra), everywhere)
     for step in range(_BATCHES):
         batch = first if step == 0 else next(batches)
-        extra = collect(extra, put_batch(mesh, batch), jnp.int32(step))
+        extra = collect(key, params, extra, put_batch(mesh, batch), jnp.int32(step))
     return params, extra

@@ -63,7 +63,8 @@ def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1
 
     def graph() -> Any:
         found = []
-        jax.eval_shape(lambda key: found.append(split(key)[0]), jax.random.key(0))
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        jax.eval_shape(lambda key: found.append(split(key)[0]), key)
         return found[0]
 
     def apply(params: Params, stats: Stats, *inputs: PyTree[Array], train: bool) -> Any:

@@ -1,5 +1,9 @@
 """Saving and restoring with orbax; nothing else in the library knows of it."""
 
+import contextlib
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +15,14 @@ from ssl_jax.errors import InputError
 
 _KEPT = 2
 _WRITTEN_LAST = "_CHECKPOINT_METADATA"
+_MISREAD = re.compile(r"\[.*\]|\\")  # orbax lists folders by glob, and misses what is below such
 
 
 class Checkpoints:
-    """The checkpoints of a run, one folder a step; the last two are kept.
+    """The checkpoints of a run, one folder per step; the last two are kept.
+
+    Reading changes nothing on disk, so a run can be read while it trains. What an interrupted save
+    left behind is removed by the next run that saves.
 
     Args:
       folder: where they are; made at the first save.
@@ -23,6 +31,8 @@ class Checkpoints:
     def __init__(self, folder: Path):
         self._folder = folder.absolute()
         self._orbax: ocp.training.Checkpointer | None = None
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._saving: Future[None] | None = None
 
     def latest(self) -> int | None:
         """The newest step that was saved whole; None if there is none."""
@@ -34,12 +44,30 @@ class Checkpoints:
         return max(steps, default=None)
 
     def save(self, step: int, state: Any) -> None:
-        """Begin to save; the arrays are copied before this returns, the disk is written later.
+        """Begins to save; the arrays are copied before this returns, the disk is written later.
 
-        Orbax leaves out, silently, what comes while an earlier save goes on: that one is awaited.
+        Orbax silently skips a save while an earlier one goes on, so this waits for that one.
+
+        Raises:
+          InputError: this save cannot begin, or the one before failed.
         """
-        self._checkpointer().wait()
-        self._checkpointer().save_async(step, state, force=True)
+        self.check(wait=True)
+        shapes = _shapes(state)
+        response = _reported(self._path(step), lambda: self._begin(step, state))
+        self._saving = self._background.submit(self._finish, step, response, shapes)
+
+    def check(self, *, wait: bool = False) -> None:
+        """Sees whether the save in the background went well.
+
+        Args:
+          wait: until it has ended.
+
+        Raises:
+          InputError: it failed, or what it wrote cannot be read back.
+        """
+        if self._saving is not None and (wait or self._saving.done()):
+            saving, self._saving = self._saving, None
+            saving.result()
 
     def restore(self, step: int, like: Any, sharding: Sharding) -> Any:
         """A saved pytree.
@@ -55,32 +83,85 @@ class Checkpoints:
         Raises:
           InputError: the checkpoint holds something else; names the first leaf that differs.
         """
-        metadata = self._checkpointer().metadata(step).metadata
-        _check_fit(self._folder / str(step), metadata, like)
+        path = self._path(step)
+        _check_fit(path, _shapes(like))
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), like
         )
-        return self._checkpointer().load(step, abstract)
+        return ocp.load(path, abstract)
 
     def close(self) -> None:
-        """Wait until all is on disk."""
-        if self._orbax is not None:
-            self._orbax.close()
-            self._orbax = None
+        """Waits until all is on disk.
 
-    def _checkpointer(self) -> ocp.training.Checkpointer:
+        Raises:
+          InputError: the last save failed.
+        """
+        try:
+            self.check(wait=True)
+        finally:
+            self._background.shutdown()
+            if self._orbax is not None:
+                with contextlib.suppress(Exception):  # of a failed save, which ``check`` has raised
+                    self._orbax.close()
+                self._orbax = None
+
+    def _path(self, step: int) -> Path:
+        return self._folder / str(step)
+
+    def _begin(self, step: int, state: Any) -> Any:
         if self._orbax is None:
+            context = ocp.Context()
+            # where a folder made in the background fails, threads wait for it and keep the process
+            context.asynchronous.create_directories_asynchronously = False
             self._orbax = ocp.training.Checkpointer(
                 self._folder,
+                context=context,
                 preservation_policy=ocp.training.preservation_policies.LatestN(_KEPT),
                 cleanup_tmp_directories=True,
             )
-        return self._orbax
+        return self._orbax.save_async(step, state, force=True)
+
+    def _finish(self, step: int, response: Any, shapes: dict[str, str]) -> None:
+        """Runs in the background; orbax frees a save's thread and files when its end is taken."""
+        path = self._path(step)
+        _reported(path, response.result)
+        try:
+            _check_fit(path, shapes)
+        except Exception as error:
+            raise InputError(f"{path}: was saved and cannot be read back: {error}") from error
 
 
-def _check_fit(path: Path, saved: Any, like: Any) -> None:
-    there = _shapes(saved)
-    here = _shapes(like)
+def check_path(folder: Path) -> None:
+    """Checks that checkpoints can be read back from below a folder.
+
+    Raises:
+      InputError: orbax takes a part of its path for a pattern.
+    """
+    found = _MISREAD.search(str(folder.absolute()))
+    if found:
+        raise InputError(
+            f"{folder.absolute()}: has {found[0]} in its path, below which checkpoints cannot be "
+            "read back; expected a path without [ ] and \\"
+        )
+
+
+def _reported(path: Path, action: Callable[[], Any]) -> Any:
+    """What the action returns.
+
+    Raises:
+      InputError: it fails; in one line.
+    """
+    try:
+        return action()
+    except InputError:
+        raise
+    except Exception as error:  # orbax passes on what the disk, tensorstore or JAX say
+        reason = getattr(error, "strerror", None) or f"{error}".strip().partition("\n")[0]
+        raise InputError(f"{path}: cannot be saved: {reason[-200:]}") from error
+
+
+def _check_fit(path: Path, here: dict[str, str]) -> None:
+    there = _shapes(ocp.metadata(path).metadata)
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise InputError(

@@ -51,7 +51,7 @@ def train(
       The state after ``config.train.steps`` steps.
 
     Raises:
-      InputError: the loss does not stay finite.
+      InputError: the loss does not stay finite, or the disk cannot be written.
       Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     start, steps, batch_size = int(state.step), config.train.steps, config.data.batch_size
@@ -59,8 +59,8 @@ def train(
         return state
     if start:
         console.print(f"resuming at step {start} of {steps}")
-    _, step_key = run_keys(config)
-    step = make_step(method, optim.make(config), step_key, mesh)
+    key = jax.device_put(run_keys(config)[1], replicated(mesh))
+    step = make_step(method, optim.make(config), mesh)
     rate_at = optim.schedule(config)
     stream = batches(
         data.pretrain,
@@ -79,9 +79,11 @@ def train(
     ):
         for done in range(start + 1, steps + 1):
             batch = feed.next()
-            with jax.transfer_guard("disallow"):
-                state, metrics = step(state, batch)
+            # the first call compiles, and may read arrays that a user's own method closes over
+            with jax.transfer_guard("allow" if done == start + 1 else "disallow"):
+                state, metrics = step(key, state, batch)
             feed.watch(metrics)
+            checkpoints.check()
             if done % config.train.log_every == 0 or done == steps:
                 journal.add(done, metrics | {"learning_rate": rate_at(done - 1)}, feed.starved())
             if done % config.train.checkpoint_every == 0 or done == steps or stop.is_set():

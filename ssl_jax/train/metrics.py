@@ -4,12 +4,12 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
-
-from ssl_jax.errors import InputError
+from ssl_jax.errors import InputError, writing
 from ssl_jax.methods.base import Metrics
+from ssl_jax.train.board import Board
 
 FILE = "metrics.jsonl"
 _BAD_ROWS = 5
@@ -26,6 +26,9 @@ class Journal:
       resumed_at: rows of later steps are dropped, since those steps are about to be made again.
       batch_size: examples in a step.
       show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row written.
+
+    Raises:
+      InputError: from any of its functions, if a file cannot be written.
     """
 
     def __init__(
@@ -35,11 +38,12 @@ class Journal:
         batch_size: int,
         show: Callable[[int, float, float, float], None],
     ):
-        path = workdir / FILE
         rows = [row for row in read(workdir) if row["step"] <= resumed_at]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self._file = path.open("a")
-        self._board = SummaryWriter(str(workdir), purge_step=resumed_at + 1)
+        with writing(workdir):
+            (workdir / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
+            self._file = (workdir / FILE).open("a")
+            self._board = Board(workdir, resumed_at + 1)
+        self._workdir = workdir
         self._batch_size = batch_size
         self._show = show
         self._pending: tuple[int, Metrics, float] | None = None
@@ -63,11 +67,10 @@ class Journal:
         self._pending = (step, metrics, input_wait)
 
     def close(self) -> None:
-        """Write what is left."""
-        if self._pending is not None:
-            self._write(*self._pending)
-        self._file.close()
-        self._board.close()
+        """Writes what is left."""
+        with writing(self._workdir), closing(self._board), closing(self._file):
+            if self._pending is not None:
+                self._write(*self._pending)
 
     def _write(self, step: int, metrics: Metrics, input_wait: float) -> None:
         row = {name: float(value) for name, value in metrics.items()}
@@ -77,10 +80,10 @@ class Journal:
         row["input_wait"] = round(input_wait, 4)
         self._last_step, self._last_time, self._pending = step, now, None
 
-        self._file.write(json.dumps({"step": step, **row}) + "\n")
-        self._file.flush()
-        for name, value in row.items():
-            self._board.add_scalar(name, value, step)
+        with writing(self._workdir):
+            self._file.write(json.dumps({"step": step, **row}) + "\n")
+            self._file.flush()
+            self._board.add(step, row)
         self._show(step, row["loss"], row["examples_per_second"], row["input_wait"])
 
         self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1

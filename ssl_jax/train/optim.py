@@ -11,7 +11,9 @@ from ssl_jax.methods.schedules import cosine
 
 
 def schedule(config: ConfigDict) -> optax.Schedule:
-    """Linear warm-up from 0, then half a cosine down to 0 at the last step, or a constant rate.
+    """Builds the learning rate: linear warm-up from 0, then half a cosine down to 0, or a constant.
+
+    Without a warm-up the rate starts at its peak.
 
     Args:
       config: ``optimizer.learning_rate`` for a batch of 256, scaled by ``data.batch_size / 256``
@@ -25,9 +27,11 @@ def schedule(config: ConfigDict) -> optax.Schedule:
     steps = config.train.steps
     peak = config.optimizer.learning_rate * config.data.batch_size / 256
     warmup = min(round(config.optimizer.warmup * steps), steps - 1)
-    if config.optimizer.schedule == "constant":
+    if config.optimizer.schedule == "cosine":
+        return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps)
+    if warmup:
         return optax.warmup_constant_schedule(0.0, peak, warmup)
-    return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps)
+    return optax.constant_schedule(peak)  # optax's warm-up of no steps stays at 0
 
 
 def make(config: ConfigDict) -> optax.GradientTransformation:
@@ -39,9 +43,10 @@ def make(config: ConfigDict) -> optax.GradientTransformation:
     Args:
       config: of ``optimizer`` the ``name`` (``adamw``, ``lars`` or ``sgd``); ``weight_decay``, and
         ``weight_decay_end`` if it goes there by half a cosine; ``momentum`` of the last two,
-        ``betas`` of the first; ``clip_norm``, if the gradient's norm has a bound; and what
-        ``schedule`` reads. ``optimizer.groups.NAME`` has settings that differ for the parameters
-        under the key ``NAME``, which have an optimiser of their own.
+        ``betas`` of the first, ``trust_coefficient`` of the second; ``clip_norm``, if the norm of
+        the gradient has a bound; and what ``schedule`` reads. ``optimizer.groups.NAME`` has
+        settings that differ for the parameters under the key ``NAME``, which have an optimiser of
+        their own.
 
     Returns:
       The gradient transformation.
@@ -97,11 +102,17 @@ def _adamw(
 def _lars(
     config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
 ) -> optax.GradientTransformation:
+    """LARS (You et al. 2017, https://arxiv.org/abs/1708.03888), as in SimCLR's code.
+
+    ``g <- g + decay w;  v <- momentum v + rate trust |w| / |g| g;  w <- w - v``, without the ratio
+    where either norm is 0. BYOL's code applies the rate after the momentum, ``w <- w - rate v``;
+    both are the same while the rate is constant.
+    """
     return optax.lars(
         rate,
         weight_decay=decay,
         weight_decay_mask=_matrices,
-        trust_coefficient=0.02,
+        trust_coefficient=config.optimizer.trust_coefficient,
         trust_ratio_mask=_matrices,
         momentum=config.optimizer.momentum,
     )

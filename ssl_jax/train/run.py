@@ -1,8 +1,10 @@
 """A trained run, taken up again from its workdir."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +13,7 @@ from ml_collections import ConfigDict
 
 from ssl_jax import methods
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation.features import extract, make_embed
+from ssl_jax.evaluation.features import Embed, extract, make_embed
 from ssl_jax.evaluation.modalities import MODALITIES
 from ssl_jax.methods.base import Method
 from ssl_jax.sharding import make_mesh, replicated
@@ -19,7 +21,8 @@ from ssl_jax.train.restore import restore_latest
 from ssl_jax.train.workdir import read_assets, read_config
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Run:
     """What a run learned.
 
     Attributes:
@@ -32,14 +35,16 @@ class Run(NamedTuple):
     """
 
     config: ConfigDict
-    method: Method
-    params: Any
-    extra: Any
+    method: Method = field(repr=False)
+    params: Any = field(repr=False)
+    extra: Any = field(repr=False)
     step: int
-    assets: Mapping[str, str] = {}
+    assets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def embed(self, inputs: Any) -> Float[np.ndarray, "n d"]:
         """Features, the same as the evaluation scores.
+
+        A batch of a new shape is compiled for; later calls with that shape are not.
 
         Args:
           inputs: of the kind that was trained on. Images ``[n, h, w, c]`` or, grey, ``[n, h, w]``;
@@ -54,10 +59,12 @@ class Run(NamedTuple):
           InputError: another shape, type or range.
         """
         source = MODALITIES[self.config.data.modality].read(inputs, self.config.data, self.assets)
-        mesh = make_mesh()
-        settings = self.config.evaluation
-        embed = make_embed(self.method, self.params, self.extra, settings.layers, mesh)
-        return extract(embed, source, settings.batch_size, mesh).z
+        return extract(self._embed, source, self.config.evaluation.batch_size, make_mesh()).z
+
+    @cached_property
+    def _embed(self) -> Embed:
+        layers = self.config.evaluation.layers
+        return make_embed(self.method, self.params, self.extra, layers, make_mesh())
 
 
 def load(workdir: str | Path, *, method: Method | None = None) -> Run:

@@ -13,30 +13,29 @@ from ssl_jax.methods.base import Batch, Method, Metrics
 from ssl_jax.sharding import replicated, split
 from ssl_jax.train.state import TrainState
 
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Step = Callable[[PRNGKeyArray, TrainState, Batch], tuple[TrainState, Metrics]]
 
 
-def make_step(
-    method: Method, optimizer: optax.GradientTransformation, key: PRNGKeyArray, mesh: Mesh
-) -> Step:
-    """The compiled step of a run.
+def make_step(method: Method, optimizer: optax.GradientTransformation, mesh: Mesh) -> Step:
+    """Builds the jitted step of a run.
 
-    The key of step ``s`` is ``fold_in(key, s)``, so a resumed run draws what the first one would
-    have. An update whose loss or gradient is not finite is left out, ``extra`` included; ``step``
-    still counts it.
+    Step ``s`` draws from ``fold_in(key, s)``, so a resumed run draws what the first one would have.
+    An update whose loss or gradient is not finite is skipped, ``extra`` included; ``step`` still
+    counts it.
 
     Args:
       method: to be trained.
       optimizer: to train it with.
-      key: of the run.
-      mesh: over whose devices the batch is split; the state is on each of them.
+      mesh: the batch is split over its devices; the key and the state are on each of them.
 
     Returns:
-      ``(state, batch) -> state, metrics``. The state that went in is donated. Metrics are scalars:
-      ``loss``, ``gradient_norm``, ``skipped`` (1 where the update was left out) and the method's.
+      ``(key, state, batch) -> state, metrics``. The key is the run's, the same at every step, and
+      an argument: an array that a jitted function closes over becomes a constant of the program,
+      which an accelerator has to read back. The state that goes in is donated. Metrics are scalars:
+      ``loss``, ``gradient_norm``, ``skipped`` (1 where the update was skipped) and the method's.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(key: PRNGKeyArray, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         view_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
         views = method.views(view_key, batch)
 
@@ -56,7 +55,7 @@ def make_step(
     everywhere, rows = replicated(mesh), split(mesh)
     return jax.jit(
         step,
-        donate_argnums=0,
-        in_shardings=(everywhere, rows),
+        donate_argnums=1,
+        in_shardings=(everywhere, everywhere, rows),
         out_shardings=(everywhere, everywhere),
     )

@@ -9,7 +9,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ssl_jax.config import flatten, from_json
-from ssl_jax.errors import InputError
+from ssl_jax.errors import InputError, writing
+from ssl_jax.train.checkpoint import check_path
 
 CONFIG = "config.json"
 EVALUATION = "evaluation.json"
@@ -23,8 +24,10 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
     """See, without writing anything, that the workdir is new or holds a run with these settings.
 
     Raises:
-      InputError: it is something else, or was made with other settings; names them.
+      InputError: it is something else, or was made with other settings; names them. Or checkpoints
+        could not be read back from it.
     """
+    check_path(workdir)
     if (workdir / CONFIG).exists():
         _check_same(workdir, read_config(workdir), config)
     elif workdir.exists() and not workdir.is_dir():
@@ -41,14 +44,12 @@ def make_workdir(workdir: Path, config: ConfigDict, assets: Mapping[str, str]) -
     """
     if (workdir / CONFIG).exists():
         return
-    try:
+    with writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         for name, text in assets.items():
             (workdir / ASSETS).mkdir(exist_ok=True)
             (workdir / ASSETS / name).write_text(text, "utf-8")
-        write_json(workdir / CONFIG, config.to_dict())
-    except OSError as error:
-        raise InputError(f"{workdir}: cannot be written: {error.strerror}") from error
+    write_json(workdir / CONFIG, config.to_dict())
 
 
 def read_config(workdir: Path) -> ConfigDict:
@@ -93,10 +94,15 @@ def finished(workdir: Path) -> bool:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write whole or not at all."""
+    """Writes whole or not at all.
+
+    Raises:
+      InputError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(part, path)
+    with writing(path):
+        part.write_text(json.dumps(values, indent=2) + "\n")
+        os.replace(part, path)
 
 
 def _check_same(workdir: Path, there: ConfigDict, here: ConfigDict) -> None:

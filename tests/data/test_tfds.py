@@ -170,3 +170,45 @@ def test_preparing_that_fails(tmp_path, monkeypatch):
     )
     monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
     assert refusal("fashion_mnist", tmp_path).endswith("or install Debian's dataset-fashion-mnist")
+
+
+def refused_of_run(config, **given):
+    with pytest.raises(InputError) as caught:
+        data.load_of_run(config, **given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_run_s_config_does_not_say_where_tfds_reads(prepared, monkeypatch):
+    """TFDS imports the modules that the files of a data set name."""
+    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was asked"))
+    for name in ("tfds:pictures", "cifar10", "imagenet", "fashion_mnist_mini"):
+        message = refused_of_run({"name": name, "data_dir": prepared})
+        assert message.startswith(
+            f"--data_dir: is missing; the run's config.json names {prepared!r}"
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["evil", "", "../evil", "huggingface:mnist", "mnist/..", "mnist:..", "mnist/a/../b"]
+)
+def test_a_run_s_config_names_only_what_tfds_has_in_its_own_code(prepared, monkeypatch, name):
+    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was asked"))
+    for given in ({}, {"data_dir": prepared}):
+        message = refused_of_run({"name": f"tfds:{name}"}, **given)
+        assert message.startswith(f"data.name: 'tfds:{name}' in the run's config.json is not in ")
+
+
+def test_a_run_s_data_is_read_from_where_the_flag_says(tmp_path):
+    config = {"name": "tfds:mnist", "data_dir": "/nowhere"}
+    with mocked(train=20, test=10):
+        dataset = data.load_of_run(config, data_dir=str(tmp_path))
+    assert len(dataset.train) == 20
+
+
+def test_a_run_s_folder_is_read(tmp_path):
+    for number in range(4):
+        path = tmp_path / ("test" if number > 2 else "train") / "a" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(number, (8, 8)))
+    assert len(data.load_of_run({"name": f"folder:{tmp_path}"}).train) == 3

@@ -20,6 +20,7 @@ from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import TrainState, create
 from ssl_jax.train.step import make_step
 from tests import tiny
+from tests.constants import device_constants
 
 BLOCKS = {
     "simclr": {
@@ -113,7 +114,8 @@ class Trainer:
         optimizer = optim.make(case.config)
         traced = case.method._replace(loss=chex.assert_max_traces(case.method.loss, n=1))
         self.start = create(traced, optimizer, jax.random.key(0), case.batch)
-        self.step = make_step(traced, optimizer, jax.random.key(1), self.mesh)
+        self.step = make_step(traced, optimizer, self.mesh)
+        self.key = jax.device_put(jax.random.key(1), replicated(self.mesh))
 
     def run(
         self, stop: Callable[[TrainState], TrainState] = lambda state: state
@@ -122,7 +124,7 @@ class Trainer:
         state = jax.device_put(jax.tree.map(jnp.copy, self.start), replicated(self.mesh))
         history = []
         for done in range(3):
-            state, metrics = self.step(state, put_batch(self.mesh, self.case.batch))
+            state, metrics = self.step(self.key, state, put_batch(self.mesh, self.case.batch))
             history.append({name: float(value) for name, value in metrics.items()})
             state = stop(state) if done == 0 else state
         return jax.device_get(state), history
@@ -222,10 +224,29 @@ def test_the_step_lowers_for_accelerators(case, platform):
     state = jax.eval_shape(
         lambda key: create(case.method, optimizer, key, case.batch), jax.random.key(0)
     )
-    step = make_step(case.method, optimizer, jax.random.key(1), tiny.mesh(8))
+    step = make_step(case.method, optimizer, tiny.mesh(8))
+    key = jax.eval_shape(lambda: jax.random.key(1))
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.batch)
-    text = step.trace(state, shapes).lower(lowering_platforms=(platform,)).as_text()
+    text = step.trace(key, state, shapes).lower(lowering_platforms=(platform,)).as_text()
     assert "stablehlo.convolution" in text or "stablehlo.dot_general" in text
+
+
+def test_nothing_that_is_traced_closes_over_device_arrays(case):
+    """On an accelerator such an array is read back when the program is lowered."""
+    method, mesh = case.method, tiny.mesh(8)
+    optimizer = optim.make(case.config)
+    key = jax.eval_shape(lambda: jax.random.key(1))
+    state = jax.eval_shape(lambda key: create(method, optimizer, key, case.batch), key)
+    kept = (state.params, state.extra, case.batch)
+    traced = {
+        "step": make_step(method, optimizer, mesh).trace(key, state, case.batch),
+        "views": jax.jit(method.views).trace(key, case.batch),
+        "embed": jax.jit(method.embed).trace(*kept),
+        "score": jax.jit(method.score).trace(*kept, key),
+        "show": jax.jit(method.show).trace(*kept, key),
+    }
+    found = {name: device_constants(function.jaxpr) for name, function in traced.items()}
+    assert {name: constants for name, constants in found.items() if constants} == {}
 
 
 @pytest.mark.slow

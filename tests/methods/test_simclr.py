@@ -57,8 +57,8 @@ def test_a_vision_transformer_trains_with_its_blocks_recomputed(monkeypatch):
     batch = tiny.batch(dataset)
     state = create(method, optimizer, jax.random.key(0), batch)
     before = jax.device_get(state.params)
-    step = make_step(method, optimizer, jax.random.key(1), mesh)
-    state, metrics = step(jax.device_put(state, replicated(mesh)), put_batch(mesh, batch))
+    key, state = jax.device_put((jax.random.key(1), state), replicated(mesh))
+    state, metrics = make_step(method, optimizer, mesh)(key, state, put_batch(mesh, batch))
     assert np.isfinite(metrics["loss"])
     assert metrics["skipped"] == 0
     for (path, old), new in zip(

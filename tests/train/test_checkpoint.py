@@ -1,6 +1,11 @@
 """Checkpoints come back as they were, and what does not fit is named."""
 
 import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +14,7 @@ import pytest
 
 from ssl_jax.errors import InputError
 from ssl_jax.sharding import replicated
+from ssl_jax.train import checkpoint
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import TrainState
 from tests import tiny
@@ -92,3 +98,108 @@ def test_no_pickle_is_written(saved):
         if path.is_file():
             assert path.read_bytes()[:2] != b"\x80\x04"
     assert json.loads((saved / "3" / "_CHECKPOINT_METADATA").read_text())
+
+
+def held() -> tuple[int, int]:
+    """File descriptors and threads of this process."""
+    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+
+def test_saves_leave_no_descriptor_and_no_thread_behind(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for step in range(1, 9):
+        checkpoints.save(step, state(step))
+    before = held()
+    for step in range(9, 29):
+        checkpoints.save(step, state(step))
+    after = held()
+    checkpoints.close()
+    assert after[0] - before[0] <= 6  # those of the save that goes on
+    assert after[1] - before[1] <= 6
+
+
+def test_reading_leaves_a_save_that_goes_on_alone_and_the_next_writer_clears_it(saved):
+    unfinished = saved / "4.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    (unfinished / "part").write_text("half")
+    reader = Checkpoints(saved)
+    reader.restore(reader.latest(), state(0), replicated(tiny.mesh(1)))
+    reader.close()
+    assert (unfinished / "part").read_text() == "half"
+    writer = Checkpoints(saved)
+    writer.save(4, state(4))
+    writer.close()
+    assert sorted(path.name for path in saved.iterdir()) == ["3", "4"]
+
+
+class Failing:
+    """A save in the background that fails as tensorstore does."""
+
+    def result(self):
+        raise ValueError("RESOURCE_EXHAUSTED: Failed to write: No space left on device\nand more")
+
+
+def test_a_save_that_fails_in_the_background_is_said_at_the_next_check(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoints, "_begin", lambda *_: Failing())
+    checkpoints.save(5, state(5))
+    end = time.monotonic() + 10
+    while not checkpoints._saving.done() and time.monotonic() < end:
+        time.sleep(0.01)
+    with pytest.raises(InputError) as caught:
+        checkpoints.check()
+    assert str(caught.value) == (
+        f"{tmp_path}/checkpoints/5: cannot be saved: "
+        "RESOURCE_EXHAUSTED: Failed to write: No space left on device"
+    )
+    checkpoints.close()
+
+
+def test_a_folder_that_cannot_be_made_ends_the_save_and_the_process(tmp_path):
+    """Orbax's threads that wait for a folder made in the background would keep it alive."""
+    program = f"""
+import errno, os, pathlib
+import jax.numpy as jnp
+from ssl_jax.train.checkpoint import Checkpoints
+make = os.mkdir
+def mkdir(path, *rest, **named):
+    if "tmp" in pathlib.Path(path).name:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+    return make(path, *rest, **named)
+os.mkdir = mkdir
+try:
+    Checkpoints(pathlib.Path({str(tmp_path / "new")!r})).save(1, {{"a": jnp.ones(3)}})
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == f"{tmp_path}/new/1: cannot be saved: Disk quota exceeded\n"
+
+
+def test_a_save_that_cannot_be_read_back_is_not_believed(tmp_path, monkeypatch):
+    found = SimpleNamespace(metadata={"step": jnp.int32(0)})
+    monkeypatch.setattr(checkpoint.ocp, "metadata", lambda path: found)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(1, state(1))
+    with pytest.raises(InputError, match=r"1: was saved and cannot be read back: .* is absent"):
+        checkpoints.close()
+
+
+@pytest.mark.parametrize("name", ["study [2024]", "back\\slash"])
+def test_a_path_that_orbax_misreads_is_refused(tmp_path, name):
+    with pytest.raises(
+        InputError, match="in its path, below which checkpoints cannot be read back"
+    ):
+        checkpoint.check_path(tmp_path / name / "run")
+
+
+def test_what_is_saved_below_another_odd_name_is_read_back(tmp_path):
+    folder = tmp_path / "a b%20#?*" / "checkpoints"
+    checkpoint.check_path(folder)
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(1, state(1))
+    checkpoints.close()
+    restored = checkpoints.restore(1, state(0), replicated(tiny.mesh(1)))
+    jax.tree.map(np.testing.assert_array_equal, restored, state(1))

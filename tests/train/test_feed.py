@@ -159,9 +159,9 @@ def test_a_run_that_is_fed_does_not(tmp_path, monkeypatch):
     def slower(*arguments):
         step = real(*arguments)
 
-        def timed(*state_and_batch):
+        def timed(*inputs):
             time.sleep(0.1)
-            return jax.block_until_ready(step(*state_and_batch))
+            return jax.block_until_ready(step(*inputs))
 
         return timed
 

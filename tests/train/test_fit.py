@@ -1,8 +1,11 @@
 """A whole run on eight devices: what it writes, that it resumes exactly and can be taken up."""
 
+import dataclasses
+import errno
 import json
 import os
 import signal
+import time
 
 import chex
 import numpy as np
@@ -12,7 +15,9 @@ import ssl_jax
 from ssl_jax import methods, train
 from ssl_jax.errors import InputError
 from ssl_jax.train import feed, loop
+from ssl_jax.train.checkpoint import Checkpoints
 from tests import tiny
+from tests.constants import watched_jit
 
 FILES = {"config.json", "metrics.jsonl", "checkpoints", "evaluation.json", "report.html"}
 
@@ -41,7 +46,7 @@ class Counted(Exception):
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """A run that is never stopped, and how often its loss was traced."""
+    """A run that is never stopped, how often its loss was traced, and what was compiled for it."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     method = methods.make(tiny.resolved(config(), data))
     traces = []
@@ -50,8 +55,9 @@ def whole(data, tmp_path_factory):
         traces.append(1)
         return method.loss(*args)
 
-    run = fit(data, workdir, method=method._replace(loss=loss))
-    return run, workdir, len(traces)
+    with watched_jit() as compiled:
+        run = fit(data, workdir, method=method._replace(loss=loss))
+    return run, workdir, len(traces), compiled
 
 
 def snapshot(workdir):
@@ -64,7 +70,7 @@ def rows(workdir):
 
 
 def test_the_workdir_holds_what_a_run_is_to_leave(whole):
-    run, workdir, _ = whole
+    run, workdir, *_ = whole
     assert {p.name for p in workdir.iterdir() if not p.name.startswith("events.")} == FILES
     assert list(workdir.glob("events.*"))
     assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "4"]
@@ -87,8 +93,15 @@ def test_the_loss_is_traced_once_for_training_and_once_for_the_baseline(whole):
     assert whole[2] == 2
 
 
+def test_nothing_that_a_run_compiles_closes_over_device_arrays(whole):
+    """What differs between methods is in their contract (``tests/methods/test_contract.py``)."""
+    compiled = whole[3]
+    assert compiled.keys() >= {"step", "embed", "collect", "_nearest", "_solve", "raw_input"}
+    assert {name: found for name, found in compiled.items() if found} == {}
+
+
 def test_a_finished_run_is_left_alone(whole, data, capsys):
-    run, workdir, _ = whole
+    run, workdir, *_ = whole
     before = snapshot(workdir)
     again = fit(data, workdir)
     assert snapshot(workdir) == before
@@ -97,7 +110,7 @@ def test_a_finished_run_is_left_alone(whole, data, capsys):
 
 
 def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypatch, capsys):
-    run, workdir, _ = whole
+    run, workdir, *_ = whole
     real = feed.put_batch
     made = []
 
@@ -145,7 +158,7 @@ def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch)
 
 
 def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
-    run, workdir, _ = whole
+    run, workdir, *_ = whole
     loaded = ssl_jax.load(workdir)
     chex.assert_trees_all_equal(loaded.params, run.params)
     images = data.test.take(np.arange(24))["image"]
@@ -161,7 +174,7 @@ def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
 
 
 def test_init_from_starts_from_the_weights_of_an_earlier_run(whole, data, tmp_path):
-    run, workdir, _ = whole
+    run, workdir, *_ = whole
     base = config()
     base.init_from = str(workdir)
     resolved = tiny.resolved(base, data)
@@ -208,3 +221,45 @@ def test_without_labels_the_evaluation_is_label_free(data, tmp_path):
     values = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert set(values) == {"step", "examples", "train_examples", "features", "rankme"}
     assert "no labels" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_embedding_again_compiles_nothing(whole, data):
+    run = whole[0]
+    traces = []
+
+    def embed(*args):
+        traces.append(1)
+        return run.method.embed(*args)
+
+    counted = dataclasses.replace(run, method=run.method._replace(embed=embed))
+    images = data.test.take(np.arange(24))["image"]
+    for count in (24, 24, 8, 24, 8):
+        counted.embed(images[:count])
+    assert len(traces) == 2  # of 24, padded to a whole batch, and of 8
+
+
+def test_a_path_below_which_checkpoints_cannot_be_read_is_refused_before_training(data, tmp_path):
+    with pytest.raises(InputError, match=r"\[2024\] in its path"):
+        fit(data, tmp_path / "study [2024]" / "run")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeypatch):
+    class Failing:
+        def result(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "_begin", lambda *_: Failing())
+    made = []
+    real = feed.put_batch
+
+    def put_batch(mesh, batch):
+        made.append(batch)
+        time.sleep(0.2)
+        return real(mesh, batch)
+
+    monkeypatch.setattr(feed, "put_batch", put_batch)
+    base = config(steps=40, checkpoint_every=2)
+    with pytest.raises(InputError, match="checkpoints/2: cannot be saved: No space left on device"):
+        fit(data, tmp_path / "run", base)
+    assert len(made) <= 4

@@ -1,11 +1,16 @@
 """The journal: rows one behind, later rows dropped on resume, a diverged run ended."""
 
 import json
+import os
+import struct
+import threading
 
 import jax.numpy as jnp
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from ssl_jax.errors import InputError
+from ssl_jax.train import board
 from ssl_jax.train.metrics import FILE, Journal, read
 
 
@@ -54,3 +59,52 @@ def test_a_single_bad_row_does_not(tmp_path):
         journal.add(step, {"loss": jnp.float32("nan" if step % 5 else 1.0)}, 0.0)
     journal.close()
     assert rows(tmp_path) == list(range(1, 12))
+
+
+def events(tmp_path):
+    """What TensorBoard reads: length, checksum, record, checksum, again and again."""
+    (path,) = tmp_path.glob("events.*")
+    data, found = path.read_bytes(), []
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        found.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    return found
+
+
+def test_tensorboard_gets_every_value_and_drops_what_an_earlier_start_wrote_later(tmp_path):
+    journal = Journal(tmp_path, 4, 8, lambda *_: None)
+    journal.add(6, {"loss": jnp.float32(2.0), "rank": jnp.float32(3.0)}, 0.25)
+    journal.close()
+    version, start, *rows = events(tmp_path)
+    assert version.file_version == "brain.Event:2"
+    assert (start.step, start.session_log.status) == (5, 1)
+    values = {event.summary.value[0].tag: event.summary.value[0].simple_value for event in rows}
+    assert values.items() >= {"loss": 2.0, "rank": 3.0, "input_wait": 0.25}.items()
+    assert {event.step for event in rows} == {6}
+
+
+def test_nothing_is_written_behind_a_queue(tmp_path):
+    """A writer's thread that dies of a full disk leaves others waiting for its queue."""
+    before = threading.active_count()
+    journal = Journal(tmp_path, 0, 8, lambda *_: None)
+    for step in range(30):
+        journal.add(step, {"loss": jnp.float32(1.0)}, 0.0)
+    assert threading.active_count() == before
+    journal.close()
+
+
+@pytest.mark.parametrize("name", [FILE, "events"])
+def test_a_disk_that_is_full_ends_the_run_in_one_line(tmp_path, monkeypatch, name):
+    journal = Journal(tmp_path, 0, 8, lambda *_: None)
+    monkeypatch.setattr(board, "_SECONDS_BETWEEN_FLUSHES", 0.0)
+    file = journal._file if name == FILE else journal._board._records._writer
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, file.fileno())
+    os.close(full)
+    journal.add(1, {"loss": jnp.float32(1.0)}, 0.0)
+    with pytest.raises(InputError) as caught:
+        journal.add(2, {"loss": jnp.float32(1.0)}, 0.0)
+    assert str(caught.value) == f"{tmp_path}: cannot be written: No space left on device"
+    with pytest.raises(InputError, match="No space left on device"):
+        journal.close()

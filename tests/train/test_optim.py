@@ -1,5 +1,8 @@
 """Optimisers against their formulas, and the schedule against its closed form."""
 
+import importlib
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -37,6 +40,44 @@ def test_a_constant_schedule_stays_where_the_warm_up_ends():
     np.testing.assert_allclose([rate(s) for s in (10, 55, 100)], peak, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["cosine", "constant"])
+def test_without_a_warm_up_the_rate_starts_at_its_peak(kind):
+    rate = optim.schedule(config("sgd", schedule=kind, warmup=0.0))
+    np.testing.assert_allclose(rate(0), 0.3 * 512 / 256, rtol=1e-6)
+
+
+PRESETS = [
+    (path.stem, preset)
+    for path in sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
+    for preset in ("smoke", "default", "paper")
+    if path.stem not in ("common", "__init__")
+]
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_every_preset_trains_all_of_its_parameters(name, preset):
+    """The rates of the whole network and of each group reach their peak and are never all 0."""
+    base = importlib.import_module(f"configs.{name}").get_config(preset)
+    base = base.copy_and_resolve_references().unlock()
+    base.train.steps = base.train.steps or 1000
+    groups = dict(base.optimizer.groups)
+    for block in [{}, *(group.to_dict() for group in groups.values())]:
+        changed = base.copy_and_resolve_references().unlock()
+        changed.optimizer.update(block)
+        steps = jnp.arange(min(base.train.steps, 200))
+        rates = np.broadcast_to(optim.schedule(changed)(steps), steps.shape)
+        peak = changed.optimizer.learning_rate * base.data.batch_size / 256
+        assert np.count_nonzero(rates) >= len(rates) - 1, block
+        assert rates.max() <= peak * (1 + 1e-6)
+
+
+def test_the_authors_trust_coefficient_of_lars():
+    """SimCLR's `EETA_DEFAULT` and BYOL's `eta`."""
+    for name, arg in (("simclr", "paper"), ("simclr", "paper,data=cifar10"), ("byol", "paper")):
+        chosen = importlib.import_module(f"configs.{name}").get_config(arg).optimizer
+        assert (chosen.name, chosen.trust_coefficient) == ("lars", 0.001)
+
+
 def test_schedule_of_a_single_step_is_finite():
     base = config("sgd", warmup=1.0)
     base.train.steps = 1
@@ -58,13 +99,15 @@ def rates(steps: int) -> list[float]:
     return [0.6 * step / 10 for step in range(steps)]
 
 
-def test_lars_adapts_and_decays_matrices_only():
+@pytest.mark.parametrize("settings", [{}, {"trust_coefficient": 0.02}])
+def test_lars_adapts_and_decays_matrices_only(settings):
     decay, momentum = 0.1, 0.9
     expected_kernel, expected_bias = np.zeros((2, 2)), np.zeros(2)
-    history = updates("lars", 3, weight_decay=decay, momentum=momentum)
+    history = updates("lars", 3, weight_decay=decay, momentum=momentum, **settings)
+    coefficient = settings.get("trust_coefficient", 0.001)
     for rate, update in zip(rates(3), history, strict=True):
         direction = GRADIENT["kernel"] + decay * PARAMS["kernel"]
-        trust = 0.02 * np.linalg.norm(PARAMS["kernel"]) / np.linalg.norm(direction)
+        trust = coefficient * np.linalg.norm(PARAMS["kernel"]) / np.linalg.norm(direction)
         expected_kernel = momentum * expected_kernel - rate * trust * direction
         expected_bias = momentum * expected_bias - rate * GRADIENT["bias"]
         np.testing.assert_allclose(update["kernel"], expected_kernel, rtol=1e-5, atol=1e-8)

@@ -46,10 +46,11 @@ def history():
     optimizer, mesh = optim.make(config), tiny.mesh(8)
     state = jax.device_put(create(METHOD, optimizer, jax.random.key(0), BATCH), replicated(mesh))
     first, untouched = state, create(METHOD, optimizer, jax.random.key(0), BATCH)
-    step = make_step(METHOD, optimizer, jax.random.key(7), mesh)
+    step = make_step(METHOD, optimizer, mesh)
+    key = jax.device_put(jax.random.key(7), replicated(mesh))
     states, metrics = [untouched], []
     for _ in range(3):
-        state, row = step(state, put_batch(mesh, BATCH))
+        state, row = step(key, state, put_batch(mesh, BATCH))
         states.append(jax.device_get(state))
         metrics.append(jax.device_get(row))
     return first, states, metrics

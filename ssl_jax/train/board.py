@@ -1,0 +1,53 @@
+"""TensorBoard's ``events.*``, written in the caller's thread.
+
+``tensorboardX.SummaryWriter`` writes in a thread behind a bounded queue: when that thread dies, for
+example because the disk is full, the queue fills and whoever adds to it waits forever.
+"""
+
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import RecordWriter
+from tensorboardX.summary import scalar
+
+_SECONDS_BETWEEN_FLUSHES = 30.0
+
+
+class Board:
+    """Scalars for TensorBoard.
+
+    Args:
+      workdir: of the run.
+      first_step: TensorBoard drops what an earlier start wrote from this step on.
+
+    Raises:
+      OSError: from any of its functions, if the file cannot be written.
+    """
+
+    def __init__(self, workdir: Path, first_step: int):
+        now = time.time()
+        name = f"events.out.tfevents.{now:.0f}.{socket.gethostname()}"
+        self._records = RecordWriter(str(workdir / name))
+        self._flushed = now
+        self._write(Event(wall_time=now, file_version="brain.Event:2"))
+        start = SessionLog(status=SessionLog.START)
+        self._write(Event(wall_time=now, step=first_step, session_log=start))
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes the scalars of a step, by name."""
+        now = time.time()
+        for name, value in values.items():
+            self._write(Event(wall_time=now, step=step, summary=scalar(name, value)))
+        if now - self._flushed >= _SECONDS_BETWEEN_FLUSHES:
+            self._flushed = now
+            self._records.flush()
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._records.close()
+
+    def _write(self, event: Event) -> None:
+        self._records.write(event.SerializeToString())

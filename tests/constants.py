@@ -1,0 +1,59 @@
+"""What a traced function holds of the device: arrays that it closed over."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import pytest
+from jax.extend import core
+
+from ssl_jax.evaluation import _knn, _linear_probe
+from ssl_jax.evaluation.modalities import image
+
+_JITTED_AT_IMPORT = ((_knn, "_nearest"), (_linear_probe, "_solve"), (image, "raw_input"))
+
+
+def device_constants(jaxpr: Any) -> list[str]:
+    """The types of constants that are device arrays or typed keys, in inner functions too.
+
+    On an accelerator such a constant is read back when the program is lowered.
+    """
+    return [str(value.aval) for value in _constants(jaxpr) if isinstance(value, jax.Array)]
+
+
+def _constants(jaxpr: Any) -> Iterator[Any]:
+    if isinstance(jaxpr, core.ClosedJaxpr):
+        yield from jaxpr.consts
+        yield from _constants(jaxpr.jaxpr)
+    elif isinstance(jaxpr, core.Jaxpr):
+        for equation in jaxpr.eqns:
+            yield from (x.val for x in equation.invars if isinstance(x, core.Literal))
+            for value in equation.params.values():
+                for inner in value if isinstance(value, tuple | list) else (value,):
+                    yield from _constants(inner)
+        yield from (x.val for x in jaxpr.outvars if isinstance(x, core.Literal))
+
+
+@contextmanager
+def watched_jit() -> Iterator[dict[str, list[str]]]:
+    """The ``device_constants`` of each function that the library compiles, by its name."""
+    found: dict[str, list[str]] = {}
+    jit = jax.jit
+
+    def watched(jitted: Any) -> Callable[..., Any]:
+        seen = []
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not seen:
+                seen.extend(device_constants(jitted.trace(*args, **kwargs).jaxpr) or [None])
+                found.setdefault(jitted.__name__, []).extend(filter(None, seen))
+            return jitted(*args, **kwargs)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "jit", lambda f, **options: watched(jit(f, **options)))
+        for module, name in _JITTED_AT_IMPORT:
+            patch.setattr(module, name, watched(getattr(module, name)))
+        yield found
