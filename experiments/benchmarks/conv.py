@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
-from ssl_jax.nn import conv
+from ssl_jax.nn.conv import conv
+from ssl_jax.nn.platform import traced_as
 
 N, SLICES, FEW = 128, 2, 4
 
@@ -65,44 +66,46 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 def ours_of(layer: Layer, precision: str, number: int) -> Work:
     """Of ``ssl_jax.nn.conv``."""
-    return _gradient(conv.conv, layer, precision, number)
+    return _gradient(layer, precision, number)
 
 
 def xla(layer: Layer, precision: str, number: int) -> Work:
     """XLA's own."""
-    return _gradient(conv.xla_conv, layer, precision, number)
+    with traced_as("plain"):
+        return _gradient(layer, precision, number)
 
 
 def ours_in_a_loop(layer: Layer) -> Work:
     """Forward and both gradients."""
-    return _in_a_loop(conv.conv, layer)
+    return _in_a_loop(layer)
 
 
 def xla_in_a_loop(layer: Layer) -> Work:
     """The same with XLA's own."""
-    return _in_a_loop(conv.xla_conv, layer)
+    with traced_as("plain"):
+        return _in_a_loop(layer)
 
 
-def _gradient(f: Any, layer: Layer, precision: str, number: int) -> Work:
+def _gradient(layer: Layer, precision: str, number: int) -> Work:
     dtype = jnp.dtype(precision)
     x = jax.random.normal(jax.random.key(0), (N, layer.side, layer.side, layer.i), dtype)
     kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o), dtype)
-    dy = jnp.ones_like(conv.conv(x, kernel, stride=layer.stride))
+    dy = jnp.ones_like(conv(x, kernel, stride=layer.stride))
 
     def gradient(x: Any, kernel: Any, dy: Any) -> Any:
-        return jax.vjp(lambda x, kernel: f(x, kernel, stride=layer.stride), x, kernel)[1](dy)[
+        return jax.vjp(lambda x, kernel: conv(x, kernel, stride=layer.stride), x, kernel)[1](dy)[
             number
         ]
 
     return jitted(gradient, x, kernel, dy)
 
 
-def _in_a_loop(f: Any, layer: Layer) -> Work:
+def _in_a_loop(layer: Layer) -> Work:
     x = jax.random.normal(jax.random.key(0), (SLICES, FEW, layer.side, layer.side, layer.i))
     kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o))
 
     def total(x: Any, kernel: Any) -> Any:
-        return jax.lax.map(lambda x: jnp.sin(f(x, kernel, stride=layer.stride)), x).sum()
+        return jax.lax.map(lambda x: jnp.sin(conv(x, kernel, stride=layer.stride)), x).sum()
 
     return jitted(jax.grad(total, (0, 1)), x, kernel)
 

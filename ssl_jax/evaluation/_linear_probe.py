@@ -1,6 +1,7 @@
 """A linear classifier on frozen features, from all labels or from a few."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -177,8 +178,14 @@ def _fit(
     return weights, solution[:, -1] - weights @ mean
 
 
+def _solve(*arguments: Any) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
+    """``_minimise`` with float32 products; an accelerator's default would round their inputs."""
+    with jax.default_matmul_precision("highest"):
+        return _minimise(*arguments)
+
+
 @jax.jit
-def _solve(
+def _minimise(
     x: Float[Array, "n p"],
     y: Int[Array, " n"],
     held_out: Bool[Array, " n"],
@@ -196,8 +203,7 @@ def _solve(
     scale = lax.rsqrt(share @ x**2 / 2 + penalties)
 
     def cross_entropy(weights: Float[Array, "k p"]) -> Float[Array, " n"]:
-        logits = jnp.matmul(x, weights.T, precision="highest")
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        return optax.softmax_cross_entropy_with_integer_labels(x @ weights.T, y)
 
     def objective(scaled: Float[Array, "k p"]) -> Float[Array, ""]:
         weights = scaled * scale

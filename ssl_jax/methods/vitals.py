@@ -38,7 +38,8 @@ def of_embeddings(z: Float[Array, "n d"]) -> Metrics:
     z = jax.lax.stop_gradient(z).astype(jnp.float32)
     z = z / jnp.maximum(jnp.linalg.norm(z, axis=-1, keepdims=True), _EPSILON)
     centred = z - z.mean(axis=0)
-    products = centred.T @ centred if z.shape[0] > z.shape[1] else centred @ centred.T
+    narrow = centred.T if z.shape[0] > z.shape[1] else centred
+    products = jnp.matmul(narrow, narrow.T, precision="highest")
     total = jnp.trace(products)
     return {
         "embedding_std": z.std(axis=0).mean(),

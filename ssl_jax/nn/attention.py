@@ -1,8 +1,12 @@
-"""Attention, with fewer copies on a CPU than ``jax.nn.dot_product_attention``."""
+"""Attention."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from ssl_jax.nn import platform
+
+_LARGEST_HEAD = 128
 
 
 def attention(
@@ -12,16 +16,29 @@ def attention(
     *,
     causal: bool = False,
 ) -> Float[Array, "n q h d"]:
-    """``softmax(query key^T / sqrt(d)) value`` of every head, the softmax in float32.
+    """``softmax(query key^T / sqrt(d)) value`` for each head, the softmax in float32.
 
-    Where ``causal``, a query sees the keys up to its own position, and none that follow.
+    With ``causal``, a query sees the keys up to its own position.
+
+    Written out, the backward pass needs the weights of every pair of positions. cuDNN's kernel
+    holds none of them, and is used on NVIDIA GPUs where the type and the size of a head allow it.
 
     References:
       Vaswani et al., Attention Is All You Need, 2017, equation 1, https://arxiv.org/abs/1706.03762
+      Dao et al., FlashAttention, 2022, for the kernel, https://arxiv.org/abs/2205.14135
     """
+    if platform.form() == "cudnn" and _fits_cudnn(query):
+        return jax.nn.dot_product_attention(
+            query, key, value, is_causal=causal, implementation="cudnn"
+        )
     logits = jnp.einsum("nqhd,nkhd->nhqk", query, key, preferred_element_type=jnp.float32)
     logits = logits / query.shape[-1] ** 0.5
     if causal:
         logits = jnp.where(jnp.tri(query.shape[1], key.shape[1], dtype=bool), logits, -jnp.inf)
     weights = jax.nn.softmax(logits)
     return jnp.einsum("nhqk,nkhd->nqhd", weights.astype(value.dtype), value)
+
+
+def _fits_cudnn(query: Array) -> bool:
+    size = query.shape[-1]
+    return query.dtype in (jnp.bfloat16, jnp.float16) and size % 8 == 0 and size <= _LARGEST_HEAD

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.dcgan import halvings
 from ssl_jax.nn.backbones.resnet import batch_norm
-from ssl_jax.nn.conv import Conv, conv
+from ssl_jax.nn.conv import Conv, doubled
 from ssl_jax.nn.linear import Linear
 
 GRID = 4  # positions across, of the map that a decoder starts from
@@ -24,8 +23,7 @@ GRID = 4  # positions across, of the map that a decoder starts from
 class Doubling(nnx.Module):
     """A transposed 4x4 convolution of stride 2, without a bias: the sides double.
 
-    It is a convolution of the map with zeros between its positions. The kernel starts from a normal
-    of deviation .02, as DCGAN's.
+    The kernel starts from a normal of deviation .02, as DCGAN's.
     """
 
     def __init__(self, in_features: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
@@ -35,12 +33,7 @@ class Doubling(nnx.Module):
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n p q o"]:
         """``[n, h, w, i]`` to ``[n, 2h, 2w, o]``."""
-        apart = lax.pad(
-            x.astype(self.dtype),
-            jnp.zeros((), self.dtype),
-            [(0, 0, 0), (0, 0, 1), (0, 0, 1), (0, 0, 0)],
-        )
-        return conv(apart, self.kernel[...].astype(self.dtype), padding=2)
+        return doubled(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
 
 
 class ChannelWise(nnx.Module):

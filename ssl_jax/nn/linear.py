@@ -1,53 +1,20 @@
-"""Linear layers whose gradients are fast on a CPU.
+"""Linear layers."""
 
-JAX's own weight gradient sums ``dy^T @ x`` over the rows and turns the result, for which XLA's CPU
-transposes ``dy`` in memory, in an MLP the wider side. ``x^T @ dy`` needs neither. The bias's is
-``sums.sum_positions``.
-"""
-
-import jax
-import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jaxtyping import Array, Float
 
-from ssl_jax.nn.sums import spread
+from ssl_jax.nn import platform
+from ssl_jax.nn.cpu import linear as cpu
 
 
 class Linear(nnx.Linear):
-    """``flax.nnx.Linear`` with those gradients.
-
-    Of the arguments it takes ``use_bias``, ``kernel_init``, ``dtype`` and ``rngs``.
-    """
+    """``flax.nnx.Linear`` with ``use_bias``, ``kernel_init``, ``dtype`` and ``rngs``."""
 
     def __call__(  # type: ignore[override]
         self, x: Float[Array, "*n i"]
     ) -> Float[Array, "*n o"]:
         """``x @ kernel + bias`` in ``dtype``."""
-        y = _product(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
-        if self.bias is None:
-            return y
-        return y + spread(self.bias[...], y.shape).astype(y.dtype)
-
-
-def product_over_rows(a: Float[Array, "n i"], b: Float[Array, "n o"]) -> Float[Array, "i o"]:
-    """``a^T @ b`` in float32."""
-    return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
-
-
-@jax.custom_vjp
-def _product(x: Float[Array, "*n i"], kernel: Float[Array, "i o"]) -> Float[Array, "*n o"]:
-    return x @ kernel
-
-
-def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return x @ kernel, (x, kernel)
-
-
-def _backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    dkernel = product_over_rows(x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1]))
-    return dy @ kernel.T, dkernel.astype(kernel.dtype)
-
-
-_product.defvjp(_forward, _backward)
+        if platform.form() == "cpu":
+            bias = None if self.bias is None else self.bias[...]
+            return cpu.linear(x.astype(self.dtype), self.kernel[...], bias)
+        return super().__call__(x)

@@ -1,7 +1,6 @@
 """The convolution against flax.nnx.Conv: value, both gradients; nothing gathered when sharded."""
 
 import itertools
-import re
 from functools import partial
 
 import jax
@@ -11,8 +10,11 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ssl_jax.nn.conv import Conv, conv, xla_conv
+from ssl_jax.nn.conv import Conv, conv, doubled
+from ssl_jax.nn.platform import traced_as
 from tests import tiny
+
+pytestmark = pytest.mark.usefixtures("both_forms")
 
 
 def plain(x, kernel, stride):
@@ -165,19 +167,25 @@ def test_vmap_of_the_gradients(size):
     rng = np.random.default_rng(0)
     xs = jnp.asarray(rng.normal(size=(3, 2, *size, 2)), jnp.float32)
     kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 2, 3)), jnp.float32)
-    ours, xla = (partial(value_and_gradients, partial(f, stride=2)) for f in (conv, xla_conv))
+    ours = partial(value_and_gradients, partial(conv, stride=2))
     for axes, others in ((0, kernels), (None, kernels[0])):
-        each = [xla(x, others if axes is None else others[n]) for n, x in enumerate(xs)]
+        with traced_as("plain"):
+            each = [ours(x, others if axes is None else others[n]) for n, x in enumerate(xs)]
         expected = [jnp.stack(a) for a in zip(*each, strict=True)]
         assert_close(jax.vmap(ours, (0, axes))(xs, others), expected)
 
 
-def test_forward_mode_is_xlas():
-    x, kernel = inputs(2, 5, 6, 2, 3, 3)
-    _, tangent = jax.jvp(lambda kernel: xla_conv(x, kernel), (kernel,), (kernel + 1,))
-    assert_close([tangent], [conv(x, kernel + 1)])
-    with pytest.raises(TypeError, match="custom_vjp"):
-        jax.jvp(lambda kernel: conv(x, kernel), (kernel,), (kernel,))
+@pytest.mark.parametrize("size", [(4, 4), (2, 3), (1, 1)])
+def test_doubled_is_flax_s_transposed_convolution(size):
+    x, kernel = inputs(3, *size, 4, 5, 4)
+
+    def flax(x, kernel):
+        rngs = nnx.Rngs(0)
+        module = nnx.ConvTranspose(4, 5, (4, 4), 2, padding="SAME", use_bias=False, rngs=rngs)
+        module.kernel[...] = kernel
+        return module(x)
+
+    assert_close(value_and_gradients(doubled, x, kernel), value_and_gradients(flax, x, kernel))
 
 
 @pytest.mark.parametrize(("stride", "p", "q"), [(1, 4, 5), (2, 2, 3)])
@@ -209,7 +217,8 @@ def test_with_a_sharded_batch_the_gradient_gathers_no_images(window):
     for moved in ("all-gather", "all-to-all", "collective-permute"):
         assert moved not in text
     on_eight = compiled(jax.device_put(x, rows), jax.device_put(kernel, whole))
-    assert_close(on_eight, value_and_gradients(partial(xla_conv, **window), x, kernel))
+    with traced_as("plain"):
+        assert_close(on_eight, value_and_gradients(partial(conv, **window), x, kernel))
 
 
 def test_module_computes_in_its_dtype_and_keeps_float32_parameters():
@@ -232,33 +241,3 @@ def test_module_passes_on_what_it_is_given():
     x, _ = inputs(2, 8, 9, 4, 6, 3)
     assert module.kernel[...].shape == (3, 2, 2, 6)
     assert_close([module(x)], [from_flax(x, module.kernel[...], **window)])
-
-
-@pytest.mark.parametrize("window", [{}, {"stride": 2}, {"padding": "VALID"}])
-def test_on_a_cpu_both_gradients_are_plain_convolutions(window):
-    """In other orders of the axes a CPU has nothing fast for them inside a loop."""
-    inputs = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 6))
-    function = jax.jit(partial(value_and_gradients, partial(conv, **window)))
-
-    def orders(platform):
-        text = function.trace(*inputs).lower(lowering_platforms=(platform,)).as_text()
-        return re.findall(r"dim_numbers = (.+?), window", text)
-
-    plain_order = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
-    assert orders("cpu") == 3 * [plain_order]
-    for platform in ("cuda", "tpu"):
-        assert len(orders(platform)) == 3
-        assert orders(platform).count(plain_order) == 1
-
-
-@pytest.mark.parametrize(("side", "k", "padding"), [(2, 3, 1), (1, 3, 1), (7, 4, 2)])
-def test_on_a_cpu_no_operands_change_places(side, k, padding):
-    """What XLA turns it does pixel by pixel: where a kernel, or ``dy``, covers more than ``x``."""
-
-    def turned(function):
-        compiled = jax.jit(partial(value_and_gradients, partial(function, padding=padding)))
-        x, kernel = jnp.ones((2, side, side, 4)), jnp.ones((k, k, 4, 6))
-        return "rhs_reversal" in compiled.lower(x, kernel).compile().as_text()
-
-    assert turned(xla_conv)
-    assert not turned(conv)

@@ -96,7 +96,7 @@ def test_the_loss_is_traced_once_for_training_and_once_for_the_baseline(whole):
 def test_nothing_that_a_run_compiles_closes_over_device_arrays(whole):
     """What differs between methods is in their contract (``tests/methods/test_contract.py``)."""
     compiled = whole[3]
-    assert compiled.keys() >= {"step", "embed", "collect", "_nearest", "_solve", "raw_input"}
+    assert compiled.keys() >= {"step", "embed", "collect", "_nearest", "_minimise", "raw_input"}
     assert {name: found for name, found in compiled.items() if found} == {}
 
 

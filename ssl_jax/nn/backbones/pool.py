@@ -10,8 +10,11 @@ def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
 
     A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
     """
+    if cells == 1:
+        return x.mean((1, 2), dtype=jnp.float32)
     rows, columns = (_cell_weights(size, cells) for size in x.shape[1:3])
-    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x.astype(jnp.float32), columns)
+    x = x.astype(jnp.float32)
+    means = jnp.einsum("yh,nhwc,xw->nyxc", rows, x, columns, precision="highest")
     return means.reshape(len(x), -1)
 
 

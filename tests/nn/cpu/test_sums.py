@@ -1,11 +1,11 @@
-"""Sums over positions: values, gradients, and one axis first on a CPU alone."""
+"""Sums over positions: values, gradients, and one axis first."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssl_jax.nn.sums import spread, sum_positions
+from ssl_jax.nn.cpu.sums import broadcast, sum_positions
 
 SHAPES = [(6, 5), (4, 3, 5), (4, 3, 2, 5)]
 
@@ -22,18 +22,16 @@ def test_sum_positions(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_summing_and_spreading_are_each_other_s_gradients(shape):
+def test_summing_and_broadcasting_are_each_other_s_gradients(shape):
     x, v = draw(*shape), draw(5)
     np.testing.assert_array_equal(
         jax.grad(lambda x: (sum_positions(x) * v).sum())(x), jnp.broadcast_to(v, shape)
     )
     np.testing.assert_allclose(
-        jax.grad(lambda v: (spread(v, shape) * x).sum())(v), sum_positions(x), rtol=1e-6
+        jax.grad(lambda v: (broadcast(v, shape) * x).sum())(v), sum_positions(x), rtol=1e-6
     )
 
 
-def test_sums_over_one_axis_first_on_a_cpu_alone():
-    traced = jax.jit(sum_positions).trace(draw(4, 3, 2, 5))
-    texts = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda", "tpu")}
-    counts = {platform: text.count("stablehlo.reduce(") for platform, text in texts.items()}
-    assert counts == {"cpu": 2, "cuda": 1, "tpu": 1}
+def test_one_axis_is_summed_first():
+    text = jax.jit(sum_positions).lower(draw(4, 3, 2, 5)).as_text()
+    assert text.count("stablehlo.reduce(") == 2

@@ -1,0 +1,115 @@
+"""Convolution that is fast on a CPU, with its gradients, in a loop too.
+
+Both gradients are convolutions again: the input's is ``dy`` convolved with the flipped kernel, the
+kernel's is ``x`` convolved with ``dy``, with the axes of examples and channels swapped. XLA's own
+name the axes in other orders. Outside of loops that costs nothing; inside one, as over
+micro-batches, its CPU has nothing fast for them (``docs/performance.md`` has the table). Here the
+axes are moved first, so that either is a plain convolution.
+
+Where the kernel has more positions than ``x`` has pixels, XLA swaps the operands and flips one, for
+which its CPU has nothing fast either. There zeros are made part of ``x``.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+class Window(NamedTuple):
+    """How the kernel moves, in the words of ``lax.conv_general_dilated``."""
+
+    window_strides: tuple[int, int]
+    padding: tuple[tuple[int, int], ...]
+    rhs_dilation: tuple[int, int] = (1, 1)
+    feature_group_count: int = 1
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def conv(
+    x: Float[Array, "n h w i"], kernel: Float[Array, "k l j o"], window: Window
+) -> Float[Array, "n p q o"]:
+    """``lax.conv_general_dilated``; its own gradients where there is a single group."""
+    if window.feature_group_count > 1:
+        return _of_xla(x, kernel, window)
+    return _plain(
+        x, kernel, window.window_strides, window.padding, kernel_dilation=window.rhs_dilation
+    )
+
+
+def _of_xla(x: Array, kernel: Array, window: Window) -> Array:
+    return lax.conv_general_dilated(x, kernel, dimension_numbers=_LAYOUT, **window._asdict())
+
+
+def _forward(x: Array, kernel: Array, window: Window) -> tuple[Array, tuple[Array, Array]]:
+    return conv(x, kernel, window), (x, kernel)
+
+
+def _backward(window: Window, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    if window.feature_group_count > 1 or not dy.size:
+        return jax.vjp(partial(_of_xla, window=window), *saved)[1](dy)
+    return _gradients(*saved, dy, window=window)
+
+
+conv.defvjp(_forward, _backward)
+
+
+def _gradients(x: Array, kernel: Array, dy: Array, *, window: Window) -> tuple[Array, Array]:
+    """Of the input and the kernel; ``around_`` are zeros, or cuts where negative."""
+    around_x, around_dy = [], []
+    for axis in range(2):
+        size, k, p = x.shape[1 + axis], kernel.shape[axis], dy.shape[1 + axis]
+        reach = window.rhs_dilation[axis] * (k - 1)
+        read = window.window_strides[axis] * (p - 1) + 1 + reach
+        before = window.padding[axis][0]
+        after = read - size - before
+        around_x.append((before, after))
+        around_dy.append((reach - before, reach - after))
+    of_x = _plain(
+        dy,
+        kernel[::-1, ::-1].swapaxes(2, 3),
+        (1, 1),
+        around_dy,
+        dilation=window.window_strides,
+        kernel_dilation=window.rhs_dilation,
+    )
+    of_kernel = _plain(
+        x.transpose(3, 1, 2, 0),
+        dy.transpose(1, 2, 0, 3),
+        window.rhs_dilation,
+        around_x,
+        kernel_dilation=window.window_strides,
+    )
+    return of_x, of_kernel.transpose(1, 2, 0, 3)
+
+
+def _plain(
+    x: Array,
+    kernel: Array,
+    strides: tuple[int, int],
+    padding: Sequence[tuple[int, int]],
+    *,
+    dilation: tuple[int, int] = (1, 1),
+    kernel_dilation: tuple[int, int] = (1, 1),
+) -> Array:
+    """A convolution whose operands XLA leaves in their places; the barrier keeps zeros in ``x``."""
+    if math.prod(kernel.shape[:2]) > math.prod(x.shape[1:3]):
+        around = [(*ends, step - 1) for ends, step in zip(padding, dilation, strict=True)]
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+        x, padding, dilation = lax.optimization_barrier(x), [(0, 0), (0, 0)], (1, 1)
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        lhs_dilation=dilation,
+        rhs_dilation=kernel_dilation,
+        dimension_numbers=_LAYOUT,
+    )

@@ -1,0 +1,12 @@
+"""What the gradient of LayerNorm keeps."""
+
+import jax
+import jax.numpy as jnp
+
+from ssl_jax.nn.cpu.norm import layer_norm
+
+
+def test_layer_norm_keeps_its_input_in_its_own_precision():
+    x, ones = jnp.ones((7, 64), jnp.bfloat16), jnp.ones(64)
+    kept = jax.tree.leaves(jax.vjp(lambda x: layer_norm(x, ones, ones, 1e-6), x)[1])
+    assert [(x.shape, x.dtype) for x in kept if x.shape == (7, 64)] == [((7, 64), jnp.bfloat16)]

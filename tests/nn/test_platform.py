@@ -1,0 +1,160 @@
+"""Which form is traced: by the default device, with an override that jit sees."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.nn.attention import attention
+from ssl_jax.nn.backbones.resnet import resnet_small
+from ssl_jax.nn.backbones.vit import vit_nano
+from ssl_jax.nn.functional import from_module
+from ssl_jax.nn.platform import form, traced_as
+
+
+def device(kind, capability="9.0"):
+    return SimpleNamespace(device_kind=kind, compute_capability=capability, platform="gpu")
+
+
+@pytest.mark.parametrize(
+    ("backend", "found", "expected"),
+    [
+        ("cpu", device("cpu"), "cpu"),
+        ("gpu", device("NVIDIA H100 80GB HBM3"), "cudnn"),
+        ("gpu", device("NVIDIA RTX A6000", "8.6"), "cudnn"),
+        ("gpu", device("NVIDIA B200", "10.0"), "cudnn"),
+        ("gpu", device("Tesla V100-SXM2-16GB", "7.0"), "plain"),
+        ("gpu", device("NVIDIA GeForce RTX 2080", "7.5"), "plain"),
+        ("gpu", device("AMD Instinct MI300X", "gfx942"), "plain"),
+        ("tpu", SimpleNamespace(device_kind="TPU v5e", platform="tpu"), "plain"),
+    ],
+)
+def test_the_form_suits_the_default_backend(monkeypatch, backend, found, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(jax, "local_devices", lambda: [found])
+    assert form() == expected
+
+
+def test_a_default_device_goes_before_the_backend(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", lambda: [device("NVIDIA H100")])
+    with jax.default_device("cpu"):
+        assert form() == "cpu"
+    with jax.default_device(jax.devices("cpu")[0]):
+        assert form() == "cpu"
+    assert form() == "cudnn"
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda f: f,
+        jax.checkpoint,
+        lambda f: lambda x: jax.lax.scan(lambda c, _: (f(c), None), x, length=2)[0],
+        lambda f: jax.vmap(f),
+        lambda f: jax.grad(lambda x: f(x).sum()),
+    ],
+)
+def test_another_form_is_traced_anew(wrapped):
+    """A trace that is kept for one form must not serve another."""
+    seen = []
+
+    def f(x):
+        seen.append(form())
+        return x * 2
+
+    function = jax.jit(wrapped(f))
+    x = jnp.ones(3)
+    for name in ("plain", "cpu", "plain"):
+        with traced_as(name):
+            function(x)
+    function(x)
+    assert set(seen) == {"plain", "cpu"}
+    assert seen[0] == "plain"
+
+
+def networks():
+    yield from_module(lambda rngs: vit_nano(channels=3, image_size=8, patch_size=4, rngs=rngs))
+    yield from_module(lambda rngs: resnet_small(channels=3, stem="patch", rngs=rngs))
+
+
+@pytest.mark.parametrize("network", list(networks()), ids=["vit", "resnet"])
+def test_plain_networks_have_forward_mode_and_nothing_custom(network):
+    params, stats = network.init(jax.random.key(0))
+    images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+
+    def f(images):
+        return network.apply(params, stats, images, train=True)[0]["features"]
+
+    direction = jax.random.normal(jax.random.key(2), images.shape)
+    with traced_as("plain"):
+        text = str(jax.make_jaxpr(f)(images))
+        features, forward = jax.jit(lambda x, v: jax.jvp(f, (x,), (v,)))(images, direction)
+        cotangent = jax.random.normal(jax.random.key(3), features.shape)
+        (backward,) = jax.jit(lambda x, u: jax.vjp(f, x)[1](u))(images, cotangent)
+    assert "custom_vjp" not in text
+    assert "optimization_barrier" not in text
+    np.testing.assert_allclose(
+        jnp.vdot(cotangent, forward), jnp.vdot(backward, direction), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("network", list(networks()), ids=["vit", "resnet"])
+def test_both_forms_are_one_function(network):
+    params, stats = network.init(jax.random.key(0))
+    images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+
+    def loss(params):
+        layers, moved = network.apply(params, stats, images, train=True)
+        return jnp.sin(layers["features"]).sum(), (layers, moved)
+
+    found = []
+    for name in ("plain", "cpu"):
+        with traced_as(name):
+            found.append(jax.jit(jax.value_and_grad(loss, has_aux=True))(params))
+    for plain, cpu in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_allclose(plain, cpu, rtol=1e-3, atol=1e-4 * max(1, np.abs(cpu).max()))
+
+
+@pytest.fixture
+def cudnn(monkeypatch):
+    """Calls of cuDNN's attention, which a machine without it cannot make."""
+    calls = []
+
+    def fake(query, key, value, *, is_causal, implementation):
+        calls.append((is_causal, implementation))
+        return query
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", fake)
+    with traced_as("cudnn"):
+        yield calls
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("size", [8, 64, 128])
+@pytest.mark.parametrize("causal", [False, True])
+def test_cudnn_has_the_attention_that_fits_it(cudnn, dtype, size, causal):
+    x = jnp.zeros((2, 5, 3, size), dtype)
+    attention(x, x, x, causal=causal)
+    assert cudnn == [(causal, "cudnn")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(jnp.float32, 64), (jnp.bfloat16, 136), (jnp.bfloat16, 12)]
+)
+def test_other_attention_is_plain(cudnn, dtype, size):
+    x = jnp.zeros((2, 5, 3, size), dtype)
+    attention(x, x, x)
+    assert cudnn == []
+
+
+def test_cudnn_is_for_attention_alone(cudnn):
+    """All other layers are plain there."""
+    rngs = nnx.Rngs(0)
+    module = vit_nano(channels=3, image_size=8, patch_size=4, dtype=jnp.bfloat16, rngs=rngs)
+    text = str(jax.make_jaxpr(lambda x: module(x, train=True)["features"])(jnp.ones((2, 8, 8, 3))))
+    assert len(cudnn) == 4
+    assert "custom_vjp" not in text
