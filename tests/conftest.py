@@ -1,19 +1,37 @@
-"""Eight simulated CPU devices for every test; shapes and types of public functions are checked."""
+"""Eight simulated CPU devices, but for ``-m gpu``; shapes and types of public functions are checked."""
 
 import os
-
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "false"  # eight devices on two cores can starve
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # nothing is left in the home folder
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        os.environ.get("XLA_FLAGS", ""),
-        "--xla_force_host_platform_device_count=8",
-        "--xla_cpu_collective_call_terminate_timeout_seconds=600",
-        "--xla_backend_optimization_level=0",  # most of a test's time is compilation
-    ]
-)
 
 from jaxtyping import install_import_hook
 
 install_import_hook(["ssl_jax.losses", "ssl_jax.augment", "ssl_jax.nn"], "beartype.beartype")
+
+CPU = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false",  # eight devices on two cores can starve
+    "JAX_ENABLE_COMPILATION_CACHE": "false",  # nothing is left in the home folder
+    "XLA_FLAGS": " ".join(
+        [
+            os.environ.get("XLA_FLAGS", ""),
+            "--xla_force_host_platform_device_count=8",
+            "--xla_cpu_collective_call_terminate_timeout_seconds=600",
+            "--xla_backend_optimization_level=0",  # most of a test's time is compilation
+        ]
+    ),
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all-methods", action="store_true", help="with -m gpu: not one per family")
+
+
+def pytest_configure(config):
+    """Before anything imports JAX, which reads these."""
+    if config.option.markexpr != "gpu":
+        os.environ.update(CPU)
+
+
+def pytest_generate_tests(metafunc):
+    if "method" in metafunc.fixturenames and metafunc.module.__name__.startswith("tests.gpu."):
+        chosen = "ALL" if metafunc.config.option.all_methods else "ONE_PER_FAMILY"
+        metafunc.parametrize("method", getattr(metafunc.module, chosen))
