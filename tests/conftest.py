@@ -1,4 +1,4 @@
-"""Eight simulated CPU devices, but for ``-m gpu``; shapes and types of public functions are checked."""
+"""Eight simulated CPU devices except for ``-m gpu``; types of public functions are checked."""
 
 import os
 

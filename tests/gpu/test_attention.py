@@ -1,4 +1,4 @@
-"""Attention where cuDNN has it: values and gradients of the plain form, in a fraction of its memory."""
+"""cuDNN's attention has the values and gradients of the plain form, in less memory."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ def test_values_and_gradients_are_those_of_the_plain_form(shape, causal):
 
 
 def test_the_weights_of_all_pairs_are_never_held():
-    n, t, h, d = shape = (16, 785, 12, 64)
+    n, t, h, _ = shape = (16, 785, 12, 64)
     memory = {
         name: compiled(shape, jnp.bfloat16, False, name).memory_analysis().temp_size_in_bytes
         for name in ("cudnn", "plain")
