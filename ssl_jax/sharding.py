@@ -1,5 +1,6 @@
 """Where arrays live: one mesh over all devices, batches split over it, all else on each of them."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -22,6 +23,18 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def split(mesh: Mesh) -> NamedSharding:
     """The first axis split over the devices."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def on_the_host() -> AbstractContextManager[Any]:
+    """Computes on the CPU, also where an accelerator is the default.
+
+    For many small computations, each of which is compiled: initialising a network makes hundreds.
+    An accelerator takes longer to compile them than a CPU, and draws other last bits.
+    """
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+        return nullcontext()
 
 
 def put_batch(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """What a benchmark prints and saves: the machine, the versions, a row a peer."""
 
 import datetime
+import functools
 import json
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -17,16 +20,32 @@ from rich.table import Table
 from experiments.benchmarks.race import Track, track
 from ssl_jax.errors import InputError
 
-_PACKAGES = ("jax", "flax", "optax", "torch", "torchvision", "lightly")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "torchvision", "timm", "lightly")
+_DEVICES = """
+import json, jax
+devices = jax.devices()
+print(json.dumps({
+    "backend": jax.default_backend(),
+    "devices": f"{len(devices)} x {devices[0].device_kind}",
+    "runtime": devices[0].client.platform_version,
+}))
+"""
 
 
-def show(table: str, rows: Callable[[Track], Iterator[Any]], output: str | None) -> None:
+def show(
+    table: str,
+    rows: Callable[[Track], Iterator[Any]],
+    output: str | None,
+    each: Callable[[list[dict[str, Any]]], Table] | None = None,
+) -> None:
     """Run a table's races, with what is raced now in a line, and print its rows.
 
     Args:
       table: its name.
       rows: on a track, yields what it is about to race (a text), then the rows of that (a list).
-      output: a JSON file to save the machine and the rows in; None saves nothing.
+      output: a JSON file to save the machine and the rows in, after each race; None saves nothing.
+      each: makes a table of the rows of one race, which is printed after it; by default all rows
+        are printed in one at the end.
     """
     path = Path(output) if output else None
     if path and not path.resolve().parent.is_dir():
@@ -34,21 +53,46 @@ def show(table: str, rows: Callable[[Track], Iterator[Any]], output: str | None)
     width = None if sys.stdout.isatty() else 120
     console, done = Console(highlight=False, width=width), []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    facts = machine()
     with track() as lanes, Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(table)
         for item in rows(lanes):
             if isinstance(item, str):
                 progress.update(task, description=item)
-            else:
-                done += item
-    facts = machine()
-    console.print(_table(table, done, ", ".join(f"{k} {v}" for k, v in facts.items())))
-    if path:
-        path.write_text(json.dumps({"table": table, "machine": facts, "rows": done}, indent=1))
+                continue
+            done += item
+            if path:
+                saved = {"table": table, "machine": facts, "rows": done}
+                path.write_text(json.dumps(saved, indent=1))
+            if each:
+                console.print(each(item))
+    caption = ", ".join(f"{k} {v}" for k, v in facts.items())
+    console.print(caption if each else _table(table, done, caption))
+
+
+@functools.cache
+def accelerator() -> dict[str, str]:
+    """What a process of its own, so that this one takes no device, says of JAX's devices.
+
+    Returns:
+      ``backend``, the default one, such as ``gpu``; ``devices``, how many and of which kind;
+      ``runtime``, what the backend's own library is.
+
+    Raises:
+      InputError: JAX finds none.
+    """
+    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    command = [sys.executable, "-c", _DEVICES]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(
+            f"JAX starts no device: {done.stderr.strip().splitlines()[-1]}; expected one"
+        )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def machine() -> dict[str, str]:
-    """The processor, what runs on it, and the date."""
+    """The processor, the accelerator if there is one, what runs on them, and the date."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -57,13 +101,27 @@ def machine() -> dict[str, str]:
         ),
         platform.processor(),
     )
-    facts = {"cpu": f"{os.cpu_count()} x {cpu}", "Python": platform.python_version()}
+    facts = {"cpu": f"{os.cpu_count()} x {cpu}", **_accelerator_facts()}
+    facts["Python"] = platform.python_version()
     for package in _PACKAGES:
         try:
             facts[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return facts | {"date": datetime.date.today().isoformat()}
+
+
+def _accelerator_facts() -> dict[str, str]:
+    found = accelerator()
+    if found["backend"] == "cpu":
+        return {}
+    facts = {"accelerator": found["devices"], "runtime": " ".join(found["runtime"].split())}
+    if shutil.which("nvidia-smi"):
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        asked = subprocess.run(command, capture_output=True, text=True)
+        if asked.returncode == 0:
+            facts["driver"] = asked.stdout.split()[0]
+    return facts
 
 
 def _lines(path: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -137,24 +137,28 @@ class Chain:
 
 @functools.cache
 def readers() -> ThreadPoolExecutor:
-    """The threads that decode examples, one a core; decoders release the interpreter lock."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="ssl_jax-read")
-
-
-def stack(examples: Sequence[Example]) -> Example:
-    """Makes a batch `{name: [n, ...]}` of examples `{name: [...]}`."""
-    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    """The threads that decode examples, one per core; decoders release the interpreter lock."""
+    allowed = getattr(os, "sched_getaffinity", None)  # a container's cores, where it can be asked
+    cores = len(allowed(0)) if allowed else os.cpu_count()
+    return ThreadPoolExecutor(cores, thread_name_prefix="ssl_jax-read")
 
 
 def gather(source: Source, indices: np.ndarray) -> Example:
     """Reads the examples at `indices`, int [n], as one batch `{name: [n, ...]}`.
 
-    A source without `take` is read by several threads at once.
+    A source without `take` is read by several threads at once; what is there is copied into the
+    batch while they go on.
     """
     take = getattr(source, "take", None)
     if take is not None:
         return take(indices)
-    return stack(list(readers().map(source.__getitem__, indices.tolist())))
+    batch: dict[str, np.ndarray] = {}
+    for row, example in enumerate(readers().map(source.__getitem__, indices.tolist())):
+        for name, value in example.items():
+            if row == 0:
+                batch[name] = np.empty((len(indices), *np.shape(value)), np.asarray(value).dtype)
+            batch[name][row] = value
+    return batch
 
 
 def labels_of(source: Source) -> np.ndarray | None:

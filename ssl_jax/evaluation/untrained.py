@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import put_batch, replicated, split
+from ssl_jax.sharding import on_the_host, put_batch, replicated, split
 
 _BATCHES = 50  # with BatchNorm's momentum of .9 the initial statistics keep a weight of .005
 
@@ -33,7 +33,8 @@ def untrained(
       ``params, extra``.
     """
     first = next(batches)
-    params, extra = method.init(key, first)
+    with on_the_host():
+        params, extra = method.init(key, first)
 
     def collect(
         key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]

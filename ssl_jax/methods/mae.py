@@ -26,7 +26,7 @@ from ssl_jax.augment.pixels import denormalize, to_float
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.images import reader
 from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.patches import PatchDecoder, patches, unpatched
+from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched
 
 
 class MaskedAutoencoder(nnx.Module):
@@ -55,8 +55,8 @@ class MaskedAutoencoder(nnx.Module):
         if visible is None:
             return self.encoder(images, train=train)
         tokens = self.encoder.patches(images)
-        seen = jnp.take_along_axis(tokens, visible[..., None], axis=1)
-        code = self.encoder.norm(self.encoder.encode(self.encoder.with_class_token(seen))[-1])
+        kept = self.encoder.with_class_token(take(tokens, visible))
+        code = self.encoder.norm(self.encoder.encode(kept)[-1])
         return self.decoder(code, visible, tokens.shape[1])
 
 

@@ -43,6 +43,26 @@ def sines(count: int, width: int) -> Float[np.ndarray, "t d"]:
     return np.concatenate(waves, axis=1).astype(np.float32)
 
 
+def take(tokens: Float[Array, "n t d"], places: Int[Array, "n k"]) -> Float[Array, "n k d"]:
+    """The tokens at these places, which differ in each row."""
+
+    def row(tokens: Array, places: Array) -> Array:
+        return tokens.at[places].get(unique_indices=True, mode="promise_in_bounds")
+
+    return jax.vmap(row)(tokens, places)
+
+
+def put(
+    tokens: Float[Array, "n t d"], places: Int[Array, "n k"], values: Float[Array, "n k d"]
+) -> Float[Array, "n t d"]:
+    """The tokens with others at these places, which differ in each row."""
+
+    def row(tokens: Array, places: Array, values: Array) -> Array:
+        return tokens.at[places].set(values, unique_indices=True, mode="promise_in_bounds")
+
+    return jax.vmap(row)(tokens, places, values)
+
+
 class PatchDecoder(nnx.Module):
     """MAE's decoder: a transformer over the code and mask tokens, each at its place.
 
@@ -88,7 +108,7 @@ class PatchDecoder(nnx.Module):
         x = self.embedding(code)
         n, _, width = x.shape
         masks = jnp.broadcast_to(self.mask_token[...].astype(x.dtype), (n, count, width))
-        tokens = masks.at[jnp.arange(n)[:, None], visible].set(x[:, 1:])
+        tokens = put(masks, visible, x[:, 1:])
         tokens = tokens + sines(count, width).astype(x.dtype)
         x = jnp.concatenate([x[:, :1], tokens], axis=1)
         for block in self.blocks:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ssl_jax.data import Dataset, batches
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import replicated
+from ssl_jax.sharding import on_the_host, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.feed import STARVED, Feed
@@ -126,8 +126,9 @@ def first_state(
     state = restore_latest(workdir, method, config, like, everywhere)
     if state is not None:
         return state
-    init_key, _ = run_keys(config)
-    state = jax.device_put(create(method, optim.make(config), init_key, like), everywhere)
+    with on_the_host():
+        state = create(method, optim.make(config), run_keys(config)[0], like)
+    state = jax.device_put(state, everywhere)
     if config.init_from is None:
         return state
     earlier = earlier_weights(Path(config.init_from), method, like, everywhere)

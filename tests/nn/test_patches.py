@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.nn import from_module
-from ssl_jax.nn.patches import PatchDecoder, patches, sines, unpatched
+from ssl_jax.nn.patches import PatchDecoder, patches, put, sines, take, unpatched
 
 
 def test_patches_and_back():
@@ -53,3 +53,16 @@ def test_codes_stand_at_their_places_and_mask_tokens_elsewhere():
         x = x * own["norm"]["scale"] + own["norm"]["bias"]
         expected = x @ own["head"]["kernel"] + own["head"]["bias"]
         np.testing.assert_allclose(pixels, expected, atol=1e-4)
+
+
+def test_tokens_are_taken_from_places_and_put_there():
+    tokens = jnp.arange(30, dtype=jnp.float32).reshape(2, 5, 3)
+    places = jnp.array([[3, 0], [4, 1]])
+    taken = jax.jit(take)(tokens, places)
+    np.testing.assert_array_equal(taken, [tokens[0, [3, 0]], tokens[1, [4, 1]]])
+    expected = np.array(tokens)
+    for row in range(2):
+        expected[row, places[row]] = -taken[row]
+    np.testing.assert_array_equal(jax.jit(put)(tokens, places, -taken), expected)
+    gradient = jax.grad(lambda tokens: (take(tokens, places) * taken).sum())(tokens)
+    np.testing.assert_array_equal(gradient, np.where(expected == -tokens, tokens, 0))

@@ -1,0 +1,76 @@
+"""The training loop on pictures in memory beside its step alone: SimCLR ResNet-50 at 224 px.
+
+The loop reads, puts on the device, steps and watches as ``ssl_jax.train.loop`` does. Both run the
+same compiled step in one process, in turn. The ratio is the loop's time over the step's.
+"""
+
+import statistics
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from experiments.benchmarks.gpu import heat, simclr, table
+from experiments.benchmarks.gpu.job import Measured, seconds_each
+from experiments.benchmarks.race import Contestant
+
+PICTURES, STEPS, ROUNDS = 1024, 8, 5
+STEP, LOOP = "the step alone", "the loop"
+
+
+def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
+    """One row."""
+    piece = simclr.PIECE._replace(work=f"the loop, {simclr.PIECE.work}")
+    outcome = heat.run([Contestant(LOOP, both)], until)[LOOP]
+    outcomes = dict.fromkeys((STEP, LOOP), outcome) if isinstance(outcome, str) else outcome
+    yield table.rows(piece, chip, STEP, outcomes)
+
+
+class Both(NamedTuple):
+    """The step alone and the loop, ready to run."""
+
+    step: Any
+    loop: Any
+    wait: Any
+    measured: Any
+
+    def ready(self) -> None:
+        """Gives no answer before the race."""
+
+    def turn(self) -> dict[str, Measured]:
+        """Gives the medians over the rounds; the first round is not counted."""
+        taken: dict[str, list[float]] = {STEP: [], LOOP: []}
+        for _ in range(ROUNDS + 1):
+            for name, step in ((STEP, self.step), (LOOP, self.loop)):
+                taken[name].append(seconds_each(step, self.wait, STEPS))
+        return {name: self.measured(statistics.median(each[1:])) for name, each in taken.items()}
+
+
+def both(
+    images: int = simclr.IMAGES, side: int = simclr.SIDE, pictures: int = PICTURES, **changes: Any
+) -> Both:
+    """Builds both, on pictures of noise."""
+    import jax
+
+    from experiments.benchmarks.gpu.ours import noise, random_batch, training
+    from ssl_jax import data
+    from ssl_jax.sharding import make_mesh, put_batch
+    from ssl_jax.train.feed import Feed
+
+    config = simclr.settings(images, side, **changes)
+    compiled, key, state = training(config)
+    mesh = make_mesh()
+    batch = put_batch(mesh, random_batch(config))
+    stored = noise(pictures, side)
+    source = data.from_arrays(stored, test_images=stored[:1]).pretrain
+    feed = Feed(data.batches(source, images, seed=0), mesh)
+    held: list[Any] = [state]
+
+    def step() -> None:
+        held[0], _ = compiled.call(key, held[0], batch)
+
+    def loop() -> None:
+        fetched = feed.next()
+        with jax.transfer_guard("disallow"):
+            held[0], metrics = compiled.call(key, held[0], fetched)
+        feed.watch(metrics)
+
+    return Both(step, loop, lambda: jax.block_until_ready(held[0]), compiled.measured)
