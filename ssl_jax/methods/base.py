@@ -6,6 +6,8 @@ method has to keep to:
 * Parameters, and everything else that lives on between steps (``extra``: BatchNorm statistics, an
   EMA teacher, a queue, a centre, counters), are pytrees of arrays in plain dictionaries. What
   starts as a copy is one (``jnp.copy``), since the step reuses the buffers of both.
+* A method's functions close over no array that lives on a device: what they need is in
+  ``params`` or ``extra``, constants are NumPy's. Otherwise it becomes a constant of the program.
 * Randomness comes from the key alone, which the step folds with the step's number; no state.
 * Batches and views are dictionaries whose meaning only data, method and report section know. Views
   of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated along ``n``:

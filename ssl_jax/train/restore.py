@@ -36,9 +36,14 @@ def restore_latest(
     like = jax.eval_shape(
         lambda key: create(method, optim.make(config), key, batch), jax.random.key(0)
     )
-    state = checkpoints.restore(step, like, sharding)
-    checkpoints.close()
-    return state
+    while True:
+        try:
+            return checkpoints.restore(step, like, sharding)
+        except Exception:
+            newer = checkpoints.latest()
+            if newer is None or newer <= step:
+                raise
+            step = newer  # the run is training, and has removed what was being read
 
 
 def earlier_weights(workdir: Path, method: Method, batch: Batch, sharding: Sharding) -> TrainState:

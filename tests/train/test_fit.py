@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -263,3 +264,23 @@ def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeyp
     with pytest.raises(InputError, match="checkpoints/2: cannot be saved: No space left on device"):
         fit(data, tmp_path / "run", base)
     assert len(made) <= 4
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_again(whole, tmp_path, monkeypatch):
+    run, workdir, *_ = whole
+    shutil.copytree(workdir, tmp_path / "run")
+    kept = tmp_path / "run" / "checkpoints"
+    (kept / "4").rename(tmp_path / "later")
+    real, asked = Checkpoints.restore, []
+
+    def restore(self, step, *rest):
+        if not asked:
+            shutil.rmtree(kept / "2")
+            (tmp_path / "later").rename(kept / "4")
+        asked.append(step)
+        return real(self, step, *rest)
+
+    monkeypatch.setattr(Checkpoints, "restore", restore)
+    loaded = ssl_jax.load(tmp_path / "run")
+    assert asked == [2, 4]
+    chex.assert_trees_all_equal(loaded.params, run.params)
