@@ -1,6 +1,6 @@
 """The baseline that every learned score stands beside: the same network, never trained."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -36,17 +36,9 @@ def untrained(
     with on_the_host():
         params, extra = method.init(key, first)
 
-    def collect(
-        key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]
-    ) -> Any:
-        view_key, loss_key = jax.random.split(jax.random.fold_in(key, step))
-        views = method.views(view_key, batch)
-        _, (extra, _) = method.loss(params, extra, views, loss_key, step)
-        return extra
-
     everywhere, rows = replicated(mesh), split(mesh)
     collect = jax.jit(
-        collect,
+        collector(method),
         in_shardings=(everywhere, everywhere, everywhere, rows, everywhere),
         out_shardings=everywhere,
     )
@@ -55,3 +47,17 @@ def untrained(
         batch = first if step == 0 else next(batches)
         extra = collect(key, params, extra, put_batch(mesh, batch), jnp.int32(step))
     return params, extra
+
+
+def collector(method: Method) -> Callable[..., Any]:
+    """``(key, params, extra, batch, step) -> extra`` after a loss that trains nothing."""
+
+    def collect(
+        key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]
+    ) -> Any:
+        view_key, loss_key = jax.random.split(jax.random.fold_in(key, step))
+        views = method.views(view_key, batch)
+        _, (extra, _) = method.loss(params, extra, views, loss_key, step)
+        return extra
+
+    return collect

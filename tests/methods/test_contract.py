@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
+from ssl_jax.evaluation.untrained import collector
 from ssl_jax.methods import METHODS, Method
 from ssl_jax.nn.norm import BatchNorm
 from ssl_jax.nn.platform import traced_as
@@ -248,6 +249,7 @@ def test_nothing_that_is_traced_closes_over_device_arrays(case):
         "embed": jax.jit(method.embed).trace(*kept),
         "score": jax.jit(method.score).trace(*kept, key),
         "show": jax.jit(method.show).trace(*kept, key),
+        "untrained": jax.jit(collector(method)).trace(key, *kept, jnp.int32(0)),
     }
     found = {name: device_constants(function.jaxpr) for name, function in traced.items()}
     assert {name: constants for name, constants in found.items() if constants} == {}

@@ -119,6 +119,24 @@ def test_both_forms_are_one_function(network):
         np.testing.assert_allclose(plain, cpu, rtol=1e-3, atol=1e-4 * max(1, np.abs(cpu).max()))
 
 
+def test_what_is_exported_is_plain_and_runs():
+    """One program for all platforms, as ``jax.export`` writes it."""
+    network = next(networks())
+    params, stats = network.init(jax.random.key(0))
+
+    def embed(params, images):
+        return network.apply(params, stats, images, train=False)[0]["features"]
+
+    images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
+    with traced_as("plain"):
+        function = jax.export.export(jax.jit(embed), platforms=("cpu", "cuda", "tpu"))
+        program = function(params, images)
+    assert program.platforms == ("cpu", "cuda", "tpu")
+    np.testing.assert_allclose(
+        program.call(params, images), jax.jit(embed)(params, images), rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.fixture
 def cudnn(monkeypatch):
     """Calls of cuDNN's attention, which a machine without it cannot make."""
