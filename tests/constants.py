@@ -23,16 +23,16 @@ def device_constants(jaxpr: Any) -> list[str]:
 
 
 def _constants(jaxpr: Any) -> Iterator[Any]:
-    if isinstance(jaxpr, core.ClosedJaxpr):
-        yield from jaxpr.consts
-        yield from _constants(jaxpr.jaxpr)
-    elif isinstance(jaxpr, core.Jaxpr):
-        for equation in jaxpr.eqns:
-            yield from (x.val for x in equation.invars if isinstance(x, core.Literal))
-            for value in equation.params.values():
-                for inner in value if isinstance(value, tuple | list) else (value,):
-                    yield from _constants(inner)
-        yield from (x.val for x in jaxpr.outvars if isinstance(x, core.Literal))
+    if not isinstance(jaxpr, core.ClosedJaxpr | core.Jaxpr):  # one class from jax 0.12 on
+        return
+    yield from getattr(jaxpr, "consts", ())
+    for equation in jaxpr.eqns:
+        yield from (x.val for x in equation.invars if isinstance(x, core.Literal))
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                yield from _constants(inner)
+    outputs = getattr(jaxpr, "jaxpr", jaxpr).outvars
+    yield from (x.val for x in outputs if isinstance(x, core.Literal))
 
 
 @contextmanager
