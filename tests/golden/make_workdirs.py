@@ -1,0 +1,70 @@
+"""Writes a small run of every method, for later code to load, embed with and resume.
+
+python -m tests.golden.make_workdirs
+
+Each is as if it had been stopped after two of four steps. ``expected.npz`` has what the code that
+wrote it made of that checkpoint: features of a few examples, and the losses of the last two steps.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from ssl_jax import load, methods
+from ssl_jax.data import Dataset
+from ssl_jax.train import loop
+from ssl_jax.train.metrics import read
+from ssl_jax.train.workdir import make_workdir
+from tests import tiny
+from tests.methods.test_contract import BLOCKS, DATA, NETWORKS
+
+WORKDIRS = Path(__file__).parent / "workdirs"
+
+
+def dataset_of(method: str) -> Dataset:
+    """What the run was trained on."""
+    return DATA.get(method, tiny.data)()
+
+
+def last_losses(workdir: Path, config: ConfigDict, dataset: Dataset) -> list[float]:
+    """Trains from the last checkpoint to the end; gives the losses of the last two steps."""
+    mesh, method = tiny.mesh(1), methods.make(config)
+    state = loop.first_state(method, dataset, config, workdir, mesh)
+    loop.train(method, state, dataset, config, workdir, mesh, Console(quiet=True))
+    return [row["loss"] for row in read(workdir)][-2:]
+
+
+def features(workdir: Path, dataset: Dataset) -> np.ndarray:
+    """Of a few examples, ``[n, d]``."""
+    run = load(workdir)
+    if dataset.facts["modality"] == "text":
+        return run.embed(["abca cbaa", "def fed", "g hi ghi", "a"])
+    (name,) = set(dataset.test[0]) & {"image", "video"}
+    return run.embed(dataset.test.take(np.arange(8))[name])
+
+
+def main() -> None:
+    """Replaces all of them."""
+    shutil.rmtree(WORKDIRS, ignore_errors=True)
+    for method in methods.METHODS:
+        dataset, workdir = dataset_of(method), WORKDIRS / method
+        config = tiny.config(name=method, **BLOCKS[method])
+        config.network.update(NETWORKS.get(method, {}))
+        config = tiny.resolved(config, dataset, devices=1)
+        make_workdir(workdir, config, dataset.assets)
+        losses = last_losses(workdir, config, dataset)
+        shutil.rmtree(workdir / "checkpoints" / "4")
+        for name in ("events.*", "commit_success.txt"):  # these name the machine and its folders
+            for path in workdir.rglob(name):
+                path.unlink()
+        np.savez(workdir / "expected.npz", losses=losses, features=features(workdir, dataset))
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.small_networks(patch)
+        main()
