@@ -24,5 +24,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     cli.define_workdir()
-    flags.DEFINE_string("data_dir", None, "where TFDS keeps its data; never read from the workdir")
+    flags.DEFINE_string(
+        "data_dir", None, "where TFDS keeps its data; config.json's data_dir is ignored"
+    )
     cli.run(main)

@@ -6,6 +6,7 @@ from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -107,12 +108,13 @@ def _unknown_key(arguments: list[str], message: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    # before matplotlib, which logs its first start; orbax logs tracebacks of what it also raises
+    # before matplotlib logs its first start; orbax logs a traceback for every error that it raises
     logging.set_verbosity(logging.FATAL)
 
     from ssl_jax import compilation
     from ssl_jax.train.stop import Stopped
 
+    sys.excepthook = _unless_of_a_closed_loop
     cpu.tune(bfloat16=_computes_in_bfloat16())
     compilation.cache(flags.FLAGS.compilation_cache)
     try:
@@ -122,6 +124,12 @@ def _guarded(main: Callable[[], None]) -> None:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(130)
+
+
+def _unless_of_a_closed_loop(kind: Any, error: Any, trace: Any) -> None:
+    """Prints an uncaught error, except what writers of a failed save report to orbax too late."""
+    if "Event loop is closed" not in str(error):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _computes_in_bfloat16() -> bool:

@@ -120,9 +120,6 @@ SETTINGS: dict[str, tuple[Any, Rule]] = {
     "evaluation.train_examples": (50_000, _whole(1)),  # at most so many fit the probes
 }
 
-# What runs did before there was a setting for it, where that is not the default.
-_BEFORE = {"optimizer.trust_coefficient": 0.02}
-
 _GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
 
 # Settings of methods, wherever a method has one of that name.
@@ -307,8 +304,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def from_json(values: Mapping[str, Any]) -> ConfigDict:
     """The config that ``config.json`` holds; lists become tuples again.
 
-    A setting that is younger than the run has its default, which is what was done before; where it
-    is not, ``_BEFORE`` has what was.
+    A setting that is younger than the run has the value that the run was made with: its default,
+    but for LARS's trust coefficient, which was .02.
     """
 
     def restore(value: Any) -> Any:
@@ -319,6 +316,9 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
     if not isinstance(values, Mapping):
         raise ValueError("it is no object")
     config = defaults()
-    config.update_from_flattened_dict(_BEFORE)
     config.update(ConfigDict(restore(values)))
+    blocks = [config.optimizer, *config.optimizer.groups.values()]
+    if any(block.get("name") == "lars" for block in blocks):
+        given = values.get("optimizer", {})
+        config.optimizer.trust_coefficient = given.get("trust_coefficient", 0.02)
     return config.lock()

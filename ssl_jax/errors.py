@@ -1,4 +1,4 @@
-"""The one exception for what its user has to settle."""
+"""The exception for errors that the user has to fix."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ class InputError(ValueError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Has a write that fails name the file.
+    """Turns an OSError into an InputError that names the file.
 
     Raises:
       InputError: the file cannot be written.

@@ -29,11 +29,11 @@ def on_the_host() -> AbstractContextManager[Any]:
     """Computes on the CPU, also where an accelerator is the default.
 
     For many small computations, each of which is compiled: initialising a network makes hundreds.
-    An accelerator takes longer to compile them than a CPU, and draws other last bits.
+    An accelerator takes longer to compile them than a CPU, and rounds differently.
     """
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+    except RuntimeError:  # JAX_PLATFORMS excludes the CPU
         return nullcontext()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ssl_jax import cli
 from tests import fake_runs
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +143,13 @@ def test_the_processor_is_set_for_the_networks_dtype(arguments, bfloat16, tmp_pa
         text=True,
     )
     assert (done.stdout, done.stderr) == (f"{bfloat16}\n", "")
+
+
+def test_what_threads_of_a_failed_save_report_is_not_printed(capsys):
+    for message in ("Event loop is closed", "something else"):
+        error = RuntimeError(message)
+        cli._unless_of_a_closed_loop(RuntimeError, error, None)
+    assert capsys.readouterr().err == "RuntimeError: something else\n"
 
 
 def test_configs_can_be_imported_and_a_run_s_files_cannot(tmp_path):

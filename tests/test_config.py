@@ -159,9 +159,18 @@ def test_json_of_a_run_from_before_a_setting_has_its_default():
 
 def test_json_of_a_run_from_before_lars_had_a_trust_coefficient_has_what_was_used():
     values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
+    given = json.loads(json.dumps(values))
     del values["optimizer"]["trust_coefficient"]
-    restored = settings.from_json(json.loads(json.dumps(values)))
-    assert restored.optimizer.trust_coefficient == 0.02
+    for change, expected in (
+        ({}, 0.001),
+        ({"name": "lars"}, 0.02),
+        ({"groups": {"head": {"name": "lars"}}}, 0.02),
+    ):
+        earlier = json.loads(json.dumps(values))
+        earlier["optimizer"].update(change)
+        assert settings.from_json(earlier).optimizer.trust_coefficient == expected
+        given["optimizer"].update(change)
+        assert settings.from_json(given).optimizer.trust_coefficient == 0.001
 
 
 def test_presets_and_pairs_of_the_argument():

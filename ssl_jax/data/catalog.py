@@ -54,7 +54,7 @@ def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) 
     if asked.data_dir is not None and data_dir is None:
         raise InputError(
             f"--data_dir: is missing; the run's config.json names {asked.data_dir!r}, which is "
-            "not taken from there; expected it anew, if you trust what is in it"
+            "ignored for safety; expected --data_dir, if you trust that folder"
         )
     if asked.name.startswith("tfds:"):
         check_in_catalogue(asked.name.removeprefix("tfds:"))

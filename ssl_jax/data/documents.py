@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ssl_jax.data.files import Unreadable
 from ssl_jax.data.tree import files_below
+from ssl_jax.errors import InputError
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _SHORTEST = 40
@@ -26,9 +27,12 @@ def read(path: Path, unreadable: Unreadable) -> list[Document]:
     is not UTF-8 is recorded as unreadable; one without a word is left out.
 
     Raises:
-      InputError: a folder cannot be listed, or too many files are unreadable.
+      InputError: a folder cannot be listed, too many files are unreadable, or the path is neither a
+        file nor a folder.
     """
     files = files_below(path, (".txt",)) if path.is_dir() else [path]
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        raise InputError(f"{path}: is a device or a pipe; expected a file or a folder")
     documents = []
     for file in files:
         folders = file.relative_to(path).parts[:-1]

@@ -23,7 +23,7 @@ STATISTICS = {
 }
 _SIZES = {"imagenet2012": 224}
 _SAMPLE = 100
-_SEPARATORS = re.compile("[/:]")
+_CATALOGUED = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:\d+\.\d+\.\d+)?", re.ASCII)
 
 
 class Records:
@@ -115,23 +115,28 @@ def open_tfds(options: Options, name: str) -> Dataset:
 
 
 def check_in_catalogue(name: str) -> None:
-    """Checks that TFDS has the data set in its own code, and reads it from nowhere else.
+    """Checks that a name is in TFDS's own catalogue: NAME, NAME/CONFIG or NAME:VERSION.
 
-    Args:
-      name: as in `open_tfds`.
+    TFDS's other forms (namespaces, `/key=value`) can make it read elsewhere.
 
     Raises:
-      InputError: it is not in the catalogue.
+      InputError: it is not.
     """
-    import tensorflow_datasets as tfds
-
-    base, *rest = _SEPARATORS.split(name)
-    known = tfds.list_builders(with_community_datasets=False)
-    if base not in known or not all(part.strip(".") for part in rest):
+    found = _CATALOGUED.fullmatch(name)
+    if not found or not _has(found["name"], found["config"]):
         raise InputError(
-            f"data.name: 'tfds:{name}' in the run's config.json is not in TFDS's catalogue; "
+            f"data.name: {'tfds:' + name!r} in the run's config.json is not in TFDS's catalogue; "
             "expected one of its names"
         )
+
+
+def _has(name: str, config: str | None) -> bool:
+    """Whether TFDS's own code has this data set, in this config."""
+    import tensorflow_datasets as tfds
+
+    if name not in tfds.list_builders(with_community_datasets=False):
+        return False
+    return config is None or config in tfds.builder_cls(name).builder_configs
 
 
 def _prepare(options: Options, name: str) -> tuple[dict[str, Sequence[Any]], dict[str, Any]]:

@@ -179,7 +179,7 @@ def _fit(
 
 
 def _solve(*arguments: Any) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
-    """``_minimise`` with float32 products; an accelerator's default would round their inputs."""
+    """``_minimise`` with float32 products; by default an accelerator rounds their inputs."""
     with jax.default_matmul_precision("highest"):
         return _minimise(*arguments)
 

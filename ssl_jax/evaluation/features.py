@@ -1,5 +1,6 @@
 """Features, extracted once: by padded batches, so that every example counts exactly once."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -60,7 +61,9 @@ def check_layers(
 
 
 def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], mesh: Mesh) -> Embed:
-    """The compiled ``batch -> [n, d]`` of a network.
+    """Builds the compiled ``batch -> [n, d]`` of a network.
+
+    Networks of one method and the same layers share what was compiled.
 
     Args:
       method: whose ``embed`` is run.
@@ -69,15 +72,20 @@ def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], m
       layers: names of its outputs, side by side in the result.
       mesh: over whose devices a batch is split.
     """
+    compiled = _jitted_embed(method, tuple(layers), mesh)
+    params, extra = jax.device_put((params, extra), replicated(mesh))
+    return lambda batch: compiled(params, extra, batch)
+
+
+@functools.lru_cache(maxsize=16)
+def _jitted_embed(method: Method, layers: tuple[str, ...], mesh: Mesh) -> Callable[..., jax.Array]:
     everywhere, rows = replicated(mesh), split(mesh)
 
     def embed(params: Any, extra: Any, batch: Batch) -> jax.Array:
         outputs = method.embed(params, extra, batch)
         return jnp.concatenate([outputs[layer] for layer in layers], axis=-1)
 
-    compiled = jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)
-    params, extra = jax.device_put((params, extra), everywhere)
-    return lambda batch: compiled(params, extra, batch)
+    return jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)
 
 
 def extract(embed: Embed, source: Source, batch_size: int, mesh: Mesh) -> Extracted:

@@ -224,15 +224,17 @@ def write(path: Path, page: Page) -> None:
 
 
 def save(path: Path, html: str) -> None:
-    """Writes a page, whole or not at all.
+    """Writes a page atomically.
 
     Raises:
       InputError: it cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
     with writing(path):
+        partial.unlink(missing_ok=True)  # it might be a link
         try:
-            partial.write_bytes(html.encode("utf-8", "replace"))
+            with partial.open("xb") as file:
+                file.write(html.encode("utf-8", "replace"))
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

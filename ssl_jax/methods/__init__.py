@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from ssl_jax.errors import InputError
 from ssl_jax.methods import (
     byol,
     context_encoder,
@@ -31,5 +32,12 @@ METHODS = {
 
 
 def make(config: ConfigDict) -> Method:
-    """The method of ``config.method.name``."""
-    return METHODS[config.method.name](config)
+    """The method of ``config.method.name``.
+
+    Raises:
+      InputError: there is none of that name.
+    """
+    name = config.get("method", {}).get("name")
+    if name not in METHODS:
+        raise InputError(f"method.name: {name!r}; expected one of {', '.join(METHODS)}")
+    return METHODS[name](config)

@@ -2,13 +2,14 @@
 
 Every layer has a plain form, as in a textbook, for all platforms and with all derivatives. Beside
 it stand ``nn/cpu/``, whose gradients are fast on a CPU and have no forward mode, and cuDNN's
-attention. The choice is made when a function is traced, and is part of what ``jax.jit`` compares:
+attention. The choice is made when a function is traced, and is part of ``jax.jit``'s cache key:
 ``lax.platform_dependent`` would put every form into every program, and cuDNN's cannot even be
 lowered on a machine without it.
 """
 
-from contextlib import AbstractContextManager
-from typing import Any, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
 
 import jax
 
@@ -34,13 +35,20 @@ def form() -> Form:
     return "cudnn" if _has_cudnn(jax.local_devices()[0]) else "plain"
 
 
-def traced_as(form: Form) -> AbstractContextManager[Any]:
-    """Has layers traced inside it take one form, whatever the backend.
+@contextmanager
+def traced_as(form: Form) -> Iterator[None]:
+    """Makes layers traced inside it use one form, whatever the backend.
 
     For what is lowered or exported for another platform, and for forward-mode derivatives:
     ``with traced_as("plain"): jax.jvp(f, ...)``.
+
+    Raises:
+      ValueError: there is no such form.
     """
-    return _override(form)
+    if form not in get_args(Form):
+        raise ValueError(f"form: {form!r}; expected one of {', '.join(get_args(Form))}")
+    with _override(form):
+        yield
 
 
 def _has_cudnn(device: Any) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import RecordWriter
-from tensorboardX.summary import scalar
 
 _SECONDS_BETWEEN_FLUSHES = 30.0
 
@@ -21,7 +21,7 @@ class Board:
 
     Args:
       workdir: of the run.
-      first_step: TensorBoard drops what an earlier start wrote from this step on.
+      first_step: TensorBoard discards events of earlier starts from this step on.
 
     Raises:
       OSError: from any of its functions, if the file cannot be written.
@@ -30,7 +30,7 @@ class Board:
     def __init__(self, workdir: Path, first_step: int):
         now = time.time()
         name = f"events.out.tfevents.{now:.0f}.{socket.gethostname()}"
-        self._records = RecordWriter(str(workdir / name))
+        self._records = RecordWriter(str(workdir.absolute() / name))
         self._flushed = now
         self._write(Event(wall_time=now, file_version="brain.Event:2"))
         start = SessionLog(status=SessionLog.START)
@@ -40,7 +40,8 @@ class Board:
         """Writes the scalars of a step, by name."""
         now = time.time()
         for name, value in values.items():
-            self._write(Event(wall_time=now, step=step, summary=scalar(name, value)))
+            summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
+            self._write(Event(wall_time=now, step=step, summary=summary))
         if now - self._flushed >= _SECONDS_BETWEEN_FLUSHES:
             self._flushed = now
             self._records.flush()

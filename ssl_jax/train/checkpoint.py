@@ -1,6 +1,7 @@
 """Saving and restoring with orbax; nothing else in the library knows of it."""
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,10 @@ from ssl_jax.errors import InputError
 
 _KEPT = 2
 _WRITTEN_LAST = "_CHECKPOINT_METADATA"
-_MISREAD = re.compile(r"\[.*\]|\\")  # orbax lists folders by glob, and misses what is below such
+_STEP = re.compile(r"0|[1-9]\d*", re.ASCII)
+# Orbax takes these in a path for patterns and misses what is below, and URLs for remote storage.
+_MISREAD = re.compile(r"\[.*\]|\\|\*\*|^\w\w+:/", re.DOTALL)
+_CODE = re.compile(r"os_error_code='(\d+)'")
 
 
 class Checkpoints:
@@ -35,11 +39,11 @@ class Checkpoints:
         self._saving: Future[None] | None = None
 
     def latest(self) -> int | None:
-        """The newest step that was saved whole; None if there is none."""
+        """The newest step with a complete checkpoint; None if there is none."""
         steps = [
             int(path.name)
             for path in (self._folder.iterdir() if self._folder.is_dir() else ())
-            if path.name.isdigit() and (path / _WRITTEN_LAST).is_file()
+            if _STEP.fullmatch(path.name) and (path / _WRITTEN_LAST).is_file()
         ]
         return max(steps, default=None)
 
@@ -57,10 +61,10 @@ class Checkpoints:
         self._saving = self._background.submit(self._finish, step, response, shapes)
 
     def check(self, *, wait: bool = False) -> None:
-        """Sees whether the save in the background went well.
+        """Raises if the background save failed.
 
         Args:
-          wait: until it has ended.
+          wait: blocks until the save has finished.
 
         Raises:
           InputError: it failed, or what it wrote cannot be read back.
@@ -81,14 +85,20 @@ class Checkpoints:
           The pytree, of the same node types as ``like``.
 
         Raises:
-          InputError: the checkpoint holds something else; names the first leaf that differs.
+          InputError: the checkpoint holds something else, and names the first leaf that differs; or
+            it cannot be read.
         """
         path = self._path(step)
-        _check_fit(path, _shapes(like))
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), like
         )
-        return ocp.load(path, abstract)
+        try:
+            _check_fit(path, _shapes(like))
+            return ocp.load(path, abstract)
+        except InputError:
+            raise
+        except Exception as error:  # what orbax, tensorstore or the disk say
+            raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
 
     def close(self) -> None:
         """Waits until all is on disk.
@@ -101,7 +111,7 @@ class Checkpoints:
         finally:
             self._background.shutdown()
             if self._orbax is not None:
-                with contextlib.suppress(Exception):  # of a failed save, which ``check`` has raised
+                with contextlib.suppress(Exception):  # ``check`` has raised a failed save's error
                     self._orbax.close()
                 self._orbax = None
 
@@ -122,7 +132,7 @@ class Checkpoints:
         return self._orbax.save_async(step, state, force=True)
 
     def _finish(self, step: int, response: Any, shapes: dict[str, str]) -> None:
-        """Runs in the background; orbax frees a save's thread and files when its end is taken."""
+        """Runs in the background; orbax releases a save's thread and files once it is read."""
         path = self._path(step)
         _reported(path, response.result)
         try:
@@ -135,18 +145,22 @@ def check_path(folder: Path) -> None:
     """Checks that checkpoints can be read back from below a folder.
 
     Raises:
-      InputError: orbax takes a part of its path for a pattern.
+      InputError: its path has something that orbax misreads.
     """
-    found = _MISREAD.search(str(folder.absolute()))
+    found = _MISREAD.search(str(folder)) or _MISREAD.search(str(folder.absolute()))
     if found:
         raise InputError(
-            f"{folder.absolute()}: has {found[0]} in its path, below which checkpoints cannot be "
-            "read back; expected a path without [ ] and \\"
+            f"{str(folder)!r}: contains {found[0]!r}; checkpoints below such a path cannot be read "
+            "back; expected a folder without [ ], ** and \\ in its path"
         )
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{str(folder)!r}: is not UTF-8; expected a path that is") from None
 
 
 def _reported(path: Path, action: Callable[[], Any]) -> Any:
-    """What the action returns.
+    """Returns what the action returns.
 
     Raises:
       InputError: it fails; in one line.
@@ -156,8 +170,16 @@ def _reported(path: Path, action: Callable[[], Any]) -> Any:
     except InputError:
         raise
     except Exception as error:  # orbax passes on what the disk, tensorstore or JAX say
-        reason = getattr(error, "strerror", None) or f"{error}".strip().partition("\n")[0]
-        raise InputError(f"{path}: cannot be saved: {reason[-200:]}") from error
+        raise InputError(f"{path}: cannot be saved: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words, where there are some."""
+    text = str(error).strip().partition("\n")[0]
+    code = _CODE.search(text)
+    if code:
+        return os.strerror(int(code[1]))
+    return getattr(error, "strerror", None) or (text if len(text) < 200 else f"{text[:200]} ...")
 
 
 def _check_fit(path: Path, here: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ def schedule(config: ConfigDict) -> optax.Schedule:
         return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps)
     if warmup:
         return optax.warmup_constant_schedule(0.0, peak, warmup)
-    return optax.constant_schedule(peak)  # optax's warm-up of no steps stays at 0
+    return optax.constant_schedule(peak)  # optax's warm-up over 0 steps stays at 0
 
 
 def make(config: ConfigDict) -> optax.GradientTransformation:

@@ -39,7 +39,7 @@ def restore_latest(
     while True:
         try:
             return checkpoints.restore(step, like, sharding)
-        except Exception:
+        except InputError:
             newer = checkpoints.latest()
             if newer is None or newer <= step:
                 raise

@@ -1,10 +1,8 @@
 """A trained run, taken up again from its workdir."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +11,7 @@ from ml_collections import ConfigDict
 
 from ssl_jax import methods
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation.features import Embed, extract, make_embed
+from ssl_jax.evaluation.features import extract, make_embed
 from ssl_jax.evaluation.modalities import MODALITIES
 from ssl_jax.methods.base import Method
 from ssl_jax.sharding import make_mesh, replicated
@@ -21,8 +19,7 @@ from ssl_jax.train.restore import restore_latest
 from ssl_jax.train.workdir import read_assets, read_config
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+class Run(NamedTuple):
     """What a run learned.
 
     Attributes:
@@ -35,16 +32,16 @@ class Run:
     """
 
     config: ConfigDict
-    method: Method = field(repr=False)
-    params: Any = field(repr=False)
-    extra: Any = field(repr=False)
+    method: Method
+    params: Any
+    extra: Any
     step: int
-    assets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    assets: Mapping[str, str] = {}
 
     def embed(self, inputs: Any) -> Float[np.ndarray, "n d"]:
         """Features, the same as the evaluation scores.
 
-        A batch of a new shape is compiled for; later calls with that shape are not.
+        Compiles once for each new number of inputs.
 
         Args:
           inputs: of the kind that was trained on. Images ``[n, h, w, c]`` or, grey, ``[n, h, w]``;
@@ -59,12 +56,9 @@ class Run:
           InputError: another shape, type or range.
         """
         source = MODALITIES[self.config.data.modality].read(inputs, self.config.data, self.assets)
-        return extract(self._embed, source, self.config.evaluation.batch_size, make_mesh()).z
-
-    @cached_property
-    def _embed(self) -> Embed:
-        layers = self.config.evaluation.layers
-        return make_embed(self.method, self.params, self.extra, layers, make_mesh())
+        mesh, settings = make_mesh(), self.config.evaluation
+        embed = make_embed(self.method, self.params, self.extra, settings.layers, mesh)
+        return extract(embed, source, settings.batch_size, mesh).z
 
 
 def load(workdir: str | Path, *, method: Method | None = None) -> Run:

@@ -32,7 +32,7 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, mesh: Mes
       ``(key, state, batch) -> state, metrics``. The key is the run's, the same at every step, and
       an argument: an array that a jitted function closes over becomes a constant of the program,
       which an accelerator has to read back. The state that goes in is donated. Metrics are scalars:
-      ``loss``, ``gradient_norm``, ``skipped`` (1 where the update was skipped) and the method's.
+      ``loss``, ``gradient_norm``, ``skipped`` (1 where an update was skipped) and the method's own.
     """
 
     def step(key: PRNGKeyArray, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from ssl_jax.config import flatten, from_json
+from ssl_jax.config import check, flatten, from_json
 from ssl_jax.errors import InputError, writing
 from ssl_jax.train.checkpoint import check_path
 
@@ -18,6 +18,7 @@ REPORT = "report.html"
 UNREADABLE = "unreadable.json"
 CHECKPOINTS = "checkpoints"
 ASSETS = "assets"
+_BEGUN = (ASSETS, CONFIG + ".part")  # what a start leaves that could not write its config
 
 
 def check_workdir(workdir: Path, config: ConfigDict) -> None:
@@ -32,7 +33,7 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
         _check_same(workdir, read_config(workdir), config)
     elif workdir.exists() and not workdir.is_dir():
         raise InputError(f"{workdir}: is a file; expected a folder for the run")
-    elif workdir.is_dir() and any(workdir.iterdir()):
+    elif workdir.is_dir() and any(path.name not in _BEGUN for path in workdir.iterdir()):
         raise InputError(f"{workdir}: holds files but no {CONFIG}; expected a new folder or a run")
 
 
@@ -60,11 +61,13 @@ def read_config(workdir: Path) -> ConfigDict:
     """
     path = workdir / CONFIG
     try:
-        return from_json(json.loads(path.read_text()))
+        config = from_json(json.loads(path.read_text()))
+        check(config)
     except OSError:
         raise InputError(f"{workdir}: has no {CONFIG}; expected the workdir of a run") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: is damaged: {error}") from error
+    return config
 
 
 def read_evaluation(workdir: Path) -> dict[str, float]:
@@ -80,12 +83,22 @@ def read_evaluation(workdir: Path) -> dict[str, float]:
         values = json.loads(path.read_text())
         return {name: float(value) for name, value in values.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: is damaged: {error}; expected a number a name") from error
+        raise InputError(f"{path}: is damaged: {error}; expected a number for each name") from error
 
 
 def read_assets(workdir: Path) -> dict[str, str]:
-    """The text files that the data has a run keep."""
-    return {path.name: path.read_text("utf-8") for path in (workdir / ASSETS).glob("*")}
+    """The text files that the data has a run keep.
+
+    Raises:
+      InputError: one cannot be read.
+    """
+    found = {}
+    for path in (workdir / ASSETS).glob("*"):
+        try:
+            found[path.name] = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: is damaged: {error}; expected a text") from error
+    return found
 
 
 def finished(workdir: Path) -> bool:
@@ -101,8 +114,13 @@ def write_json(path: Path, values: Any) -> None:
     """
     part = path.with_name(path.name + ".part")
     with writing(path):
-        part.write_text(json.dumps(values, indent=2) + "\n")
-        os.replace(part, path)
+        part.unlink(missing_ok=True)  # it might be a link
+        try:
+            with part.open("x") as file:
+                file.write(json.dumps(values, indent=2) + "\n")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _check_same(workdir: Path, there: ConfigDict, here: ConfigDict) -> None:

@@ -76,6 +76,12 @@ def test_another_form_is_traced_anew(wrapped):
     assert seen[0] == "plain"
 
 
+def test_a_form_that_there_is_not_is_refused():
+    """By the types of the tests too, which users do not have."""
+    with pytest.raises(Exception, match="CPU"), traced_as("CPU"):
+        pass
+
+
 def networks():
     yield from_module(lambda rngs: vit_nano(channels=3, image_size=8, patch_size=4, rngs=rngs))
     yield from_module(lambda rngs: resnet_small(channels=3, stem="patch", rngs=rngs))

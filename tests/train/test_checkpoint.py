@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -187,12 +188,17 @@ def test_a_save_that_cannot_be_read_back_is_not_believed(tmp_path, monkeypatch):
         checkpoints.close()
 
 
-@pytest.mark.parametrize("name", ["study [2024]", "back\\slash"])
+@pytest.mark.parametrize("name", ["study [2024]", "back\\slash", "a[\nb]", "**"])
 def test_a_path_that_orbax_misreads_is_refused(tmp_path, name):
-    with pytest.raises(
-        InputError, match="in its path, below which checkpoints cannot be read back"
-    ):
+    with pytest.raises(InputError, match="; checkpoints below such a path cannot be read back"):
         checkpoint.check_path(tmp_path / name / "run")
+
+
+def test_a_url_and_a_path_that_is_not_utf8_are_refused(tmp_path):
+    with pytest.raises(InputError, match="contains 'gs:/'"):
+        checkpoint.check_path(Path("gs://bucket/run"))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        checkpoint.check_path(tmp_path / "\udcff")
 
 
 def test_what_is_saved_below_another_odd_name_is_read_back(tmp_path):

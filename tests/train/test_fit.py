@@ -1,6 +1,5 @@
 """A whole run on eight devices: what it writes, that it resumes exactly and can be taken up."""
 
-import dataclasses
 import errno
 import json
 import os
@@ -9,6 +8,7 @@ import signal
 import time
 
 import chex
+import jax
 import numpy as np
 import pytest
 
@@ -232,15 +232,18 @@ def test_embedding_again_compiles_nothing(whole, data):
         traces.append(1)
         return run.method.embed(*args)
 
-    counted = dataclasses.replace(run, method=run.method._replace(embed=embed))
+    counted = run._replace(method=run.method._replace(embed=embed))
     images = data.test.take(np.arange(24))["image"]
     for count in (24, 24, 8, 24, 8):
         counted.embed(images[:count])
     assert len(traces) == 2  # of 24, padded to a whole batch, and of 8
+    moved = counted._replace(params=jax.tree.map(lambda x: 2 * x, run.params))
+    assert not np.array_equal(moved.embed(images), counted.embed(images))
+    assert len(traces) == 2
 
 
 def test_a_path_below_which_checkpoints_cannot_be_read_is_refused_before_training(data, tmp_path):
-    with pytest.raises(InputError, match=r"\[2024\] in its path"):
+    with pytest.raises(InputError, match=r"contains '\[2024\]'"):
         fit(data, tmp_path / "study [2024]" / "run")
     assert not any(tmp_path.iterdir())
 

@@ -33,7 +33,7 @@ class Both(NamedTuple):
     measured: Any
 
     def ready(self) -> None:
-        """Gives no answer before the race."""
+        """Returns nothing until the race starts."""
 
     def turn(self) -> dict[str, Measured]:
         """Gives the medians over the rounds; the first round is not counted."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def step(forward: float, without_gradient: float = 0.0) -> float:
-    """FLOPs of a step, from the MACs of its forward pass and of a pass that has no backward."""
+    """FLOPs of a step, from the MACs of its passes with and without a backward pass."""
     return 2 * (3 * forward + without_gradient)
 
 

@@ -42,7 +42,7 @@ class Job(NamedTuple):
     measured: Callable[[float], Measured]
 
     def ready(self) -> None:
-        """Gives no answer before the race."""
+        """Returns nothing until the race starts."""
 
     def turn(self) -> Measured:
         """Times the steps: one is not counted, the next sets how many a turn has."""

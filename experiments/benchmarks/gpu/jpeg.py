@@ -20,7 +20,7 @@ from experiments.benchmarks.gpu.job import Measured
 from experiments.benchmarks.race import Contestant
 
 THREADS = (1, 4, 8, 16)
-FILES = 320  # one in ten becomes the test set, and a batch of 256 has to be left
+FILES = 320  # one in ten becomes the test set, and at least 256 must remain for a batch
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
 _SECONDS = 2.0  # of reading, at least
 STEP = "SimCLR's step alone"
@@ -60,7 +60,7 @@ class Reading(NamedTuple):
     images: int
 
     def ready(self) -> None:
-        """Gives no answer before the race."""
+        """Returns nothing until the race starts."""
 
     def turn(self) -> Measured:
         """Times the reading of a batch; the first one is not counted."""

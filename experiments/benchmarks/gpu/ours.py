@@ -23,12 +23,12 @@ from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
 
-_IMAGENET = 1_281_167  # examples, of which the number of steps comes
+_IMAGENET = 1_281_167  # examples; they determine the number of steps
 CHANNELS = 3
 
 
 class Compiled(NamedTuple):
-    """A compiled function, and what makes a result of the seconds that a call took."""
+    """A compiled function, and what turns the seconds of a call into a result."""
 
     call: jax.stages.Compiled
     measured: Callable[[float], Measured]

@@ -6,8 +6,8 @@ name the axes in other orders. Outside of loops that costs nothing; inside one, 
 micro-batches, its CPU has nothing fast for them (``docs/performance.md`` has the table). Here the
 axes are moved first, so that either is a plain convolution.
 
-Where the kernel has more positions than ``x`` has pixels, XLA swaps the operands and flips one, for
-which its CPU has nothing fast either. There zeros are made part of ``x``.
+Where the kernel has more positions than ``x`` has pixels, XLA swaps the operands and flips one,
+which is also slow on a CPU. There zeros are made part of ``x``.
 """
 
 import math
@@ -36,7 +36,7 @@ class Window(NamedTuple):
 def conv(
     x: Float[Array, "n h w i"], kernel: Float[Array, "k l j o"], window: Window
 ) -> Float[Array, "n p q o"]:
-    """``lax.conv_general_dilated``; its own gradients where there is a single group."""
+    """``lax.conv_general_dilated``, with custom gradients if there is a single group."""
     if window.feature_group_count > 1:
         return _of_xla(x, kernel, window)
     return _plain(

@@ -1,4 +1,4 @@
-"""GELU whose gradient keeps its input alone."""
+"""GELU that saves only its input for the backward pass."""
 
 import math
 
