@@ -25,6 +25,11 @@ def split(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
+def put_everywhere(mesh: Mesh, tree: Any) -> Any:
+    """Arrays on every device; ``device_put`` refuses devices of other processes."""
+    return jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+
+
 def on_the_host() -> AbstractContextManager[Any]:
     """Computes on the CPU, also where an accelerator is the default.
 

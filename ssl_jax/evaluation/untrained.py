@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import on_the_host, put_batch, replicated, split
+from ssl_jax.sharding import on_the_host, put_batch, put_everywhere, replicated, split
 
 _BATCHES = 50  # with BatchNorm's momentum of .9 the initial statistics keep a weight of .005
 
@@ -42,7 +42,7 @@ def untrained(
         in_shardings=(everywhere, everywhere, everywhere, rows, everywhere),
         out_shardings=everywhere,
     )
-    key, params, extra = jax.device_put((key, params, extra), everywhere)
+    key, params, extra = put_everywhere(mesh, (key, params, extra))
     for step in range(_BATCHES):
         batch = first if step == 0 else next(batches)
         extra = collect(key, params, extra, put_batch(mesh, batch), jnp.int32(step))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ssl_jax.data import Dataset, batches
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import on_the_host, replicated
+from ssl_jax.sharding import on_the_host, put_everywhere, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.feed import STARVED, Feed
@@ -59,7 +59,7 @@ def train(
         return state
     if start:
         console.print(f"resuming at step {start} of {steps}")
-    key = jax.device_put(run_keys(config)[1], replicated(mesh))
+    key = put_everywhere(mesh, run_keys(config)[1])
     step = make_step(method, optim.make(config), mesh)
     rate_at = optim.schedule(config)
     stream = batches(
@@ -128,7 +128,7 @@ def first_state(
         return state
     with on_the_host():
         state = create(method, optim.make(config), run_keys(config)[0], like)
-    state = jax.device_put(state, everywhere)
+    state = put_everywhere(mesh, state)
     if config.init_from is None:
         return state
     earlier = earlier_weights(Path(config.init_from), method, like, everywhere)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ssl_jax.errors import InputError, writing
 from ssl_jax.methods.base import Metrics
 from ssl_jax.train.board import Board
+from ssl_jax.train.workdir import write_text
 
 FILE = "metrics.jsonl"
 _BAD_ROWS = 5
@@ -39,8 +40,8 @@ class Journal:
         show: Callable[[int, float, float, float], None],
     ):
         rows = [row for row in read(workdir) if row["step"] <= resumed_at]
+        write_text(workdir / FILE, "".join(json.dumps(row) + "\n" for row in rows))
         with writing(workdir):
-            (workdir / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
             self._file = (workdir / FILE).open("a")
             self._board = Board(workdir, resumed_at + 1)
         self._workdir = workdir

@@ -107,17 +107,26 @@ def finished(workdir: Path) -> bool:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Writes whole or not at all.
+    """Writes JSON atomically.
 
     Raises:
       InputError: it cannot be written.
+    """
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text atomically.
+
+    Raises:
+      InputError: it cannot be written; what was there before still is.
     """
     part = path.with_name(path.name + ".part")
     with writing(path):
         part.unlink(missing_ok=True)  # it might be a link
         try:
-            with part.open("x") as file:
-                file.write(json.dumps(values, indent=2) + "\n")
+            with part.open("x", encoding="utf-8") as file:
+                file.write(text)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """The journal: rows one behind, later rows dropped on resume, a diverged run ended."""
 
+import errno
 import json
 import os
 import struct
@@ -10,7 +11,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from ssl_jax.errors import InputError
-from ssl_jax.train import board
+from ssl_jax.train import board, workdir
 from ssl_jax.train.metrics import FILE, Journal, read
 
 
@@ -92,6 +93,19 @@ def test_nothing_is_written_behind_a_queue(tmp_path):
         journal.add(step, {"loss": jnp.float32(1.0)}, 0.0)
     assert threading.active_count() == before
     journal.close()
+
+
+def test_a_disk_that_is_full_loses_no_row_on_resuming(tmp_path, monkeypatch):
+    line = json.dumps({"step": 2, "loss": 1.0}) + "\n"
+    (tmp_path / FILE).write_text(line)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(workdir.os, "replace", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        Journal(tmp_path, 2, 8, lambda *_: None)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(FILE, line)]
 
 
 @pytest.mark.parametrize("name", [FILE, "events"])
