@@ -12,6 +12,7 @@ ROOT = Path(ssl_jax.__file__).parent
 
 MAY_IMPORT = {
     "errors": set(),
+    "output": {"errors"},
     "config": {"errors"},
     "cli": {"compilation", "cpu", "errors", "train"},
     "compilation": set(),
@@ -22,8 +23,8 @@ MAY_IMPORT = {
     "data": {"errors"},
     "sharding": set(),
     "methods": {"augment", "errors", "losses", "nn"},
-    "evaluation": {"augment", "data", "errors", "methods", "sharding"},
-    "train": {"config", "data", "errors", "evaluation", "methods", "sharding"},
+    "evaluation": {"augment", "data", "errors", "methods", "output", "sharding"},
+    "train": {"config", "data", "errors", "evaluation", "methods", "output", "sharding"},
     "__init__": {"train"},
 }
 

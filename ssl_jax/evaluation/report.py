@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -12,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ssl_jax.errors import writing
 from ssl_jax.evaluation import charts, collapse
+from ssl_jax.output import write_whole
 
 _Verdict = Literal["unknown", "behind", "level", "ahead"]
 _SCORES = {
@@ -229,15 +228,7 @@ def save(path: Path, html: str) -> None:
     Raises:
       InputError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        partial.unlink(missing_ok=True)  # it might be a link
-        try:
-            with partial.open("xb") as file:
-                file.write(html.encode("utf-8", "replace"))
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+    write_whole(path, html.encode("utf-8", "replace"))
 
 
 def fill(template: str, **values: Any) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from ssl_jax.errors import InputError, writing
+from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Metrics
+from ssl_jax.output import write_whole, writing
 from ssl_jax.train.board import Board
-from ssl_jax.train.workdir import write_text
 
 FILE = "metrics.jsonl"
 _BAD_ROWS = 5
@@ -40,7 +40,7 @@ class Journal:
         show: Callable[[int, float, float, float], None],
     ):
         rows = [row for row in read(workdir) if row["step"] <= resumed_at]
-        write_text(workdir / FILE, "".join(json.dumps(row) + "\n" for row in rows))
+        write_whole(workdir / FILE, "".join(json.dumps(row) + "\n" for row in rows).encode())
         with writing(workdir):
             self._file = (workdir / FILE).open("a")
             self._board = Board(workdir, resumed_at + 1)

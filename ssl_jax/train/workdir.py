@@ -1,7 +1,6 @@
 """The folder of a run: its settings, and whether it is new, unfinished or finished."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ssl_jax.config import check, flatten, from_json
-from ssl_jax.errors import InputError, writing
+from ssl_jax.errors import InputError
+from ssl_jax.output import write_whole, writing
 from ssl_jax.train.checkpoint import check_path
 
 CONFIG = "config.json"
@@ -112,24 +112,7 @@ def write_json(path: Path, values: Any) -> None:
     Raises:
       InputError: it cannot be written.
     """
-    write_text(path, json.dumps(values, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text atomically.
-
-    Raises:
-      InputError: it cannot be written; what was there before still is.
-    """
-    part = path.with_name(path.name + ".part")
-    with writing(path):
-        part.unlink(missing_ok=True)  # it might be a link
-        try:
-            with part.open("x", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def _check_same(workdir: Path, there: ConfigDict, here: ConfigDict) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssl_jax import output
 from ssl_jax.evaluation import charts, report
 from ssl_jax.evaluation.report import Neighbours, Page, Pictures, Texts
 
@@ -268,7 +269,7 @@ def test_same_page_same_bytes_and_nothing_left_beside(tmp_path, html):
 def test_a_failure_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
-    monkeypatch.setattr(report.os, "replace", lambda *_: 1 / 0)
+    monkeypatch.setattr(output.os, "replace", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         report.write(path, Page("Title"))
     assert path.read_text() == "old"

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from ssl_jax import output
 from ssl_jax.errors import InputError
-from ssl_jax.train import board, workdir
+from ssl_jax.train import board
 from ssl_jax.train.metrics import FILE, Journal, read
 
 
@@ -102,7 +103,7 @@ def test_a_disk_that_is_full_loses_no_row_on_resuming(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(workdir.os, "replace", full)
+    monkeypatch.setattr(output.os, "replace", full)
     with pytest.raises(InputError, match="No space left on device"):
         Journal(tmp_path, 2, 8, lambda *_: None)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(FILE, line)]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ssl_jax import methods
+from ssl_jax import methods, output
 from ssl_jax.errors import InputError
 from ssl_jax.evaluation import report
 from ssl_jax.train import workdir
@@ -65,7 +65,7 @@ def test_a_folder_of_other_things_a_file_and_a_damaged_config_are_refused(tmp_pa
 
 def test_a_start_that_could_not_write_its_config_can_be_made_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(workdir.os, "replace", full)
+        patch.setattr(output.os, "replace", full)
         with pytest.raises(InputError, match=r"config\.json: cannot be written: No space left"):
             make_workdir(tmp_path / "run", config(), {"words.json": "[]"})
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["assets"]
