@@ -23,20 +23,18 @@ Not measured here.
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict(
-        {"name": "byol", "momentum": 0.99, "projector": (512, 128), "predictor": (512,)}
-    )
-    config.method.augment = ConfigDict({"area": (0.25, 1.0)})
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("byol", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
+    config.method.update({"momentum": 0.99, "projector": (512, 128), "predictor": (512,)})
+    config.method.augment.area = (0.25, 1.0)
     config.train.epochs = 38.4
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
@@ -45,13 +43,5 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
-        {
-            "name": "lars",
-            "learning_rate": 0.2,
-            "weight_decay": 1.5e-6,
-            "trust_coefficient": 0.001,
-            "warmup": 0.01,
-        }
+        {"name": "lars", "learning_rate": 0.2, "weight_decay": 1.5e-6, "warmup": 0.01}
     )
-    config.method.update({"momentum": 0.996, "projector": (4096, 256), "predictor": (4096,)})
-    config.method.augment.update({"area": (0.08, 1.0)})

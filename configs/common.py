@@ -1,17 +1,18 @@
-"""What config files share: the parser of ``:ARG,ARG``, and what presets set for many methods."""
+"""What config files share: the parser of ``:ARG,ARG``, and settings of several methods."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from ssl_jax.config import defaults
 from ssl_jax.errors import InputError
 
 PRESETS = ("smoke", "default", "paper")
 
 
 class Arguments(NamedTuple):
-    """What stands behind the colon: a preset, and values by name."""
+    """What stands after the colon: a preset, and values by name."""
 
     preset: str
     values: Mapping[str, Any]
@@ -20,17 +21,22 @@ class Arguments(NamedTuple):
 KEYS: dict[str, Callable[[str], Any]] = {"data": str, "epochs": float, "seed": int}
 
 
+def is_cifar(arg: str | None) -> bool:
+    """Whether ``arg`` names CIFAR-10 or CIFAR-100."""
+    return parse(arg).values.get("data") in ("cifar10", "cifar100")
+
+
 def parse(arg: str | None) -> Arguments:
-    """Read ``"paper,data=cifar10,epochs=200"``.
+    """Parses ``"paper,data=cifar10,epochs=200"``.
 
     Args:
       arg: a preset (``smoke``, ``default``, ``paper``) and ``key=value`` pairs, in any order.
 
     Returns:
-      The preset, ``default`` if there is none, and the values.
+      The preset, by default ``default``, and the values.
 
     Raises:
-      InputError: names what is neither, or a value of the wrong type.
+      InputError: a part is neither, or a value has the wrong type; names it.
     """
     preset, values = "default", {}
     for part in filter(None, (arg or "").split(",")):
@@ -41,7 +47,7 @@ def parse(arg: str | None) -> Arguments:
             try:
                 values[key] = KEYS[key](text)
             except ValueError:
-                raise InputError(f"--config: {part!r}; expected a number behind {key}=") from None
+                raise InputError(f"--config: {part!r}; expected a number after {key}=") from None
         else:
             raise InputError(
                 f"--config: {part!r} is unknown; expected {', '.join(PRESETS)}, or "
@@ -50,20 +56,29 @@ def parse(arg: str | None) -> Arguments:
     return Arguments(preset, values)
 
 
-def finish(
-    config: ConfigDict, arguments: Arguments, *, paper: Callable[[ConfigDict], None]
+def build(
+    method: str,
+    arg: str | None,
+    *,
+    default: Callable[[ConfigDict], None],
+    paper: Callable[[ConfigDict], None],
 ) -> ConfigDict:
-    """Turn the default preset into the one asked for, set what the arguments name, and lock.
+    """Builds the config of a method for the preset and the changes that ``arg`` names.
 
     Args:
-      config: the default preset.
-      arguments: of ``parse``.
-      paper: makes it the published setting.
+      method: its name.
+      arg: what stands after the colon; see ``parse``.
+      default: changes the declared defaults to minutes on two CPU cores.
+      paper: changes the declared defaults to the published setting.
+
+    Raises:
+      InputError: see ``parse``.
     """
+    arguments = parse(arg)
+    config = defaults(method)
+    (paper if arguments.preset == "paper" else default)(config)
     if arguments.preset == "smoke":
         _smoke(config)
-    elif arguments.preset == "paper":
-        paper(config)
     if "data" in arguments.values:
         config.data.name = arguments.values["data"]
     if "epochs" in arguments.values:
@@ -74,23 +89,22 @@ def finish(
 
 
 def _smoke(config: ConfigDict) -> None:
-    """Seconds on a CPU: for tests."""
+    """Seconds on a CPU, for tests."""
     config.data.batch_size = 64
     config.train.update({"steps": 8, "log_every": 2, "checkpoint_every": 4})
     config.evaluation.train_examples = 1000
 
 
 def small_resnet(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the small ResNet, batches of 128, features of stages 2 and 3."""
+    """Minutes on 2 CPU cores: the small ResNet, a batch size of 128, features of stages 2 and 3."""
     config.evaluation.layers = ("stage2", "stage3")
     config.data.batch_size = 128
     config.optimizer.update({"learning_rate": 2e-3, "weight_decay": 1e-2})
 
 
 def imagenet_resnet50(config: ConfigDict) -> None:
-    """The network and the images of most papers of 2020, for accelerators."""
+    """The network and the data of most papers of 2020, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
-    config.evaluation.layers = ("features",)
     config.data.update({"name": "imagenet", "image_size": 224})
     config.network.update(
         {"name": "resnet50", "stem": "imagenet", "pool": "mean", "dtype": "bfloat16"}
@@ -98,7 +112,7 @@ def imagenet_resnet50(config: ConfigDict) -> None:
 
 
 def small_vit(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the smallest ViT, batches of 128, 4 x 4 patches of 28 x 28 pixels."""
+    """Minutes on 2 CPU cores: the smallest ViT, a batch size of 128, 4 x 4 patches of an image."""
     config.network.update({"name": "vit_nano", "patch_size": 7, "pool": "grid"})
     config.data.batch_size = 128
     config.optimizer.update(
@@ -107,8 +121,7 @@ def small_vit(config: ConfigDict) -> None:
 
 
 def imagenet_vit(config: ConfigDict) -> None:
-    """Patches of 16 of ImageNet's images, for accelerators."""
+    """ImageNet in patches of 16 x 16 pixels, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
-    config.evaluation.layers = ("features",)
     config.data.update({"name": "imagenet", "image_size": 224})
     config.network.update({"patch_size": 16, "pool": "cls", "dtype": "bfloat16"})

@@ -29,50 +29,36 @@ of the image and are resized; the code's are 128 pixels of 350. Not measured her
 """
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict(
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("context_encoder", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_resnet(config)
+    config.optimizer.betas = (0.5, 0.999)
+    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 2e-4})
+    config.method.update(
         {
-            "name": "context_encoder",
-            "adversarial": 0.001,
             "overlap": 0,
-            "bottleneck": placeholder(int),
+            "bottleneck": None,
             "decoder": (64, 32),
             "discriminator": (32, 64),
             "area": (0.5, 1.0),
             "shift": 8,
         }
     )
-    common.small_resnet(config)
-    config.optimizer.betas = (0.5, 0.999)
-    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 2e-4})
     config.train.epochs = 38.4
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 5.1 and the code: rates of 2e-3 and 2e-4; here with warm-up and a cosine."""
+    """Section 5.1 and the code: 2e-3 and 2e-4; here with warm-up and a cosine."""
     config.train.update({"epochs": 500.0, "log_every": 50, "checkpoint_every": 2000})
-    config.evaluation.layers = ("features",)
     config.data.update({"name": "imagenet", "image_size": 128, "batch_size": 64})
-    config.network.update({"name": "context_encoder", "pool": "grid"})
-    config.optimizer.update({"learning_rate": 8e-3, "weight_decay": 0.0})
-    config.optimizer.groups.discriminator.learning_rate = 8e-4
-    config.method.update(
-        {
-            "overlap": 4,
-            "bottleneck": 4000,
-            "decoder": (512, 256, 128, 64),
-            "discriminator": (64, 128, 256, 512),
-            "area": (0.8, 1.0),
-            "shift": 0,
-        }
-    )
+    config.network.name = "context_encoder"
+    config.optimizer.update({"learning_rate": 8e-3, "weight_decay": 0.0, "betas": (0.5, 0.999)})
+    config.optimizer.groups.discriminator = ConfigDict({"learning_rate": 8e-4})

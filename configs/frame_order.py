@@ -37,28 +37,19 @@ mean of three splits (the authors' code). Not measured here.
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.data.name = "moving_fashion"
-    config.method = ConfigDict(
-        {
-            "name": "frame_order",
-            "in_order": 0.25,
-            "reach": 5,
-            "gap": 1,
-            "shift": 2,
-            "hidden": (256,),
-        }
-    )
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("frame_order", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
+    config.data.name = "moving_fashion"
     config.evaluation.layers = ("features",)
+    config.method.update({"reach": 5, "gap": 1, "shift": 2, "hidden": (256,)})
     config.train.steps = 800
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
@@ -69,4 +60,3 @@ def _paper(config: ConfigDict) -> None:
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 2e-3, "weight_decay": 5e-4, "warmup": 0.0}
     )
-    config.method.update({"reach": 60, "gap": 15, "shift": 0, "hidden": ()})

@@ -32,16 +32,17 @@ appendix). Not measured here.
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict(
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("mae", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_vit(config)
+    config.method.update(
         {
-            "name": "mae",
             "mask_ratio": 0.6,
             "decoder_width": 64,
             "decoder_depth": 1,
@@ -50,9 +51,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "area": (0.5, 1.0),
         }
     )
-    common.small_vit(config)
     config.train.epochs = 36.0
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
@@ -62,20 +61,5 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 1600.0
     config.data.batch_size = 4096
     config.optimizer.update(
-        {
-            "learning_rate": 1.5e-4,
-            "weight_decay": 0.05,
-            "betas": (0.9, 0.95),
-            "warmup": 0.025,
-        }
-    )
-    config.method.update(
-        {
-            "mask_ratio": 0.75,
-            "decoder_width": 512,
-            "decoder_depth": 8,
-            "decoder_heads": 16,
-            "normalize_targets": True,
-            "area": (0.2, 1.0),
-        }
+        {"learning_rate": 1.5e-4, "weight_decay": 0.05, "betas": (0.9, 0.95), "warmup": 0.025}
     )

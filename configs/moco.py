@@ -23,37 +23,26 @@ measured here.
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict(
-        {
-            "name": "moco",
-            "temperature": 0.1,
-            "momentum": 0.99,
-            "queue": 1024,
-            "projector": (512, 128),
-        }
-    )
-    config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("moco", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
+    config.method.update(
+        {"temperature": 0.1, "momentum": 0.99, "queue": 1024, "projector": (512, 128)}
+    )
+    config.method.augment.update({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.train.epochs = 38.4
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 2 and 3: the rate falls by a cosine, without warm-up."""
+    """Sections 2 and 3: the learning rate decays along a cosine, without warm-up."""
     common.imagenet_resnet50(config)
     config.train.epochs = 800.0
-    config.data.batch_size = 256
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.03, "weight_decay": 1e-4, "warmup": 0.0}
     )
-    config.method.update(
-        {"temperature": 0.2, "momentum": 0.999, "queue": 65_536, "projector": (2048, 128)}
-    )
-    config.method.augment.update({"area": (0.2, 1.0), "strength": 0.5, "blur": 0.5})

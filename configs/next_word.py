@@ -44,14 +44,14 @@ training on it (table 3). Not measured here.
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict({"name": "next_word", "temperature": 0.8})
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("next_word", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
     config.data.update({"name": "python_docs", "batch_size": 32, "vocabulary": 1024, "tokens": 64})
     config.network.name = "gpt_nano"
     config.optimizer.update(
@@ -64,16 +64,21 @@ def get_config(arg: str | None = None) -> ConfigDict:
         }
     )
     config.train.epochs = 20.0
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
-    """GPT-2's table 2 and section 2.3, GPT-3's table 2.1 and appendix B; 6e-4 at batch 512."""
-    config.train.update(
-        {"epochs": None, "steps": 572_205, "log_every": 50, "checkpoint_every": 2000}
-    )
+    """GPT-2's table 2 and section 2.3, GPT-3's table 2.1 and appendix B; 6e-4 at batch size 512."""
+    config.train.update({"steps": 572_205, "log_every": 50, "checkpoint_every": 2000})
     config.data.update(
         {"name": "text:webtext", "batch_size": 512, "vocabulary": 50_257, "tokens": 1024}
     )
     config.network.update({"name": "gpt2_small", "dtype": "bfloat16"})
-    config.optimizer.update({"learning_rate": 3e-4, "weight_decay": 0.1, "warmup": 0.00125})
+    config.optimizer.update(
+        {
+            "learning_rate": 3e-4,
+            "weight_decay": 0.1,
+            "betas": (0.9, 0.95),
+            "clip_norm": 1.0,
+            "warmup": 0.00125,
+        }
+    )

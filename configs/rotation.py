@@ -28,27 +28,26 @@ paper: ImageNet, ResNet-50, batch 192, SGD, 35 epochs, as in Kolesnikov et al. 2
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict({"name": "rotation", "area": (0.5, 1.0)})
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("rotation", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
+    config.method.area = (0.5, 1.0)
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3")
     config.train.epochs = 20.0
-    return common.finish(config, arguments, paper=_paper)
 
 
 def _paper(config: ConfigDict) -> None:
-    """Kolesnikov et al., section 3.3 (of batches, rates and epochs)."""
+    """Kolesnikov et al., section 3.3 (batch size, learning rate and epochs)."""
     common.imagenet_resnet50(config)
     config.train.epochs = 35.0
     config.data.batch_size = 192
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
     )
-    config.method.area = (0.08, 1.0)
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")

@@ -26,53 +26,38 @@ no blur. Published: about 91 linear top-1 (the authors' code). Neither was measu
 from ml_collections import ConfigDict
 
 from configs import common
-from ssl_jax.config import defaults
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The preset and the changes that ``arg`` names; see ``configs/common.py``."""
-    arguments = common.parse(arg)
-    config = defaults()
-    config.method = ConfigDict({"name": "simclr", "temperature": 0.1, "projector": (512, 128)})
-    config.method.augment = ConfigDict({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
+    """Builds the config of a preset; see ``configs/common.py``."""
+    paper = _paper_cifar if common.is_cifar(arg) else _paper
+    return common.build("simclr", arg, default=_default, paper=paper)
+
+
+def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
+    config.method.projector = (512, 128)
+    config.method.augment.update({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.train.epochs = 25.6
-    cifar = arguments.values.get("data") in ("cifar10", "cifar100")
-    return common.finish(config, arguments, paper=_paper_cifar if cifar else _paper)
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 4.2; LARS's rate is 0.3 x batch / 256."""
+    """Section 4.2; the learning rate of LARS is 0.3 x batch size / 256."""
     common.imagenet_resnet50(config)
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
-        {
-            "name": "lars",
-            "learning_rate": 0.3,
-            "weight_decay": 1e-6,
-            "trust_coefficient": 0.001,
-            "warmup": 0.01,
-        }
+        {"name": "lars", "learning_rate": 0.3, "weight_decay": 1e-6, "warmup": 0.01}
     )
-    config.method.update({"temperature": 0.1, "projector": (2048, 128)})
-    config.method.augment.update({"area": (0.08, 1.0), "strength": 1.0, "blur": 0.5})
 
 
 def _paper_cifar(config: ConfigDict) -> None:
     """Appendix B.9."""
     config.train.update({"epochs": 1000.0, "log_every": 50, "checkpoint_every": 2000})
-    config.evaluation.layers = ("features",)
     config.data.batch_size = 512
     config.network.update({"name": "resnet18", "stem": "small", "pool": "mean"})
     config.optimizer.update(
-        {
-            "name": "lars",
-            "learning_rate": 1.0,
-            "weight_decay": 1e-4,
-            "trust_coefficient": 0.001,
-            "warmup": 0.01,
-        }
+        {"name": "lars", "learning_rate": 1.0, "weight_decay": 1e-4, "warmup": 0.01}
     )
     config.method.update({"temperature": 0.5, "projector": (512, 128)})
-    config.method.augment.update({"area": (0.08, 1.0), "strength": 0.5, "blur": 0.0})
+    config.method.augment.update({"strength": 0.5, "blur": 0.0})

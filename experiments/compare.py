@@ -1,4 +1,4 @@
-"""Put runs side by side: a table here, and one page with all of them.
+"""Compare runs: prints a table, and writes one page with all of them.
 
 python experiments/compare.py runs/* [--output comparison.html]
 """
@@ -13,16 +13,16 @@ from ssl_jax import cli
 
 
 def main(*workdirs: str) -> None:
-    """Read the runs, print the table, write the page."""
-    from ssl_jax.evaluation import comparison, report
-    from ssl_jax.train.runs import read_runs
+    """Reads the runs, prints the table, writes the page."""
+    from ssl_jax.report import comparison, templates
+    from ssl_jax.runs.entries import read_runs
 
     output = Path(cli.required("output"))
     entries = read_runs([Path(workdir) for workdir in workdirs])
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     for table in comparison.tables(entries):
         console.print(table)
-    report.save(output, comparison.render(entries))
+    templates.save(output, comparison.render(entries))
     console.print(f"see {output}", soft_wrap=True, markup=False)
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a run's last checkpoint again, and write its scores and its page anew.
+"""Evaluate a run's last checkpoint again, and rewrite its scores and its page.
 
 python experiments/evaluate.py --workdir runs/simclr [--data_dir /where/tfds/keeps/its/data]
 """
@@ -12,14 +12,15 @@ from ssl_jax import cli
 
 
 def main() -> None:
-    """Load the run and its data, score, write."""
+    """Loads the run and its data, scores it, writes the page."""
     from ssl_jax import data, load
-    from ssl_jax.train.fit import evaluate_run
+    from ssl_jax.placement import make_placement
+    from ssl_jax.runs.fit import evaluate_run
 
     workdir = Path(cli.required("workdir"))
     run = load(workdir)
     dataset = data.load_of_run(run.config.data, data_dir=flags.FLAGS.data_dir)
-    evaluate_run(run, dataset, workdir, Console(highlight=False))
+    evaluate_run(run, dataset, workdir, make_placement(), Console(highlight=False))
 
 
 if __name__ == "__main__":

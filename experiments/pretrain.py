@@ -1,23 +1,19 @@
-"""Pretrain a method and see what it learned.
+"""Pretrain a method and evaluate what it learned.
 
 python experiments/pretrain.py --config configs/simclr.py --workdir runs/simclr
 """
-
-import jax
 
 from ssl_jax import cli
 
 
 def main() -> None:
-    """Load the data, make the method, fit."""
+    """Loads the data and fits the method."""
     from ssl_jax import config as settings
-    from ssl_jax import data, methods, train
+    from ssl_jax import data, fit, methods
 
     config, workdir = cli.config(), cli.required("workdir")
     settings.check(config)
-    dataset = data.load(config.data)
-    config = settings.resolve(config, dataset.facts, len(dataset.pretrain), jax.device_count())
-    train.fit(methods.make(config), dataset, config, workdir=workdir)
+    fit(methods.make, data.load(config.data), config, workdir=workdir)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,34 @@
 """Self-supervised learning in JAX.
 
-``from ssl_jax import losses, augment`` gives pure functions and loads little; ``ssl_jax.load``
-takes up a trained run.
+``ssl_jax.losses`` and ``ssl_jax.augment`` are pure functions and load little. ``ssl_jax.fit`` runs
+a method, ``ssl_jax.load`` loads a run. Everything is imported when it is first used.
 """
 
+from importlib import import_module
 from typing import Any
+
+_MODULES = (
+    "augment",
+    "config",
+    "data",
+    "errors",
+    "evaluation",
+    "losses",
+    "methods",
+    "nn",
+    "report",
+    "runs",
+    "train",
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load":
-        from ssl_jax.train.run import load
-
-        return load
+    if name in ("fit", "load"):
+        return getattr(import_module("ssl_jax.runs"), name)
+    if name in _MODULES:
+        return import_module(f"ssl_jax.{name}")
     raise AttributeError(f"module 'ssl_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*_MODULES, "fit", "load"]

@@ -1,251 +1,125 @@
-"""The settings of a run: their defaults, what each may be, and what the data adds to them.
+"""The settings of a run: defaults, checks, and what is filled in from the data.
 
-``defaults`` gives every setting that is not the method's own; a file in ``configs/`` adds the
-``method`` block and changes what its method wants otherwise. ``check`` refuses what makes no sense.
-``resolve`` fills in what depends on the data, so that a run's ``config.json`` says all there is.
+Each part of the library declares its settings beside its code, in a table ``SETTINGS``.
+``defaults`` builds a config from the tables, ``check`` refuses what makes no sense, and ``resolve``
+fills in what depends on the data, so that a run's ``config.json`` leaves nothing open.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from ml_collections import ConfigDict, FieldReference
 
+from ssl_jax import methods, settings
+from ssl_jax.data import modalities, options
 from ssl_jax.errors import InputError
+from ssl_jax.evaluation.settings import SETTINGS as EVALUATION
+from ssl_jax.nn import backbones
+from ssl_jax.settings import Setting
+from ssl_jax.train import optim
+from ssl_jax.train.settings import SETTINGS as TRAIN
 
-
-class Rule(NamedTuple):
-    """What a setting may be: its type, in words, and as a test. ``optional`` allows None too."""
-
-    type: type
-    expected: str
-    holds: Callable[[Any], bool]
-    optional: bool = False
-
-
-def _whole(least: int, *, optional: bool = False) -> Rule:
-    return Rule(int, f"a whole number of at least {least}", lambda x: x >= least, optional)
-
-
-def _number(least: float, *, optional: bool = False) -> Rule:
-    return Rule(float, f"a number of at least {least:g}", lambda x: x >= least, optional)
-
-
-def _above(bound: float, *, optional: bool = False) -> Rule:
-    return Rule(float, f"a number above {bound:g}", lambda x: x > bound, optional)
-
-
-def _between(low: float, high: float) -> Rule:
-    return Rule(float, f"a number from {low:g} to {high:g}", lambda x: low <= x <= high)
-
-
-def _one_of(*names: str) -> Rule:
-    return Rule(str, f"one of {', '.join(names)}", lambda x: x in names)
-
-
-_RESNETS = ("resnet_small", "resnet18", "resnet34", "resnet50")
-_CONVNETS = ("context_encoder",)
-_VITS = ("vit_nano", "vit_tiny", "vit_small", "vit_base", "vit_large")
-_GPTS = ("gpt_nano", "gpt2_small")
-_OF_PICTURES = _RESNETS + _CONVNETS + _VITS
-NETWORKS = {"image": _OF_PICTURES, "video": _OF_PICTURES, "text": _GPTS}
-_SWITCH = Rule(bool, "True or False", lambda _: True)
-_TEXT = Rule(str, "a text that is not empty", bool)
-_OPTIONAL_TEXT = Rule(str, "a text that is not empty", bool, optional=True)
-_OPTIONAL_NUMBERS = Rule(tuple, "a number for each channel", bool, optional=True)
-_DEVIATIONS = Rule(
-    tuple, "a number above 0 for each channel", lambda x: bool(x) and min(x) > 0, optional=True
-)
-
-_AREA = Rule(
-    tuple,
-    "two shares of the image, 0 < smallest <= largest <= 1",
-    lambda x: len(x) == 2 and 0 < x[0] <= x[1] <= 1,
-)
-_PART = Rule(float, "a number above 0, below 1", lambda x: 0 < x < 1)
-_WIDTHS = Rule(tuple, "whole numbers of at least 1", lambda x: bool(x) and min(x) >= 1)
-
-SETTINGS: dict[str, tuple[Any, Rule]] = {
-    "seed": (0, _whole(0)),
-    "init_from": (None, _OPTIONAL_TEXT),  # workdir of an earlier run, whose weights to start from
-    "data.name": ("fashion_mnist_mini", _TEXT),
-    "data.batch_size": (256, _whole(1)),
-    "data.modality": ("image", _one_of(*NETWORKS)),  # the data says which
-    "data.image_size": (None, _whole(4, optional=True)),  # None: what suits the data
-    "data.channels": (None, Rule(int, "1 or 3", lambda x: x in (1, 3), optional=True)),
-    "data.mean": (None, _OPTIONAL_NUMBERS),  # of pixels in [0, 1]
-    "data.std": (None, _DEVIATIONS),
-    "data.frames": (None, _whole(1, optional=True)),  # of a clip
-    "data.vocabulary": (None, _whole(257, optional=True)),  # of text: the tokeniser's, at most
-    "data.tokens": (None, _whole(2, optional=True)),  # in a window of text
-    "data.holdout": (0, _whole(0)),  # training examples that stand in for the test set
-    "data.cache_mib": (2048, _whole(0)),  # a folder's pictures are kept decoded up to this
-    "data.max_unreadable": (100, _whole(0)),  # files of a folder
-    "data.data_dir": (None, _OPTIONAL_TEXT),  # where TFDS keeps its data
-    "network.name": ("resnet_small", _one_of(*_OF_PICTURES, *_GPTS)),
-    "network.stem": ("patch", _one_of("patch", "small", "imagenet")),  # of ResNets
-    "network.patch_size": (4, _whole(1)),  # of ViTs
-    "network.pool": ("grid", _one_of("mean", "grid", "cls")),  # cls: of ViTs
-    "network.dtype": ("float32", _one_of("float32", "bfloat16")),  # of the computation
-    "optimizer.name": ("adamw", _one_of("adamw", "lars", "sgd")),
-    "optimizer.learning_rate": (1e-3, _above(0)),  # for a batch of 256; scaled with the batch
-    "optimizer.weight_decay": (1e-4, _number(0)),
-    "optimizer.weight_decay_end": (None, _number(0, optional=True)),  # reached by half a cosine
-    "optimizer.momentum": (0.9, _between(0, 0.9999)),  # of lars and sgd
-    "optimizer.betas": (
-        (0.9, 0.999),
-        Rule(
-            tuple,
-            "two numbers from 0, below 1",
-            lambda x: len(x) == 2 and 0 <= min(x) <= max(x) < 1,
-        ),
-    ),  # of adamw
-    "optimizer.trust_coefficient": (0.001, _above(0)),  # of lars
-    "optimizer.warmup": (0.05, _between(0, 1)),  # share of all steps
-    "optimizer.schedule": ("cosine", _one_of("cosine", "constant")),  # behind the warm-up
-    "optimizer.clip_norm": (None, _above(0, optional=True)),  # of the whole gradient
-    "train.epochs": (None, _above(0, optional=True)),
-    "train.steps": (None, _whole(1, optional=True)),  # takes precedence over epochs
-    "train.checkpoint_every": (500, _whole(1)),  # steps
-    "train.log_every": (10, _whole(1)),  # steps
-    "train.microbatches": (1, _whole(1)),  # slices of a batch, one after the other: saves memory
-    "train.remat": (False, _SWITCH),  # backward passes compute blocks again, to save memory
-    "evaluation.layers": (("features",), Rule(tuple, "names of layers", bool)),  # concatenated
-    "evaluation.probe_layers": ((), Rule(tuple, "names of layers", lambda _: True)),  # one by one
-    "evaluation.batch_size": (500, _whole(1)),
-    "evaluation.knn_k": (20, _whole(1)),
-    "evaluation.knn_temperature": (0.1, _above(0)),
-    "evaluation.train_examples": (50_000, _whole(1)),  # at most so many fit the probes
+TOP = {
+    "seed": settings.integer(0, "seed of everything that is drawn", at_least=0),
+    "init_from": settings.text(
+        None, "workdir of an earlier run whose backbone to start from", optional=True
+    ),
 }
+BLOCKS: dict[str, dict[str, Setting]] = {
+    "data": options.SETTINGS | modalities.SETTINGS,
+    "network": backbones.SETTINGS,
+    "optimizer": optim.SETTINGS,
+    "train": TRAIN,
+    "evaluation": EVALUATION,
+}
+METHOD_NAME = settings.text("", "which method")
 
 _GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
 
-# Settings of methods, wherever a method has one of that name.
-METHOD_SETTINGS: dict[str, Rule] = {
-    "method.name": _TEXT,
-    "method.temperature": _above(0),
-    "method.student_temperature": _above(0),
-    "method.teacher_temperature": _above(0),
-    "method.teacher_temperature_start": _above(0),
-    "method.warmup": _between(0, 1),
-    "method.frozen": _between(0, 1),
-    "method.momentum": _between(0, 1),
-    "method.center_momentum": _between(0, 1),
-    "method.queue": _whole(1),
-    "method.prototypes": _whole(2),
-    "method.mask_ratio": _PART,
-    "method.normalize_targets": _SWITCH,
-    "method.adversarial": _between(0, 1),  # share of the generator's loss
-    "method.overlap": _whole(0),  # pixels
-    "method.bottleneck": _whole(1, optional=True),
-    "method.decoder": _WIDTHS,
-    "method.discriminator": _WIDTHS,
-    "method.projector": _WIDTHS,
-    "method.predictor": _WIDTHS,
-    "method.in_order": _PART,
-    "method.reach": _whole(2),  # frames
-    "method.gap": _whole(1),  # frames
-    "method.shift": _whole(0),  # pixels
-    "method.hidden": Rule(
-        tuple,
-        "whole numbers of at least 1, or none",
-        lambda x: all(isinstance(width, int) and width >= 1 for width in x),
-    ),
-    "method.head": _WIDTHS,
-    "method.local_views": _whole(1),
-    "method.augment.small_area": _AREA,
-    "method.augment.small_size": _whole(4),
-    "method.augment.area": _AREA,
-    "method.area": _AREA,
-    "method.augment.strength": _number(0),
-    "method.augment.blur": _between(0, 1),
-}
 
+def defaults(method: str | None = None) -> ConfigDict:
+    """Builds a config with every setting at its default.
 
-def defaults() -> ConfigDict:
-    """Every setting but the method's, at its default; what is None is chosen by ``resolve``."""
-    config = ConfigDict()
-    for key, (value, rule) in SETTINGS.items():
-        start = placeholder(rule.type) if value is None else value
-        block, _, name = key.rpartition(".")
-        if not block:
-            config[name] = start
-        elif block in config:
-            config[block][name] = start
-        else:
-            config[block] = ConfigDict({name: start})
-    config.optimizer.groups = ConfigDict()  # blocks like optimizer, by the top keys of parameters
+    Args:
+      method: a name in ``ssl_jax.methods.METHODS``, whose settings are then in ``config.method``.
+
+    Returns:
+      The config. What is None in it is optional or chosen by ``resolve``.
+    """
+    config = ConfigDict({name: _field(setting) for name, setting in TOP.items()})
+    for block, table in BLOCKS.items():
+        config[block] = ConfigDict({name: _field(setting) for name, setting in table.items()})
+    config.optimizer.groups = ConfigDict()  # blocks like optimizer, by the top keys of params
+    if method is not None:
+        config.method = ConfigDict({"name": method})
+        _complete(config)
     return config
 
 
+def declared(config: Mapping[str, Any]) -> dict[str, Setting] | None:
+    """Returns what the config's method declares; None if it is a method of the user's own."""
+    name = config.get("method", {}).get("name")
+    return methods.settings_of(name) if name in methods.METHODS else None
+
+
+def meanings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns one line for each setting of a config, by its key."""
+    found = {name: setting.meaning for name, setting in TOP.items()}
+    for block, table in (*BLOCKS.items(), ("method", declared(config) or {})):
+        found |= {f"{block}.{name}": setting.meaning for name, setting in table.items()}
+    return found
+
+
 def check(config: ConfigDict) -> None:
-    """Refuse a setting that is unknown, of the wrong type, or out of its range.
+    """Checks every setting by itself.
 
     Raises:
-      InputError: names the key, its value and what was expected.
+      InputError: a setting is unknown, missing, of the wrong type or out of range; names the key,
+        its value and what was expected.
     """
+    known = TOP | {f"{b}.{name}": s for b, table in BLOCKS.items() for name, s in table.items()}
+    own_method = declared(config) is None
+    if not own_method:
+        known |= {f"method.{name}": s for name, s in (declared(config) or {}).items()}
+        known |= {"method.name": METHOD_NAME}
     values = dict(flatten(config))
-    for key in SETTINGS:
-        if key not in values:
-            raise InputError(f"{key}: missing; expected {SETTINGS[key][1].expected}")
+    for key, setting in known.items():
+        if key not in values and not key.startswith("method."):
+            raise InputError(f"{key}: is missing; expected {setting.expected}")
     for key, value in values.items():
-        if key in SETTINGS:
-            _check_value(key, value, SETTINGS[key][1])
-        elif (shared := _GROUP.sub("optimizer.", key)) != key and shared in SETTINGS:
-            _check_value(key, value, SETTINGS[shared][1])
+        shared = _GROUP.sub("optimizer.", key)
+        if shared in known:
+            settings.check_value(key, value, known[shared])
         elif not key.startswith("method."):
             raise InputError(f"{key}: there is no such setting")
-        elif key in METHOD_SETTINGS:
-            _check_value(key, value, METHOD_SETTINGS[key])
+        elif not own_method:
+            names = ", ".join(declared(config) or ["none"])
+            raise InputError(f"{key}: {config.method.name} has no such setting; expected {names}")
         elif isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{key}: {value} is not a finite number")
     if config.train.steps is None and config.train.epochs is None:
         raise InputError("train.epochs: None; expected a number, here or in train.steps")
-    if config.network.pool == "cls" and config.network.name in _RESNETS + _CONVNETS:
-        raise InputError(
-            f"network.pool: 'cls' is a token that {config.network.name} has not; "
-            "expected mean or grid"
-        )
-
-
-def _check_value(key: str, value: Any, rule: Rule) -> None:
-    if value is None and rule.optional:
-        return
-    wrong = InputError(f"{key}: {value!r}; expected {rule.expected}")
-    if rule.type is tuple:
-        if not isinstance(value, tuple | list) or not all(map(_finite_or_text, value)):
-            raise wrong
-    elif isinstance(value, bool) != (rule.type is bool) or not isinstance(
-        value, (int, float) if rule.type is float else rule.type
-    ):
-        raise wrong
-    if not (_finite_or_text(value) or rule.type is tuple) or not rule.holds(value):
-        raise wrong
-
-
-def _finite_or_text(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def resolve(
     config: ConfigDict, facts: Mapping[str, Any], examples: int, devices: int
 ) -> ConfigDict:
-    """The config with nothing left to choose.
+    """Builds the config of a run, with nothing left to choose.
 
     Args:
-      config: that ``check`` has nothing against.
-      facts: what the data says of itself, for ``config.data``: channels, mean, ...
-      examples: how many there are to pretrain on.
-      devices: over which a batch is split.
+      config: that passes ``check``.
+      facts: what the data adds to ``config.data``: channels, mean, ...
+      examples: number of training examples.
+      devices: that a batch is split over.
 
     Returns:
       A new, locked config; resolving it again changes nothing.
 
     Raises:
-      InputError: the batch does not split over the devices, or exceeds the examples; the images do
-        not split into patches.
+      InputError: a setting does not pass ``check``, the batch does not split over the devices or
+        exceeds the examples, or the network does not fit the data.
     """
     check(config)
     batch = config.data.batch_size
@@ -258,8 +132,8 @@ def resolve(
     slices = config.train.microbatches
     if batch % (devices * slices):
         raise InputError(
-            f"train.microbatches: {slices} slices of a batch of {batch} on {devices} devices are "
-            f"not whole; expected a number that divides {batch // devices}"
+            f"train.microbatches: a batch of {batch} on {devices} devices does not split into "
+            f"{slices} slices; expected a divisor of {batch // devices}"
         )
     if batch > examples:
         raise InputError(
@@ -268,32 +142,18 @@ def resolve(
         )
     resolved = ConfigDict(config.to_dict())
     with resolved.unlocked():
+        _complete(resolved)
         resolved.data.update(facts)
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples
-    suited = NETWORKS[resolved.data.modality]
-    if resolved.network.name not in suited:
-        raise InputError(
-            f"network.name: {resolved.network.name!r} does not read {resolved.data.modality}; "
-            f"expected one of {', '.join(suited)}"
-        )
-    if resolved.network.name in _VITS:
-        _check_patches(resolved.network.patch_size, resolved.data.image_size)
+    if declared(config) is not None:
+        backbones.check(resolved)
     return resolved.lock()
 
 
-def _check_patches(patch: int, side: int) -> None:
-    if side % patch:
-        divisors = ", ".join(str(d) for d in range(1, side + 1) if side % d == 0)
-        raise InputError(
-            f"network.patch_size: {patch} does not divide data.image_size {side}; "
-            f"expected one of {divisors}"
-        )
-
-
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """``("data.name", "cifar10")`` and so on for every setting."""
+    """Yields ``("data.name", "cifar10")`` and so on for every setting."""
     for name, value in config.items():
         if isinstance(value, ConfigDict | dict):
             yield from flatten(value, f"{prefix}{name}.")
@@ -302,10 +162,9 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def from_json(values: Mapping[str, Any]) -> ConfigDict:
-    """The config that ``config.json`` holds; lists become tuples again.
+    """Builds the config of a run from its ``config.json``; lists become tuples again.
 
-    A setting that is younger than the run has the value that the run was made with: its default,
-    but for LARS's trust coefficient, which was .02.
+    A setting younger than the run gets the value that the run was made with.
     """
 
     def restore(value: Any) -> Any:
@@ -314,11 +173,42 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
         return tuple(map(restore, value)) if isinstance(value, list) else value
 
     if not isinstance(values, Mapping):
-        raise ValueError("it is no object")
+        raise ValueError("not an object")
     config = defaults()
+    for block, table in BLOCKS.items():
+        _fill_earlier(config[block], table, values.get(block, {}))
     config.update(ConfigDict(restore(values)))
-    blocks = [config.optimizer, *config.optimizer.groups.values()]
-    if any(block.get("name") == "lars" for block in blocks):
-        given = values.get("optimizer", {})
-        config.optimizer.trust_coefficient = given.get("trust_coefficient", 0.02)
+    _complete(config, earlier=True)
     return config.lock()
+
+
+def _complete(config: ConfigDict, *, earlier: bool = False) -> None:
+    """Adds the settings of the config's method that are missing."""
+    table = declared(config) or {}
+    given = config.method.to_dict() if table else {}
+    for name, setting in table.items():
+        *blocks, last = name.split(".")
+        block = config.method
+        for part in blocks:
+            if part not in block:
+                block[part] = ConfigDict()
+            block = block[part]
+        if last not in block:
+            before = setting.earlier if earlier else None
+            block[last] = _field(setting) if before is None else before(given)
+
+
+def _fill_earlier(
+    block: ConfigDict, table: Mapping[str, Setting], given: Mapping[str, Any]
+) -> None:
+    """Sets what a run was made with before a setting existed."""
+    for name, setting in table.items():
+        if name not in given and setting.earlier is not None:
+            block[name] = setting.earlier(given)
+
+
+def _field(setting: Setting) -> Any:
+    """The default; of an optional setting a reference that may be None."""
+    if setting.optional:
+        return FieldReference(setting.default, field_type=setting.type)
+    return setting.default

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_jax import config as settings
-from ssl_jax.train.workdir import write_json
+from ssl_jax.runs.workdir import write_json
 
 SHARES = {"knn_top1": (0.81, 0.80), "linear_top1": (0.845, 0.85), "linear100_top1": (0.69, 0.72)}
 

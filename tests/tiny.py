@@ -1,11 +1,10 @@
-"""Runs small enough for the default suite: 8x8 images, 8x8 clips, 12 tokens; a batch of 16."""
+"""Runs small enough for the default suite: 8x8 images, 8x8 clips, 12 tokens; a batch size of 16."""
 
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
-from jax.sharding import AxisType, Mesh
 from ml_collections import ConfigDict
 
 from ssl_jax import config as settings
@@ -16,7 +15,7 @@ from ssl_jax.methods.base import Method
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.gpt import GPT
 from ssl_jax.nn.backbones.vit import ViT
-from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.placement import Placement, make_placement
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
@@ -26,7 +25,7 @@ TOKENS, VOCABULARY = 12, 270
 
 
 def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
-    """Images of a few classes: a bright square in a place of the class, in noise."""
+    """Images of a few classes: a bright square, whose place depends on the class, in noise."""
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +41,7 @@ def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -
 
 
 def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
-    """Clips of a bright square in a row of the class that goes right or left, in noise."""
+    """Clips of a bright square that moves right or left in noise; its row depends on the class."""
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> Arrays:
@@ -62,7 +61,7 @@ def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
 
 
 def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
-    """Texts of a few classes: words of the class's own letters, in any order."""
+    """Texts of a few classes, each with words of its own letters."""
     rng = np.random.default_rng(0)
     words = [["".join(rng.choice(list(a), 4)) for _ in range(5)] for a in ("abc", "def", "ghi")]
     written = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
@@ -83,7 +82,7 @@ def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
 
 
 def small_networks(patch: pytest.MonkeyPatch) -> None:
-    """Has the smallest networks be smaller: most of a test's time is compilation."""
+    """Makes the smallest networks smaller: most of a test's time is compilation."""
     resnet = partial(backbones.resnet.ResNet, blocks=(1, 1), widths=(4, 8), bottleneck=False)
     patch.setitem(backbones.RESNETS, "resnet_small", resnet)
     patch.setitem(backbones.VITS, "vit_nano", partial(ViT, width=16, depth=1, heads=2))
@@ -91,7 +90,7 @@ def small_networks(patch: pytest.MonkeyPatch) -> None:
 
 
 def config(**method: object) -> ConfigDict:
-    """Defaults with a small batch and the given method block."""
+    """Defaults with a small batch size and the given method block."""
     tiny = settings.defaults()
     tiny.method = ConfigDict(method)
     tiny.data.batch_size = BATCH
@@ -103,15 +102,13 @@ def config(**method: object) -> ConfigDict:
 
 
 def resolved(base: ConfigDict, dataset: Dataset, devices: int = 8) -> ConfigDict:
-    """The config as a run on the dataset would have it."""
+    """The config of a run on the dataset."""
     return settings.resolve(base, dataset.facts, len(dataset.pretrain), devices)
 
 
-def mesh(devices: int) -> Mesh:
-    """A mesh over the first devices."""
-    return jax.make_mesh(
-        (devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
-    )
+def placement(devices: int) -> Placement:
+    """The placement over the first devices."""
+    return make_placement(jax.devices()[:devices])
 
 
 def batch(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -120,13 +117,13 @@ def batch(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def rows(method: Method, config: ConfigDict, batch: dict[str, np.ndarray]) -> list[dict]:
-    """Rows as of ``metrics.jsonl``, of all steps on one batch and one device."""
-    optimizer, one = optim.make(config), mesh(1)
-    state = jax.device_put(create(method, optimizer, jax.random.key(0), batch), replicated(one))
-    step = make_step(method, optimizer, one)
-    key = jax.device_put(jax.random.key(1), replicated(one))
+    """Rows as in ``metrics.jsonl``, of all steps on one batch and one device."""
+    optimizer, one = optim.make(config), placement(1)
+    state = one.put_state(create(method, optimizer, jax.random.key(0), batch))
+    step = make_step(method, optimizer, one, state)
+    key = one.put_state(jax.random.key(1))
     found = []
     for number in range(1, config.train.steps + 1):
-        state, metrics = step(key, state, put_batch(one, batch))
+        state, metrics = step(key, state, one.put_batch(batch))
         found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
     return found

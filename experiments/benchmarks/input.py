@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.benchmarks.race import Contestant, Track, Work, compare
 from ssl_jax import config, data, methods
-from ssl_jax.sharding import make_mesh, put_batch, replicated
+from ssl_jax.placement import make_placement
 from ssl_jax.train import optim
 from ssl_jax.train.feed import Feed
 from ssl_jax.train.state import create
@@ -34,7 +34,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 def end_to_end() -> Work:
     """Read, put on the device, make views, update: as ``ssl_jax.train.loop`` does."""
     step, key, state, source = ours()
-    feed = Feed(data.batches(source, BATCH, seed=0), make_mesh())
+    feed = Feed(data.batches(source, BATCH, seed=0), make_placement())
     held = [state]
 
     def call() -> None:
@@ -66,7 +66,7 @@ def step_alone() -> Work:
 
 def first_batch(source: Any) -> Any:
     """On the devices."""
-    return put_batch(make_mesh(), source.take(np.arange(BATCH)))
+    return make_placement().put_batch(source.take(np.arange(BATCH)))
 
 
 def ours() -> tuple[Callable[..., Any], Any, Any, Any]:
@@ -87,9 +87,9 @@ def ours() -> tuple[Callable[..., Any], Any, Any, Any]:
     method, optimizer = methods.make(settings), optim.make(settings)
     example = {"image": jax.ShapeDtypeStruct((BATCH, *images.shape[1:]), np.uint8)}
     state = create(method, optimizer, jax.random.key(0), example)
-    mesh = make_mesh()
-    key = jax.device_put(jax.random.key(1), replicated(mesh))
-    return make_step(method, optimizer, mesh), key, state, loaded.pretrain
+    placement = make_placement()
+    key = placement.put_state(jax.random.key(1))
+    return make_step(method, optimizer, placement, state), key, state, loaded.pretrain
 
 
 def _images() -> np.ndarray:

@@ -1,6 +1,6 @@
 """Data: random-access sources, one way to load them, and batches that are pure functions of a step.
 
-Data that lives in memory: `from_arrays`. Data with a name (see `load`): `load(config.data)`.
+Data in memory: `from_arrays`. Data with a name (see `load`): `load(config.data)`.
 """
 
 from ssl_jax.data.arrays import from_arrays as from_arrays
@@ -10,3 +10,5 @@ from ssl_jax.data.dataset import Dataset as Dataset
 from ssl_jax.data.dataset import Source as Source
 from ssl_jax.data.pipeline import batches as batches
 from ssl_jax.data.pipeline import padded_batches as padded_batches
+from ssl_jax.data.streams import labeled as labeled
+from ssl_jax.data.streams import training_batches as training_batches

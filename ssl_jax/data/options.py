@@ -1,33 +1,42 @@
-"""The keys of `config.data` that loading reads, checked."""
+"""The settings of ``config.data``, and those of them that loading reads."""
 
-import math
-import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ssl_jax import settings
 from ssl_jax.errors import InputError
 
-_SIZES = (4, 4096)
-_VOCABULARIES = (257, 2**20)  # 256 bytes and the end of a text
-_WINDOWS = (2, 2**16)
+SETTINGS = {
+    "name": settings.text("fashion_mnist_mini", "which data, see ssl_jax.data.load"),
+    "batch_size": settings.integer(256, "examples per training step, on all devices", at_least=1),
+    "image_size": settings.integer(
+        None, "height and width in pixels", at_least=4, at_most=4096, optional=True
+    ),
+    "channels": settings.choice(None, "1 for gray, 3 for color", (1, 3), optional=True),
+    "mean": settings.per_channel("mean of pixels in [0, 1]; networks read normalized pixels"),
+    "std": settings.per_channel("standard deviation of pixels in [0, 1]", above=0),
+    "frames": settings.integer(None, "frames of a clip", at_least=1, optional=True),
+    "vocabulary": settings.integer(
+        None, "tokens of a tokenizer, at most", at_least=257, at_most=2**20, optional=True
+    ),
+    "tokens": settings.integer(
+        None, "tokens in a window of text", at_least=2, at_most=2**16, optional=True
+    ),
+    "holdout": settings.integer(
+        0, "training examples that replace the test set, to choose recipes on", at_least=0
+    ),
+    "cache_mib": settings.integer(
+        2048, "images that fit in this many MiB are decoded once and kept", at_least=0
+    ),
+    "max_unreadable": settings.integer(
+        100, "unreadable files to skip before loading gives up", at_least=0
+    ),
+    "data_dir": settings.text(None, "where TFDS keeps its data", optional=True),
+}
 
 
 class Options(NamedTuple):
-    """`config.data`, as far as loading reads it; None means "choose".
-
-    Attributes:
-      name: which data, as in `ssl_jax.data.load`.
-      image_size: height and width in pixels.
-      channels: 1 for grey, 3 for colour.
-      mean: a number a channel, of pixels in [0, 1].
-      std: likewise.
-      vocabulary: how many tokens a tokeniser of text knows, at most.
-      tokens: how many of them a window of text has.
-      holdout: if not 0, this many training examples replace the test set.
-      cache_mib: images that fit in this many MiB are decoded once and kept in memory.
-      max_unreadable: how many unreadable files are skipped before loading gives up.
-      data_dir: where TFDS keeps its data.
-    """
+    """The settings that loading reads; ``SETTINGS`` says what each is. None means "choose"."""
 
     name: str
     image_size: int | None = None
@@ -43,7 +52,7 @@ class Options(NamedTuple):
 
 
 def read(config_data: Mapping[str, Any]) -> Options:
-    """Reads and checks the options; keys that other modalities use are left alone.
+    """Reads and checks the options; other keys are left alone.
 
     Raises:
       InputError: a key is missing or its value makes no sense.
@@ -51,54 +60,22 @@ def read(config_data: Mapping[str, Any]) -> Options:
     values = {key: config_data.get(key) for key in Options._fields}
     given = {key: value for key, value in values.items() if value is not None}
     if "name" not in given:
-        raise InputError("data.name: None is no value; expected it to be set")
-    for key in ("name", "data_dir"):
-        if key in given and not isinstance(given[key], str):
-            raise InputError(f"data.{key}: {given[key]!r} is not a text; expected a str")
-    options = Options(**given)
-    for key in ("holdout", "cache_mib", "max_unreadable"):
-        _check_whole(key, getattr(options, key), 0)
-    sizes = {"image_size": _SIZES, "vocabulary": _VOCABULARIES, "tokens": _WINDOWS}
-    for key, (low, high) in sizes.items():
-        if getattr(options, key) is not None:
-            _check_whole(key, getattr(options, key), low, high)
-    if options.channels not in (None, 1, 3) or isinstance(options.channels, bool):
-        raise InputError(
-            f"data.channels: {options.channels!r} is unknown; expected 1 (grey) or 3 (colour)"
-        )
-    for key in ("mean", "std"):
-        _check_numbers(key, getattr(options, key), positive=key == "std")
-    return options
+        raise InputError(f"data.name: is missing; expected {SETTINGS['name'].expected}")
+    for key, value in given.items():
+        settings.check_value(f"data.{key}", value, SETTINGS[key])
+    return Options(**given)
 
 
 def check_statistics(options: Options, channels: int) -> None:
-    """Raises InputError unless `mean` and `std`, where given, have a number for each channel."""
+    """Checks that ``mean`` and ``std``, where given, have one number per channel.
+
+    Raises:
+      InputError: one does not.
+    """
     for key in ("mean", "std"):
         values = getattr(options, key)
         if values is not None and len(values) != channels:
             raise InputError(
                 f"data.{key}: {tuple(values)} has {len(values)} numbers; "
-                f"expected {channels}, one a channel"
+                f"expected {channels}, one per channel"
             )
-
-
-def _check_whole(key: str, value: Any, low: int, high: int | None = None) -> None:
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise InputError(f"data.{key}: {value!r} is no such number; expected an integer {wanted}")
-
-
-def _check_numbers(key: str, values: Any, *, positive: bool) -> None:
-    if values is None:
-        return
-    good = isinstance(values, tuple | list) and all(
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (value > 0 or not positive)
-        for value in values
-    )
-    if not good:
-        wanted = "positive numbers" if positive else "finite numbers"
-        raise InputError(f"data.{key}: {values!r} is wrong; expected {wanted}, one a channel")

@@ -1,7 +1,7 @@
 """What features are worth: pure functions from arrays to numbers."""
 
-from ssl_jax.evaluation._knn import knn as knn
-from ssl_jax.evaluation._linear_probe import linear_probe as linear_probe
-from ssl_jax.evaluation._ngram import kneser_ney_bigram as kneser_ney_bigram
-from ssl_jax.evaluation._ngram import unigram as unigram
-from ssl_jax.evaluation._rankme import rankme as rankme
+from ssl_jax.evaluation.linear import linear_probe as linear_probe
+from ssl_jax.evaluation.nearest import knn as knn
+from ssl_jax.evaluation.ngram import kneser_ney_bigram as kneser_ney_bigram
+from ssl_jax.evaluation.ngram import unigram as unigram
+from ssl_jax.evaluation.rank import rankme as rankme

@@ -5,18 +5,20 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ssl_jax.data import Dataset, Source, batches
+from ssl_jax.data import Dataset, Source, training_batches
 from ssl_jax.data.dataset import Subset
-from ssl_jax.evaluation._rankme import rankme
+from ssl_jax.evaluation import scores
 from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, mean_scores
 from ssl_jax.evaluation.findings import Findings
-from ssl_jax.evaluation.modalities import MODALITIES
-from ssl_jax.evaluation.scores import compare, judge, linear_top1
+from ssl_jax.evaluation.modalities import INPUTS
+from ssl_jax.evaluation.probes import linear_top1, run_probes
+from ssl_jax.evaluation.rank import rankme
+from ssl_jax.evaluation.scores import PROBE, Score
 from ssl_jax.evaluation.untrained import untrained
 from ssl_jax.methods.base import Method
+from ssl_jax.placement import Placement
 
 
 def evaluate(
@@ -26,33 +28,33 @@ def evaluate(
     data: Dataset,
     config: ConfigDict,
     init_key: jax.Array,
-    mesh: Mesh,
+    placement: Placement,
 ) -> Findings:
-    """Score the learned features, the same network's untrained, and the raw input.
+    """Scores the learned features, those of the same network untrained, and the raw input.
 
     Args:
       method: the method.
       params: learned.
       extra: learned.
-      data: whose ``train`` fits the probes and whose ``test`` scores them.
+      data: its ``train`` fits the probes, its ``test`` scores them.
       config: resolved.
-      init_key: that the training started from.
-      mesh: of all devices.
+      init_key: that training started from.
+      placement: of the arrays.
 
     Returns:
-      The findings; without labels, or with none that occurs twice, only the label-free ones.
+      The findings; only the label-free ones if there are no labels or no label occurs twice.
     """
-    settings, modality = config.evaluation, MODALITIES[config.data.modality]
+    settings, inputs = config.evaluation, INPUTS[config.data.modality]
     probed = _at_most(data.train, settings.train_examples)
 
     def both(embed: Embed) -> tuple[Extracted, Extracted]:
         return (
-            extract(embed, probed, settings.batch_size, mesh),
-            extract(embed, data.test, settings.batch_size, mesh),
+            extract(embed, probed, settings.batch_size, placement),
+            extract(embed, data.test, settings.batch_size, placement),
         )
 
     def learned_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
-        return both(make_embed(method, params, extra, layers, mesh))
+        return both(make_embed(method, params, extra, layers, placement))
 
     train, test = learned_layers(settings.layers)
     values = {
@@ -62,42 +64,46 @@ def evaluate(
         "features": test.z.shape[1],
         "rankme": rankme(test.z),
     }
-    own = mean_scores(method, params, extra, data.test, init_key, settings.batch_size, mesh)
+    own = mean_scores(method, params, extra, data.test, init_key, settings.batch_size, placement)
     values |= {f"test_{name}": value for name, value in own.items()}
-    values |= dict(modality.scores(data, values))
+    values |= dict(inputs.scores(data, values))
     if train.y is None or test.y is None or np.bincount(train.y).max() < 2:
         return Findings(values, train, test, None, probed)
 
-    stream = batches(data.pretrain, config.data.batch_size, seed=config.seed)
-    first_params, first_extra = untrained(method, stream, init_key, mesh)
+    stream = training_batches(data, method.inputs, config.data.batch_size, seed=config.seed)
+    first_params, first_extra = untrained(method, stream, init_key, placement)
     stream.close()
 
     def untrained_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
-        return both(make_embed(method, first_params, first_extra, layers, mesh))
+        return both(make_embed(method, first_params, first_extra, layers, placement))
 
     sets = {
         "learned": (train, test),
         "random_init": untrained_layers(settings.layers),
-        "input": both(modality.raw_input(config.data)),
+        "input": both(inputs.raw(config.data)),
     }
     predictions = None
     for column in ("label", *data.further_labels):
-        judged = {
-            name: judge(fitted.labelled(column), scored.labelled(column), settings)
+        baselines = {
+            name: run_probes(fitted.labeled(column), scored.labeled(column), settings)
             for name, (fitted, scored) in sets.items()
         }
-        learned = judged.pop("learned")
+        learned = baselines.pop("learned")
+        values |= scores.write(scores.compare(learned, baselines, column))
         prefix = "" if column == "label" else f"{column}_"
-        values |= dict(compare(learned, judged, prefix))
+        values[f"{prefix}linear_top5"] = learned.top5
         predictions = learned.predictions if column == "label" else predictions
     for layer in settings.probe_layers:
-        for prefix, layers in (("", learned_layers), ("random_init_", untrained_layers)):
-            values[f"{prefix}probe_{layer}_top1"] = linear_top1(*layers((layer,)))
+        of_learned, of_untrained = (
+            linear_top1(*layers((layer,))) for layers in (learned_layers, untrained_layers)
+        )
+        score = Score(PROBE, of_learned, {"random_init": of_untrained}, layer=layer)
+        values |= scores.write([score])
     return Findings(values, train, test, predictions, probed)
 
 
 def _at_most(source: Source, count: int) -> Source:
-    """The source, or ``count`` of its examples, always the same."""
+    """Returns the source, or ``count`` of its examples, always the same ones."""
     if len(source) <= count:
         return source
     chosen = np.random.default_rng(0).permutation(len(source))[:count]

@@ -1,4 +1,4 @@
-"""Features, extracted once: by padded batches, so that every example counts exactly once."""
+"""Extracts features once, in padded batches, so that every example counts exactly once."""
 
 import functools
 from collections import defaultdict
@@ -8,49 +8,48 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ssl_jax.data import Source, padded_batches
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import put_batch, replicated, split
+from ssl_jax.placement import Placement
 
 Embed = Callable[[Batch], jax.Array]
 
 
 class Extracted(NamedTuple):
-    """What stands for a source's examples, in its order.
+    """The features of a source's examples, in its order.
 
     Attributes:
       z: ``[n, d]`` float32.
       y: ``[n]`` labels, or None.
-      columns: what else of the source is one number an example, ``{name: [n]}``.
+      columns: other entries of the source with one number per example, ``{name: [n]}``.
     """
 
     z: np.ndarray
     y: np.ndarray | None
     columns: Mapping[str, np.ndarray] = {}
 
-    def labelled(self, column: str) -> "Extracted":
-        """The same features with a column as the labels; ``label`` is what they have already."""
+    def labeled(self, column: str) -> "Extracted":
+        """Returns the same features with a column as their labels; ``label`` is ``y`` itself."""
         return self if column == "label" else self._replace(y=self.columns[column])
 
 
 def check_layers(
     method: Method, params: Any, extra: Any, batch: Batch, settings: ConfigDict
 ) -> None:
-    """See, without computing anything, that the method has the layers to be evaluated.
+    """Checks, without computing anything, that the method has the layers to be evaluated.
 
     Args:
-      method: whose ``embed`` is asked.
+      method: whose ``embed`` is checked.
       params: the method's.
       extra: the method's.
       batch: arrays or ShapeDtypeStructs.
       settings: ``config.evaluation``, whose ``layers`` and ``probe_layers`` are checked.
 
     Raises:
-      InputError: names the first that it does not have.
+      InputError: names the first layer that is missing.
     """
     outputs = jax.eval_shape(method.embed, params, extra, batch)
     for key in ("layers", "probe_layers"):
@@ -60,26 +59,30 @@ def check_layers(
                 raise InputError(f"evaluation.{key}: {layer!r}; expected some of {known}")
 
 
-def make_embed(method: Method, params: Any, extra: Any, layers: Sequence[str], mesh: Mesh) -> Embed:
+def make_embed(
+    method: Method, params: Any, extra: Any, layers: Sequence[str], placement: Placement
+) -> Embed:
     """Builds the compiled ``batch -> [n, d]`` of a network.
 
-    Networks of one method and the same layers share what was compiled.
+    Calls with the same method and layers share one compilation.
 
     Args:
       method: whose ``embed`` is run.
       params: the method's.
       extra: the method's.
-      layers: names of its outputs, side by side in the result.
-      mesh: over whose devices a batch is split.
+      layers: names of its outputs, which are concatenated.
+      placement: of the arrays.
     """
-    compiled = _jitted_embed(method, tuple(layers), mesh)
-    params, extra = jax.device_put((params, extra), replicated(mesh))
+    compiled = _jitted_embed(method, tuple(layers), placement)
+    params, extra = jax.device_put((params, extra), placement.replicated)
     return lambda batch: compiled(params, extra, batch)
 
 
 @functools.lru_cache(maxsize=16)
-def _jitted_embed(method: Method, layers: tuple[str, ...], mesh: Mesh) -> Callable[..., jax.Array]:
-    everywhere, rows = replicated(mesh), split(mesh)
+def _jitted_embed(
+    method: Method, layers: tuple[str, ...], placement: Placement
+) -> Callable[..., jax.Array]:
+    everywhere, rows = placement.replicated, placement.rows
 
     def embed(params: Any, extra: Any, batch: Batch) -> jax.Array:
         outputs = method.embed(params, extra, batch)
@@ -88,22 +91,22 @@ def _jitted_embed(method: Method, layers: tuple[str, ...], mesh: Mesh) -> Callab
     return jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)
 
 
-def extract(embed: Embed, source: Source, batch_size: int, mesh: Mesh) -> Extracted:
-    """Features of a whole source.
+def extract(embed: Embed, source: Source, batch_size: int, placement: Placement) -> Extracted:
+    """Extracts the features of a whole source.
 
     Args:
       embed: ``batch -> [n, d]``.
       source: of examples.
-      batch_size: rounded up to a multiple of the devices.
-      mesh: over whose devices a batch is split.
+      batch_size: is rounded up to a multiple of the devices.
+      placement: of the batches.
 
     Returns:
       The features, and the labels if the source has any.
     """
-    size = -(-min(batch_size, len(source)) // mesh.size) * mesh.size
+    size = _split_size(batch_size, source, placement)
     features, columns = [], defaultdict(list)
     for batch, counts in padded_batches(source, size):
-        features.append(np.asarray(embed(put_batch(mesh, batch)))[counts])
+        features.append(np.asarray(embed(placement.put_batch(batch)))[counts])
         for name, values in batch.items():
             if values.ndim == 1:
                 columns[name].append(values[counts])
@@ -118,30 +121,35 @@ def mean_scores(
     source: Source,
     key: jax.Array,
     batch_size: int,
-    mesh: Mesh,
+    placement: Placement,
 ) -> dict[str, float]:
-    """The means of a method's own scores over a whole source; every example counts once.
+    """Returns the means of a method's own scores over a whole source.
 
     Args:
       method: whose ``score`` is run.
       params: the method's.
       extra: the method's.
       source: of examples.
-      key: of what the method draws; folded with the number of the batch.
-      batch_size: rounded up to a multiple of the devices.
-      mesh: over whose devices a batch is split.
+      key: for what the method draws; the batch's number is folded in.
+      batch_size: is rounded up to a multiple of the devices.
+      placement: of the arrays.
     """
-    everywhere, rows = replicated(mesh), split(mesh)
+    everywhere, rows = placement.replicated, placement.rows
     score = jax.jit(
         method.score,
         in_shardings=(everywhere, everywhere, rows, everywhere),
         out_shardings=everywhere,
     )
     params, extra = jax.device_put((params, extra), everywhere)
-    size = -(-min(batch_size, len(source)) // mesh.size) * mesh.size
+    size = _split_size(batch_size, source, placement)
     found = defaultdict(list)
     for number, (batch, counts) in enumerate(padded_batches(source, size)):
-        scores = score(params, extra, put_batch(mesh, batch), jax.random.fold_in(key, number))
+        scores = score(params, extra, placement.put_batch(batch), jax.random.fold_in(key, number))
         for name, values in scores.items():
             found[name].append(np.asarray(values, np.float64)[counts])
     return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}
+
+
+def _split_size(batch_size: int, source: Source, placement: Placement) -> int:
+    devices = placement.mesh.size
+    return -(-min(batch_size, len(source)) // devices) * devices

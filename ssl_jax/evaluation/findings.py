@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""The result of an evaluation."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ class Findings(NamedTuple):
     Attributes:
       values: the content of ``evaluation.json``.
       train: features that the probes were fitted on.
-      test: features that they were scored on.
-      predictions: of the linear probe on the test examples; None without labels.
-      probed: the source that ``train`` was extracted from.
+      test: features that the probes were scored on.
+      predictions: the linear probe's, of the test examples; None without labels.
+      probed: the source of the features in ``train``.
     """
 
     values: dict[str, float]

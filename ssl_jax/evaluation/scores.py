@@ -1,92 +1,109 @@
-"""What frozen features are worth: the scores of ``evaluation.json``, each beside its baselines."""
+"""The record of a score beside its baselines, and its flat form in ``evaluation.json``."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-from ml_collections import ConfigDict
+from ssl_jax.evaluation.paired import paired_standard_error
+from ssl_jax.evaluation.probes import ProbeResults
 
-from ssl_jax.evaluation._knn import knn_predict
-from ssl_jax.evaluation._linear_probe import few_labels, linear_probe_predict
-from ssl_jax.evaluation._paired import paired_standard_error
-from ssl_jax.evaluation.features import Extracted
+BASELINES = ("random_init", "input")
+METRICS = ("knn_top1", "linear_top1", "linear100_top1")
+PROBE = "probe_top1"
+_LABEL = "label"
+_KEY = re.compile(
+    rf"(?:(?P<column>\w+)_)?(?P<metric>{'|'.join(METRICS)})|probe_(?P<layer>\w+)_top1"
+)
 
 
-class Judged(NamedTuple):
-    """How a set of features did.
+class Score(NamedTuple):
+    """A score of the learned features beside those of the baselines, all from 0 to 1.
 
     Attributes:
-      correct: for each score, of each test example: ``[m]``, or ``[draws, m]`` for few labels.
-      predictions: ``[m]``, the linear probe's.
-      top5: share of test examples whose class is among the linear probe's first five.
+      metric: one of ``METRICS``, or ``PROBE``: the linear probe of one layer alone.
+      value: of the learned features.
+      baselines: by name: ``random_init``, the same network untrained; ``input``, the raw input.
+      errors: by baseline, the paired standard error of the lead over it.
+      column: the labels that are predicted.
+      layer: of ``PROBE``.
     """
 
-    correct: dict[str, np.ndarray]
-    predictions: np.ndarray
-    top5: float
+    metric: str
+    value: float
+    baselines: Mapping[str, float] = {}
+    errors: Mapping[str, float] = {}
+    column: str = _LABEL
+    layer: str = ""
 
-
-def linear_top1(train: Extracted, test: Extracted) -> float:
-    """The accuracy of a linear probe alone; a class that ``train`` lacks counts as an error."""
-    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
-    logits = linear_probe_predict(train.z, train_y, test.z)
-    return float((names[logits.argmax(-1)] == test.y).mean())
-
-
-def judge(train: Extracted, test: Extracted, config: ConfigDict) -> Judged:
-    """kNN, a linear probe on all labels and one on ten labels a class.
-
-    Args:
-      train: labelled features; at least one class has two examples.
-      test: labelled features; a class that ``train`` lacks counts as an error.
-      config: ``knn_k`` and ``knn_temperature``.
-
-    Returns:
-      What each test example got right.
-    """
-    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
-    votes = knn_predict(
-        train.z,
-        train_y,
-        test.z,
-        classes=len(names),
-        k=min(config.knn_k, len(train.z)),
-        temperature=config.knn_temperature,
-    )
-    linear = linear_probe_predict(train.z, train_y, test.z)
-    few = few_labels(train.z, train_y, test.z)
-    first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
-    predictions = names[linear.argmax(-1)]
-    return Judged(
-        correct={
-            "knn_top1": names[votes.argmax(-1)] == test.y,
-            "linear_top1": predictions == test.y,
-            "linear100_top1": names[few.argmax(-1)] == test.y,
-        },
-        predictions=predictions,
-        top5=float((first_five == np.reshape(np.asarray(test.y), (-1, 1))).any(-1).mean()),
-    )
+    @property
+    def key(self) -> str:
+        """The name in the flat form: ``knn_top1``, ``motion_knn_top1``, ``probe_stage1_top1``."""
+        if self.metric == PROBE:
+            return f"probe_{self.layer}_top1"
+        return self.metric if self.column == _LABEL else f"{self.column}_{self.metric}"
 
 
 def compare(
-    learned: Judged, baselines: Mapping[str, Judged], prefix: str = ""
-) -> Iterator[tuple[str, float]]:
-    """Each score with its baselines', and the paired standard error of its lead over each.
+    learned: ProbeResults, baselines: Mapping[str, ProbeResults], column: str
+) -> Iterator[Score]:
+    """Yields each metric's score.
 
     Args:
-      learned: the trained network's.
-      baselines: ``random_init`` and ``input``.
-      prefix: of the scores' names.
-
-    Yields:
-      ``("knn_top1", 0.85)``, ``("input_knn_top1", 0.81)``, ``("knn_top1_minus_input_se", 0.006)``
-      and so on.
+      learned: of the trained network.
+      baselines: by name.
+      column: the labels that were predicted.
     """
-    for key, correct in learned.correct.items():
-        score = prefix + key
-        yield score, float(correct.mean())
-        for name, baseline in baselines.items():
-            theirs = baseline.correct[key]
-            yield f"{name}_{score}", float(theirs.mean())
-            yield f"{score}_minus_{name}_se", float(paired_standard_error(correct, theirs))
-    yield f"{prefix}linear_top5", learned.top5
+    for metric, correct in learned.correct.items():
+        theirs = {name: results.correct[metric] for name, results in baselines.items()}
+        yield Score(
+            metric,
+            float(correct.mean()),
+            {name: float(right.mean()) for name, right in theirs.items()},
+            {name: paired_standard_error(correct, right) for name, right in theirs.items()},
+            column,
+        )
+
+
+def write(scores: Iterable[Score]) -> dict[str, float]:
+    """Returns the flat form: ``knn_top1``, ``input_knn_top1``, ``knn_top1_minus_input_se``, ..."""
+    values = {}
+    for score in scores:
+        values[score.key] = score.value
+        for name, value in score.baselines.items():
+            values[_baseline(name, score.key)] = value
+            if name in score.errors:
+                values[_error(name, score.key)] = score.errors[name]
+    return values
+
+
+def read(values: Mapping[str, float]) -> list[Score]:
+    """Returns the scores in ``evaluation.json``, in its order; numbers may be missing."""
+    prefixes = tuple(_baseline(name, "") for name in BASELINES)
+    matches = [_KEY.fullmatch(key) for key in values if not key.startswith(prefixes)]
+    return [_read(match, values) for match in matches if match]
+
+
+def _read(match: re.Match[str], values: Mapping[str, float]) -> Score:
+    key, found = match[0], match.groupdict()
+
+    def numbers(name_of: Callable[[str, str], str]) -> dict[str, float]:
+        return {
+            name: values[name_of(name, key)] for name in BASELINES if name_of(name, key) in values
+        }
+
+    return Score(
+        metric=found["metric"] or PROBE,
+        value=values[key],
+        baselines=numbers(_baseline),
+        errors=numbers(_error),
+        column=found["column"] or _LABEL,
+        layer=found["layer"] or "",
+    )
+
+
+def _baseline(name: str, key: str) -> str:
+    return f"{name}_{key}"
+
+
+def _error(name: str, key: str) -> str:
+    return f"{key}_minus_{name}_se"

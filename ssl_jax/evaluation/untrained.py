@@ -1,4 +1,4 @@
-"""The baseline that every learned score stands beside: the same network, never trained."""
+"""The baseline of every learned score: the same network, untrained."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,28 +6,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from ssl_jax.methods.base import Batch, Method
-from ssl_jax.sharding import on_the_host, put_batch, put_everywhere, replicated, split
+from ssl_jax.placement import Placement, on_the_host
 
-_BATCHES = 50  # with BatchNorm's momentum of .9 the initial statistics keep a weight of .005
+_BATCHES = 50  # with a momentum of .9 the initial statistics keep a weight of .005
 
 
 def untrained(
-    method: Method, batches: Iterator[dict[str, np.ndarray]], key: PRNGKeyArray, mesh: Mesh
+    method: Method,
+    batches: Iterator[dict[str, np.ndarray]],
+    key: PRNGKeyArray,
+    placement: Placement,
 ) -> tuple[Any, Any]:
-    """Initial parameters, with BatchNorm statistics collected on the training data.
+    """Returns initial parameters with BatchNorm statistics collected on the training data.
 
-    The statistics come from where a trained network's come from: the method's loss on its views,
-    for 50 batches, but no gradient is taken and no parameter moves.
+    The statistics are collected as in training, from the method's loss on its views, for 50
+    batches. No gradient is taken and no parameter changes.
 
     Args:
-      method: whose network it is.
+      method: the method.
       batches: of training data.
-      key: of the initialisation; the run's own gives the very network that training started from.
-      mesh: over whose devices a batch is split.
+      key: initializes; the run's own key gives the network that training started from.
+      placement: of the arrays.
 
     Returns:
       ``params, extra``.
@@ -36,21 +38,21 @@ def untrained(
     with on_the_host():
         params, extra = method.init(key, first)
 
-    everywhere, rows = replicated(mesh), split(mesh)
+    everywhere, rows = placement.replicated, placement.rows
     collect = jax.jit(
         collector(method),
         in_shardings=(everywhere, everywhere, everywhere, rows, everywhere),
         out_shardings=everywhere,
     )
-    key, params, extra = put_everywhere(mesh, (key, params, extra))
+    key, params, extra = placement.put_state((key, params, extra))
     for step in range(_BATCHES):
         batch = first if step == 0 else next(batches)
-        extra = collect(key, params, extra, put_batch(mesh, batch), jnp.int32(step))
+        extra = collect(key, params, extra, placement.put_batch(batch), jnp.int32(step))
     return params, extra
 
 
 def collector(method: Method) -> Callable[..., Any]:
-    """``(key, params, extra, batch, step) -> extra`` after a loss that trains nothing."""
+    """Builds ``(key, params, extra, batch, step) -> extra``, which evaluates the loss only."""
 
     def collect(
         key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]

@@ -1,38 +1,52 @@
-"""Methods by the name that ``config.method.name`` gives them."""
+"""The index of methods, by the name in ``config.method.name``: one line each."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from types import ModuleType
 
 from ml_collections import ConfigDict
 
 from ssl_jax.errors import InputError
-from ssl_jax.methods import (
-    byol,
-    context_encoder,
-    dino,
-    frame_order,
-    mae,
-    moco,
-    next_word,
-    rotation,
-    simclr,
-    simsiam,
-)
 from ssl_jax.methods.base import Method as Method
+from ssl_jax.methods.base import no_update as no_update
+from ssl_jax.settings import Setting
 
-METHODS = {
-    "simclr": simclr.make,
-    "byol": byol.make,
-    "simsiam": simsiam.make,
-    "moco": moco.make,
-    "dino": dino.make,
-    "mae": mae.make,
-    "rotation": rotation.make,
-    "context_encoder": context_encoder.make,
-    "frame_order": frame_order.make,
-    "next_word": next_word.make,
+MODULES = {
+    "simclr": "contrastive.simclr",
+    "moco": "contrastive.moco",
+    "byol": "distillation.byol",
+    "simsiam": "distillation.simsiam",
+    "dino": "distillation.dino",
+    "mae": "masked.mae",
+    "rotation": "pretext.rotation",
+    "context_encoder": "pretext.context_encoder",
+    "next_word": "text.next_word",
+    "frame_order": "video.frame_order",
 }
 
 
+def module(name: str) -> ModuleType:
+    """Returns the module of a method, which has ``make`` and ``SETTINGS``."""
+    return import_module(f"{__name__}.{MODULES[name]}")
+
+
+def _make(name: str, config: ConfigDict) -> Method:
+    return module(name).make(config)
+
+
+METHODS: Mapping[str, Callable[[ConfigDict], Method]] = {
+    name: partial(_make, name) for name in MODULES
+}
+
+
+def settings_of(name: str) -> dict[str, Setting]:
+    """Returns what a method declares of ``config.method``; ``name`` itself is not among it."""
+    return module(name).SETTINGS
+
+
 def make(config: ConfigDict) -> Method:
-    """The method of ``config.method.name``.
+    """Builds the method of ``config.method.name``.
 
     Raises:
       InputError: there is none of that name.

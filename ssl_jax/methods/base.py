@@ -1,29 +1,29 @@
 """The contract: a method is a few pure functions, the same for every modality.
 
-The step, the loop, checkpoints and evaluation know a method only through these. What an author of a
-method has to keep to:
+The step, the loop, checkpoints and the evaluation know a method only through these. The rules for
+the author of a method:
 
-* Parameters, and everything else that lives on between steps (``extra``: BatchNorm statistics, an
-  EMA teacher, a queue, a centre, counters), are pytrees of arrays in plain dictionaries. What
-  starts as a copy is one (``jnp.copy``), since the step reuses the buffers of both.
-* A method's functions close over no array that lives on a device: what they need is in
-  ``params`` or ``extra``, constants are NumPy's. Otherwise it becomes a constant of the program.
-* Randomness comes from the key alone, which the step folds with the step's number; no state.
-* Batches and views are dictionaries whose meaning only data, method and report section know. Views
-  of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated along ``n``:
-  with a batch sharded over devices stacking moves nothing between them. Masks, labels and orders
-  that a method draws are views too, ``[1, n, ...]``.
+* Parameters, and everything else that lives from one step to the next (``extra``: BatchNorm
+  statistics, an EMA teacher, a queue, a center, counters), are pytrees of arrays in plain
+  dictionaries. What starts as a copy is one (``jnp.copy``), since a step donates the buffers of its
+  input, and no buffer can be donated twice.
+* No function closes over an array on a device: such arrays belong in ``params`` or ``extra``, and
+  constants are NumPy's. Otherwise the array becomes a constant of the compiled program.
+* Randomness comes from the key alone, into which the step folds its number.
+* Batches and views are dictionaries whose entries only the data, the method and the report section
+  know. Views of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated
+  along ``n``: with a batch sharded over devices, stacking moves nothing between them. Masks, labels
+  and orders that a method draws are views too, ``[1, n, ...]``.
 * Losses are written for the global batch. Nothing in a method knows of devices.
-* A network takes ``config.train.microbatches`` from ``from_module``, and views by ``apply_views``,
-  so that a batch can be cut into slices without the loss seeing it.
-* ``stop_gradient`` stands where the paper has it. ``update`` runs after the optimiser.
-* Schedules are functions of ``step`` and ``config.train.steps``. Those of the optimiser, clipping,
-  and parts of ``params`` with an optimiser of their own are ``config.optimizer``'s; a method names
+* A network gets ``config.train.microbatches`` through ``from_module``, and sees views through
+  ``apply_views``, so that a batch can be cut into slices without the loss noticing.
+* ``stop_gradient`` stands where the paper has it. ``update`` runs after the optimizer.
+* Schedules are functions of ``step`` and ``config.train.steps``. The optimizer's schedules,
+  clipping, and optimizers for parts of ``params`` belong to ``config.optimizer``; a method names
   such parts by the keys of ``params``.
-* Metrics are what curves show. Those of ``methods.vitals`` are what the verdict on collapse reads.
-* What a method can do beyond features (find a rotation, predict a word, fill a hole) it says by
-  ``score``, a number an example, and shows by ``show``. Both are for held-out data, without them a
-  method has features alone.
+* Metrics are plotted as curves. The verdict on collapse reads those of ``methods.common.vitals``.
+* What a method can do beyond features (find a rotation, predict a word, fill a hole) it reports
+  through ``score``, one number per example, and through ``show``. Both run on held-out data.
 """
 
 from collections.abc import Callable
@@ -31,17 +31,29 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from ssl_jax.errors import InputError
+
 Params = Any
 Extra = Any
 Batch = dict[str, Any]
 Views = dict[str, Any]
 Metrics = dict[str, Float[Array, ""]]
+Backbone = tuple[Any, Any]
 
 
 def _nothing(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-    """The ``score`` and ``show`` of a method that has features alone."""
+    """The ``score`` and ``show`` of a method that has features only."""
     del params, extra, batch, key
     return {}
+
+
+def _no_backbone(*arguments: Any) -> Any:
+    """The ``backbone`` and ``with_backbone`` of a method that does not define them."""
+    del arguments
+    raise InputError(
+        "init_from: the method does not say where its backbone is; "
+        "expected Method.backbone and Method.with_backbone"
+    )
 
 
 class Method(NamedTuple):
@@ -49,16 +61,21 @@ class Method(NamedTuple):
 
     Attributes:
       init: ``(key, batch) -> params, extra``. ``batch`` may hold arrays or ShapeDtypeStructs.
-      views: ``(key, batch) -> {name: [v, n, ...]}``. What the method looks at, one entry a shape.
+      views: ``(key, batch) -> {name: [v, n, ...]}``: what the networks see, one entry per shape.
       loss: ``(params, extra, views, key, step) -> scalar, (extra, metrics)``.
-      update: ``(params, extra, step) -> params, extra``, after the optimiser's update.
+      update: ``(params, extra, step) -> params, extra``, after the optimizer's update.
       embed: ``(params, extra, batch) -> {"features": [n, d], ...}``. No randomness, and each row
-        depends on its own example alone.
+        depends on its own example only.
       score: ``(params, extra, batch, key) -> {name: [n]}``. Their means over the test set are in
         ``evaluation.json`` as ``test_{name}``.
-      show: ``(params, extra, batch, key) -> {title: [n, ...]}``. A few test examples as the method
-        makes them, beside each other in the report: pictures ``[n, h, w, c]`` in [0, 1], tokens
-        ``[n, t]``.
+      show: ``(params, extra, batch, key) -> {title: [n, ...]}``. What the method makes of a few
+        test examples, for the report: pictures ``[n, h, w, c]`` in [0, 1], tokens ``[n, t]``.
+      backbone: ``(params, extra) -> params, stats``: parameters and BatchNorm statistics of the
+        encoder that is kept (DINO's teacher).
+      with_backbone: ``(params, extra, backbone) -> params, extra``: the same with another backbone,
+        also where a teacher holds a copy.
+      inputs: the entries of a training batch, such as ``("image", "label")``; None stands for all
+        but the labels.
     """
 
     init: Callable[[PRNGKeyArray, Batch], tuple[Params, Extra]]
@@ -71,6 +88,9 @@ class Method(NamedTuple):
     embed: Callable[[Params, Extra, Batch], dict[str, Float[Array, "n _"]]]
     score: Callable[[Params, Extra, Batch, PRNGKeyArray], dict[str, Array]] = _nothing
     show: Callable[[Params, Extra, Batch, PRNGKeyArray], dict[str, Array]] = _nothing
+    backbone: Callable[[Params, Extra], Backbone] = _no_backbone
+    with_backbone: Callable[[Params, Extra, Backbone], tuple[Params, Extra]] = _no_backbone
+    inputs: tuple[str, ...] | None = None
 
 
 def no_update(params: Params, extra: Extra, step: Int[Array, ""]) -> tuple[Params, Extra]:

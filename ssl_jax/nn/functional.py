@@ -124,7 +124,7 @@ def _uncut(x: Array, axis: int) -> Array:
     return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
 
 
-def rematerialised(module: nnx.Module, x: Array, **options: bool) -> Array:
+def rematerialized(module: nnx.Module, x: Array, **options: bool) -> Array:
     """``module(x, **options)``, of whose inside nothing is kept for the backward pass.
 
     That computes it again, so of a deep network the inside of one module at a time is held. Values,

@@ -13,9 +13,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.dcgan import halvings
-from ssl_jax.nn.backbones.resnet import batch_norm
 from ssl_jax.nn.conv import Conv, doubled
 from ssl_jax.nn.linear import Linear
+from ssl_jax.nn.norm import batch_norm
 
 GRID = 4  # positions across, of the map that a decoder starts from
 

@@ -10,11 +10,10 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from ssl_jax.nn.backbones.resnet import batch_norm
 from ssl_jax.nn.gelu import gelu
 from ssl_jax.nn.linear import Linear
-
-_normal = jax.nn.initializers.truncated_normal(0.02)
+from ssl_jax.nn.norm import batch_norm
+from ssl_jax.nn.transformer import initializer
 
 
 class MLP(nnx.Module):
@@ -83,9 +82,9 @@ class PrototypeHead(nnx.Module):
         rngs: nnx.Rngs,
     ):
         pairs = itertools.pairwise([in_features, *widths])
-        layer = partial(Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
+        layer = partial(Linear, kernel_init=initializer, dtype=dtype, rngs=rngs)
         self.layers = nnx.List([layer(i, o) for i, o in pairs])
-        self.prototypes = nnx.Param(_normal(rngs.params(), (widths[-1], prototypes)))
+        self.prototypes = nnx.Param(initializer(rngs.params(), (widths[-1], prototypes)))
 
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n k"]:
         """``[n, in_features]`` to ``[n, prototypes]``, from -1 to 1."""

@@ -67,3 +67,13 @@ class LayerNorm(nnx.LayerNorm):
         assert self.scale is not None
         assert self.bias is not None
         return cpu.layer_norm(x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon)
+
+
+def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> BatchNorm:
+    """BatchNorm as in most papers' code: momentum .9, epsilon 1e-5."""
+    return BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+
+
+def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:
+    """LayerNorm as in most transformers' code: epsilon 1e-6."""
+    return LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)

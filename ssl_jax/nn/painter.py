@@ -1,61 +1,38 @@
-"""The networks of a context encoder: one paints the middle of a picture, one judges paintings."""
+"""The network of a context encoder that paints the middle of an image."""
+
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
-from ml_collections import ConfigDict
 
-from ssl_jax.nn import backbones
-from ssl_jax.nn.generative import Decoder, Discriminator
+from ssl_jax.nn.generative import Decoder
 
 
 class Painter(nnx.Module):
-    """An encoder, and two decoders of one shape that paint half of an image's side from its map.
+    """An encoder, and two decoders of one shape that paint from its map.
 
     Args:
-      config: ``method.bottleneck`` and ``method.decoder`` (as in ``nn.generative``), what
-        ``backbones.make`` reads, of which ``network.pool`` is ``grid``, and of ``data`` the
-        ``image_size`` and ``channels``.
-      rngs: ``params`` initialises.
+      encoder: a module of ``nn.backbones`` whose features are a 4 x 4 map.
+      decoder: trains the encoder.
+      l2_decoder: does not; no gradient reaches the encoder from it.
     """
 
-    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.encoder = backbones.make(config, rngs)
-        self.decoder, self.l2_decoder = (
-            Decoder(
-                self.encoder.features,
-                config.method.bottleneck,
-                config.method.decoder,
-                config.data.channels,
-                config.data.image_size // 2,
-                dtype=jnp.dtype(config.network.dtype),
-                rngs=rngs,
-            )
-            for _ in range(2)
-        )
+    def __init__(self, encoder: Any, decoder: Decoder, l2_decoder: Decoder):
+        self.encoder = encoder
+        self.decoder = decoder
+        self.l2_decoder = l2_decoder
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
     ) -> dict[str, Float[Array, "n ..."]]:
-        """Of normalised images.
+        """Encodes and paints normalized images.
 
         Returns:
-          The encoder's layers; ``joint``, painted by ``decoder``, and ``l2``, by ``l2_decoder``,
-          from which no gradient reaches the encoder: ``[n, h / 2, w / 2, c]``, -1 to 1.
+          The encoder's layers; ``joint``, painted by ``decoder``, and ``l2``, by ``l2_decoder``:
+          ``[n, s, s, c]`` from -1 to 1.
         """
         layers = self.encoder(images, train=train)
         joint = self.decoder(layers["features"], train=train)
         l2 = self.l2_decoder(jax.lax.stop_gradient(layers["features"]), train=train)
         return layers | {"joint": joint, "l2": l2}
-
-
-def make_discriminator(config: ConfigDict, rngs: nnx.Rngs) -> Discriminator:
-    """What judges the painted part; ``method.discriminator`` has its widths."""
-    return Discriminator(
-        config.data.channels,
-        config.method.discriminator,
-        config.data.image_size // 2,
-        dtype=jnp.dtype(config.network.dtype),
-        rngs=rngs,
-    )

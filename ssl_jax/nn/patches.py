@@ -7,8 +7,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Shaped
 
-from ssl_jax.nn.backbones.vit import Block, layer_norm
 from ssl_jax.nn.linear import Linear
+from ssl_jax.nn.norm import layer_norm
+from ssl_jax.nn.transformer import Block
 
 
 def patches(images: Shaped[Array, "n h w c"], size: int) -> Shaped[Array, "n t p"]:

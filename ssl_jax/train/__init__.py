@@ -1,4 +1,1 @@
-"""Training: one step, one loop, for every method."""
-
-from ssl_jax.train.fit import fit as fit
-from ssl_jax.train.stop import Stopped as Stopped
+"""Training: one step and one loop, for every method."""

@@ -1,4 +1,4 @@
-"""Saving and restoring with orbax; nothing else in the library knows of it."""
+"""Saving and restoring with orbax, which no other file of the library uses."""
 
 import contextlib
 import os
@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.sharding import Sharding
 from orbax.checkpoint import v1 as ocp
 
 from ssl_jax.errors import InputError
+from ssl_jax.placement import path_name
 
+FOLDER = "checkpoints"
 _KEPT = 2
 _WRITTEN_LAST = "_CHECKPOINT_METADATA"
 _STEP = re.compile(r"0|[1-9]\d*", re.ASCII)
-# Orbax takes these in a path for patterns and misses what is below, and URLs for remote storage.
+# Orbax reads these in a path as patterns, and does not find what is below; URLs are remote storage.
 _MISREAD = re.compile(r"\[.*\]|\\|\*\*|^\w\w+:/", re.DOTALL)
 _CODE = re.compile(r"os_error_code='(\d+)'")
 
@@ -25,11 +26,11 @@ _CODE = re.compile(r"os_error_code='(\d+)'")
 class Checkpoints:
     """The checkpoints of a run, one folder per step; the last two are kept.
 
-    Reading changes nothing on disk, so a run can be read while it trains. What an interrupted save
-    left behind is removed by the next run that saves.
+    Reading changes nothing on disk, so a run can be read while it trains. The next run that saves
+    removes what an interrupted save left behind.
 
     Args:
-      folder: where they are; made at the first save.
+      folder: of the checkpoints; the first save makes it.
     """
 
     def __init__(self, folder: Path):
@@ -39,7 +40,7 @@ class Checkpoints:
         self._saving: Future[None] | None = None
 
     def latest(self) -> int | None:
-        """The newest step with a complete checkpoint; None if there is none."""
+        """Returns the newest step with a complete checkpoint; None if there is none."""
         steps = [
             int(path.name)
             for path in (self._folder.iterdir() if self._folder.is_dir() else ())
@@ -48,15 +49,15 @@ class Checkpoints:
         return max(steps, default=None)
 
     def save(self, step: int, state: Any) -> None:
-        """Begins to save; the arrays are copied before this returns, the disk is written later.
+        """Begins to save: copies the arrays before it returns, and writes the disk later.
 
-        Orbax silently skips a save while an earlier one goes on, so this waits for that one.
+        Orbax silently skips a save while another one is running, so this waits for that one.
 
         Raises:
-          InputError: this save cannot begin, or the one before failed.
+          InputError: this save cannot begin, or the previous one failed.
         """
         self.check(wait=True)
-        shapes = _shapes(state)
+        shapes = shapes_of(state)
         response = _reported(self._path(step), lambda: self._begin(step, state))
         self._saving = self._background.submit(self._finish, step, response, shapes)
 
@@ -73,31 +74,33 @@ class Checkpoints:
             saving, self._saving = self._saving, None
             saving.result()
 
-    def restore(self, step: int, like: Any, sharding: Sharding) -> Any:
-        """A saved pytree.
+    def restore(self, step: int, like: Any, shardings: Any) -> Any:
+        """Restores a saved pytree.
 
         Args:
-          step: that was saved.
+          step: the step that was saved.
           like: its structure, shapes and dtypes, as arrays or ShapeDtypeStructs.
-          sharding: where to put every leaf.
+          shardings: a pytree of the same structure: where to put every leaf.
 
         Returns:
           The pytree, of the same node types as ``like``.
 
         Raises:
-          InputError: the checkpoint holds something else, and names the first leaf that differs; or
-            it cannot be read.
+          InputError: the checkpoint does not fit, and the first leaf that differs is named; or it
+            cannot be read.
         """
         path = self._path(step)
         abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), like
+            lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+            like,
+            shardings,
         )
         try:
-            _check_fit(path, _shapes(like))
+            _check_fit(path, shapes_of(like))
             return ocp.load(path, abstract)
         except InputError:
             raise
-        except Exception as error:  # what orbax, tensorstore or the disk say
+        except Exception as error:  # from orbax, tensorstore or the disk
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
 
     def close(self) -> None:
@@ -121,7 +124,7 @@ class Checkpoints:
     def _begin(self, step: int, state: Any) -> Any:
         if self._orbax is None:
             context = ocp.Context()
-            # where a folder made in the background fails, threads wait for it and keep the process
+            # if a folder cannot be made in the background, threads wait for it and keep the process
             context.asynchronous.create_directories_asynchronously = False
             self._orbax = ocp.training.Checkpointer(
                 self._folder,
@@ -132,7 +135,7 @@ class Checkpoints:
         return self._orbax.save_async(step, state, force=True)
 
     def _finish(self, step: int, response: Any, shapes: dict[str, str]) -> None:
-        """Runs in the background; orbax releases a save's thread and files once it is read."""
+        """Runs in the background; orbax releases a save's threads and files once it is read."""
         path = self._path(step)
         _reported(path, response.result)
         try:
@@ -145,7 +148,7 @@ def check_path(folder: Path) -> None:
     """Checks that checkpoints can be read back from below a folder.
 
     Raises:
-      InputError: its path has something that orbax misreads.
+      InputError: its path contains something that orbax misreads.
     """
     found = _MISREAD.search(str(folder)) or _MISREAD.search(str(folder.absolute()))
     if found:
@@ -160,21 +163,21 @@ def check_path(folder: Path) -> None:
 
 
 def _reported(path: Path, action: Callable[[], Any]) -> Any:
-    """Returns what the action returns.
+    """Returns the result of the action.
 
     Raises:
-      InputError: it fails; in one line.
+      InputError: the action fails; in one line.
     """
     try:
         return action()
     except InputError:
         raise
-    except Exception as error:  # orbax passes on what the disk, tensorstore or JAX say
+    except Exception as error:  # orbax passes on errors of the disk, tensorstore and JAX
         raise InputError(f"{path}: cannot be saved: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """The system's own words, where there are some."""
+    """Returns the operating system's words if there are some."""
     text = str(error).strip().partition("\n")[0]
     code = _CODE.search(text)
     if code:
@@ -183,7 +186,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_fit(path: Path, here: dict[str, str]) -> None:
-    there = _shapes(ocp.metadata(path).metadata)
+    there = shapes_of(ocp.metadata(path).metadata)
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise InputError(
@@ -192,12 +195,7 @@ def _check_fit(path: Path, here: dict[str, str]) -> None:
             )
 
 
-def _shapes(tree: Any) -> dict[str, str]:
-    """``params/backbone/conv/kernel -> float32[4, 4, 1, 16]``; names as orbax writes them."""
+def shapes_of(tree: Any) -> dict[str, str]:
+    """Returns ``{"params/conv/kernel": "float32[4, 4, 1, 16]", ...}``, with orbax's names."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path): (
-            f"{leaf.dtype}{list(leaf.shape)}"
-        )
-        for path, leaf in leaves
-    }
+    return {path_name(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}

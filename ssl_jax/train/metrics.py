@@ -1,4 +1,4 @@
-"""What a run writes as it goes: ``metrics.jsonl`` and TensorBoard's ``events.*``."""
+"""Metrics of a run while it trains: ``metrics.jsonl`` and TensorBoard's ``events.*``."""
 
 import json
 import math
@@ -17,19 +17,19 @@ _BAD_ROWS = 5
 
 
 class Journal:
-    """One row every few steps.
+    """Writes one row every few steps.
 
-    A row is written when the next one comes, by when its numbers have long been computed: writing
-    never holds up the device.
+    A row is written when the next one is added. By then its numbers have long been computed, so
+    writing never holds up the devices.
 
     Args:
       workdir: of the run.
-      resumed_at: rows of later steps are dropped, since those steps are about to be made again.
-      batch_size: examples in a step.
-      show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row written.
+      resumed_at: rows of later steps are dropped, since those steps are made again.
+      batch_size: examples per step.
+      show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row.
 
     Raises:
-      InputError: from any of its functions, if a file cannot be written.
+      InputError: from any method, if a file cannot be written.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class Journal:
         self._bad_rows = 0
 
     def add(self, step: int, metrics: Metrics, input_wait: float) -> None:
-        """Take the metrics of a step, and write those that were taken before.
+        """Adds the metrics of a step, and writes the row added before.
 
         Args:
-          step: its number, from 1.
-          metrics: scalars; need not be computed yet.
-          input_wait: the share of the time that the device waited for data.
+          step: number of the step, from 1.
+          metrics: scalars, which need not be computed yet.
+          input_wait: share of the time that the devices waited for data.
 
         Raises:
-          InputError: the loss of five rows in a row was not finite.
+          InputError: the loss of five consecutive rows was not finite.
         """
         if self._pending is not None:
             self._write(*self._pending)
@@ -90,13 +90,13 @@ class Journal:
         self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1
         if self._bad_rows == _BAD_ROWS:
             raise InputError(
-                f"optimizer.learning_rate: the loss is {row['loss']} at step {step} and was "
-                f"not finite at the {_BAD_ROWS} last rows; expected a rate that keeps it finite"
+                f"optimizer.learning_rate: the loss is {row['loss']} at step {step} and has not "
+                f"been finite for {_BAD_ROWS} rows; expected a learning rate that keeps it finite"
             )
 
 
 def read(workdir: Path) -> list[dict[str, float]]:
-    """The rows so far; a last line cut off by a crash is left out."""
+    """Reads the rows so far; a last line cut off by a crash is left out."""
     path = workdir / FILE
     rows = []
     for line in path.read_text().splitlines() if path.exists() else ():

@@ -1,25 +1,58 @@
-"""Optimisers with their schedules, by config."""
+"""Optimizers and their schedules, by config."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import optax
 from ml_collections import ConfigDict
 
+from ssl_jax import settings
 from ssl_jax.errors import InputError
-from ssl_jax.methods.schedules import cosine
+from ssl_jax.methods.common.schedules import cosine
+
+
+def _earlier_trust_coefficient(optimizer: Mapping[str, Any]) -> float:
+    """Before it was a setting, LARS had .02; other optimizers do not read it."""
+    blocks = [optimizer, *optimizer.get("groups", {}).values()]
+    return 0.02 if any(block.get("name") == "lars" for block in blocks) else 0.001
+
+
+SETTINGS = {
+    "name": settings.choice("adamw", "which optimizer", ("adamw", "lars", "sgd")),
+    "learning_rate": settings.real(
+        1e-3, "peak learning rate for a batch of 256; scales with the batch size", above=0
+    ),
+    "weight_decay": settings.real(1e-4, "weight decay", at_least=0),
+    "weight_decay_end": settings.real(
+        None, "weight decay at the end, reached along half a cosine", at_least=0, optional=True
+    ),
+    "momentum": settings.real(0.9, "momentum of lars and sgd", at_least=0, at_most=0.9999),
+    "betas": settings.betas((0.9, 0.999), "decay rates of adamw's moving averages"),
+    "trust_coefficient": settings.real(
+        0.001, "trust coefficient of lars", above=0, earlier=_earlier_trust_coefficient
+    ),
+    "warmup": settings.share(0.05, "share of all steps in which the learning rate warms up"),
+    "schedule": settings.choice(
+        "cosine",
+        "learning rate after warm-up: half a cosine to 0, or constant",
+        ("cosine", "constant"),
+    ),
+    "clip_norm": settings.real(
+        None, "bound on the norm of the whole gradient", above=0, optional=True
+    ),
+}
 
 
 def schedule(config: ConfigDict) -> optax.Schedule:
-    """Builds the learning rate: linear warm-up from 0, then half a cosine down to 0, or a constant.
+    """Builds the learning rate: linear warm-up from 0, then half a cosine down to 0, or constant.
 
-    Without a warm-up the rate starts at its peak.
+    Without warm-up the rate starts at its peak.
 
     Args:
       config: ``optimizer.learning_rate`` for a batch of 256, scaled by ``data.batch_size / 256``
         (Goyal et al. 2017, https://arxiv.org/abs/1706.02677); ``optimizer.warmup``, the share
-        of all steps that warm up; ``optimizer.schedule``, ``cosine`` or ``constant``;
-        ``train.steps``.
+        of all steps that warm up; ``optimizer.schedule``; ``train.steps``.
 
     Returns:
       ``step -> learning rate``.
@@ -35,18 +68,15 @@ def schedule(config: ConfigDict) -> optax.Schedule:
 
 
 def make(config: ConfigDict) -> optax.GradientTransformation:
-    """The optimiser of ``config.optimizer``.
+    """Builds the optimizer of ``config.optimizer``.
 
-    Weight decay, and LARS's adaptation, leave out what has fewer than two axes: biases and the
-    scales of norms.
+    Weight decay and LARS's trust ratio apply to arrays with two or more axes, so not to biases and
+    the scales of norms.
 
     Args:
-      config: of ``optimizer`` the ``name`` (``adamw``, ``lars`` or ``sgd``); ``weight_decay``, and
-        ``weight_decay_end`` if it goes there by half a cosine; ``momentum`` of the last two,
-        ``betas`` of the first, ``trust_coefficient`` of the second; ``clip_norm``, if the norm of
-        the gradient has a bound; and what ``schedule`` reads. ``optimizer.groups.NAME`` has
-        settings that differ for the parameters under the key ``NAME``, which have an optimiser of
-        their own.
+      config: ``optimizer``, whose ``SETTINGS`` are above; ``data.batch_size``; ``train.steps``.
+        ``optimizer.groups.NAME`` has settings that differ for the parameters under the key
+        ``NAME``, which get an optimizer of their own.
 
     Returns:
       The gradient transformation.

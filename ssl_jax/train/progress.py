@@ -1,4 +1,4 @@
-"""What a person sees while it trains: a live bar on a terminal, plain lines elsewhere."""
+"""The progress of training: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 
@@ -11,12 +11,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressLine:
-    """Step, loss, examples a second, time left; and the wait for data where it is long.
+    """Shows step, loss, examples per second and time left; and the wait for data if it is long.
 
     Args:
-      console: where to; a terminal gets a bar.
+      console: to print to; a terminal gets a bar.
       done: steps made before.
-      steps: of the whole run.
+      steps: steps of the whole run.
     """
 
     def __init__(self, console: Console, done: int, steps: int):
@@ -36,11 +36,11 @@ class ProgressLine:
         self._bar.start()
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leaves the bar as it is."""
         self._bar.stop()
 
     def show(self, step: int, loss: float, rate: float, input_wait: float) -> None:
-        """After ``step`` steps; the first call's time holds the compilation and does not count."""
+        """Shows a step; the time of the first call includes compilation and is ignored."""
         status = f"loss {loss:.3f}  {rate:,.0f} examples/s"
         if input_wait > STARVED:
             status += f"  waiting for data {100 * input_wait:.0f} % of the time"

@@ -1,4 +1,4 @@
-"""Everything that a training run is at a step."""
+"""The state of a training run."""
 
 from typing import Any, NamedTuple
 
@@ -11,12 +11,12 @@ from ssl_jax.methods.base import Batch, Method
 
 
 class TrainState(NamedTuple):
-    """A pytree; saved, restored, donated and sharded whole.
+    """A pytree, which is saved, restored and donated whole.
 
     Attributes:
-      step: how many updates were made, int32.
+      step: number of steps made, int32.
       params: what gradients train.
-      extra: what they do not (see ``methods.base``).
+      extra: what gradients do not train (see ``methods.base``).
       optimizer: optax's state.
     """
 
@@ -29,13 +29,13 @@ class TrainState(NamedTuple):
 def create(
     method: Method, optimizer: optax.GradientTransformation, key: PRNGKeyArray, batch: Batch
 ) -> TrainState:
-    """The state before the first step.
+    """Creates the state before the first step.
 
     Args:
       method: to be trained.
       optimizer: to train it with.
-      key: of the initialisation.
-      batch: arrays or ShapeDtypeStructs, of the shapes of a batch.
+      key: initializes the method.
+      batch: arrays or ShapeDtypeStructs with the shapes of a batch.
 
     Returns:
       The state at step 0.
@@ -45,5 +45,5 @@ def create(
 
 
 def parameter_count(params: Any) -> int:
-    """How many numbers are trained."""
+    """Returns the number of trained parameters."""
     return sum(x.size for x in jax.tree.leaves(params))

@@ -1,4 +1,4 @@
-"""The one train step: views, loss, gradient, optimiser and the method's own update, in one jit."""
+"""The one train step: views, loss, gradient, optimizer and the method's own update, in one jit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,17 +6,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray
 
 from ssl_jax.methods.base import Batch, Method, Metrics
-from ssl_jax.sharding import replicated, split
+from ssl_jax.placement import Placement
 from ssl_jax.train.state import TrainState
 
 Step = Callable[[PRNGKeyArray, TrainState, Batch], tuple[TrainState, Metrics]]
 
 
-def make_step(method: Method, optimizer: optax.GradientTransformation, mesh: Mesh) -> Step:
+def make_step(
+    method: Method, optimizer: optax.GradientTransformation, placement: Placement, state: TrainState
+) -> Step:
     """Builds the jitted step of a run.
 
     Step ``s`` draws from ``fold_in(key, s)``, so a resumed run draws what the first one would have.
@@ -26,7 +27,8 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, mesh: Mes
     Args:
       method: to be trained.
       optimizer: to train it with.
-      mesh: the batch is split over its devices; the key and the state are on each of them.
+      placement: of the state and the batches.
+      state: arrays or ShapeDtypeStructs, for the structure alone.
 
     Returns:
       ``(key, state, batch) -> state, metrics``. The key is the run's, the same at every step, and
@@ -52,10 +54,10 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, mesh: Mes
         own = {"loss": value, "gradient_norm": norm, "skipped": 1.0 - finite.astype(jnp.float32)}
         return kept._replace(step=state.step + 1), own | metrics
 
-    everywhere, rows = replicated(mesh), split(mesh)
+    of_state = placement.state(state)
     return jax.jit(
         step,
         donate_argnums=1,
-        in_shardings=(everywhere, everywhere, rows),
-        out_shardings=(everywhere, everywhere),
+        in_shardings=(placement.replicated, of_state, placement.rows),
+        out_shardings=(of_state, placement.replicated),
     )

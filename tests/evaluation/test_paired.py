@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssl_jax.evaluation._paired import paired_standard_error
+from ssl_jax.evaluation.paired import paired_standard_error
 from tests.references import evaluation as reference
 
 

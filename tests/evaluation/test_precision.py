@@ -8,7 +8,7 @@ from jax.extend import core
 
 from ssl_jax.evaluation import _knn, _linear_probe
 from ssl_jax.evaluation.modalities.pictures import flat
-from ssl_jax.methods import vitals
+from ssl_jax.methods.common import vitals
 
 
 def products(jaxpr):

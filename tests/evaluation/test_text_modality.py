@@ -18,7 +18,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.modalities import MODALITIES, Look
-from ssl_jax.evaluation.page import make_page
+from ssl_jax.report.run_page import make_page
 from ssl_jax.methods.base import Method, no_update
 from tests import tiny
 from tests.references import ngram
@@ -53,7 +53,7 @@ def trained(data, tmp_path_factory):
     unlabelled, resolved = without_labels(data), config(data)
     with pytest.MonkeyPatch.context() as patch:
         tiny.small_networks(patch)
-        yield train.fit(methods.make(resolved), unlabelled, resolved, workdir=workdir), workdir
+        yield ssl_jax.fit(methods.make(resolved), unlabelled, resolved, workdir=workdir), workdir
 
 
 def test_perplexities_stand_beside_those_of_counting(data, trained):
@@ -82,7 +82,7 @@ def test_the_raw_input_is_how_often_each_token_occurs(data):
 def test_the_page_shows_samples_and_neighbours_of_the_run(data, trained):
     page = (trained[1] / "report.html").read_text()
     assert "What the method makes of it" in page
-    assert "Nearest neighbours" in page
+    assert "Nearest neighbors" in page
     first = data.test.columns["tokens"][:1]
     for part in (first[:, : tiny.TOKENS // 4], first[:, tiny.TOKENS // 4 :]):
         (text,) = tokeniser.decode(data.assets[ASSET], part)

@@ -12,12 +12,12 @@ from ssl_jax.data.dataset import gather
 from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.modalities import MODALITIES, Look
-from ssl_jax.evaluation.page import make_page
-from ssl_jax.evaluation.report import Neighbours, Pictures
+from ssl_jax.report.run_page import make_page
+from ssl_jax.evaluation.report import Neighbors, Pictures
 from ssl_jax.train import optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import create
-from ssl_jax.train.workdir import CHECKPOINTS, make_workdir
+from ssl_jax.runs.workdir import CHECKPOINTS, make_workdir
 from tests import tiny
 from tests.data.test_load import one_line
 
@@ -75,7 +75,7 @@ def test_a_run_taken_up_again_embeds_a_user_s_clips(data, config, method, state,
     assert message.startswith("clips: ")
 
 
-def test_the_page_shows_views_what_is_made_of_clips_and_neighbours(data, config, method, state):
+def test_the_page_shows_views_what_is_made_of_clips_and_neighbors(data, config, method, state):
     rng = np.random.default_rng(0)
     train, test = (
         Extracted(rng.normal(size=(len(s), 6)).astype(np.float32), s.labels)
@@ -91,6 +91,6 @@ def test_the_page_shows_views_what_is_made_of_clips_and_neighbours(data, config,
     assert {rows.shape for _, rows in views.rows} == {(12, tiny.SIDE, tiny.SIDE, 1)}
     assert isinstance(made, Pictures)
     assert [rows.shape for _, rows in made.rows] == [(12, tiny.SIDE + 2, 3 * tiny.SIDE, 1)] * 2
-    assert isinstance(near, Neighbours)
+    assert isinstance(near, Neighbors)
     middles = {clip[3].tobytes() for clip in data.test.columns["video"]}
     assert {query.tobytes() for query in near.queries} <= middles

@@ -18,7 +18,7 @@ from ssl_jax import load, methods
 from ssl_jax.data import Dataset
 from ssl_jax.train import loop
 from ssl_jax.train.metrics import read
-from ssl_jax.train.workdir import make_workdir
+from ssl_jax.runs.workdir import make_workdir
 from tests import tiny
 from tests.methods.test_contract import BLOCKS, DATA, NETWORKS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_jax.methods import METHODS
-from ssl_jax.train.workdir import read_config
+from ssl_jax.runs.workdir import read_config
 from tests import tiny
 from tests.golden.make_workdirs import WORKDIRS, dataset_of, features, last_losses
 

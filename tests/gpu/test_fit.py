@@ -36,7 +36,7 @@ def prepared(method, **changes):
 
 def fit(workdir, method, **changes):
     config, dataset = prepared(method, **changes)
-    return train.fit(methods.make(config), dataset, config, workdir=workdir)
+    return ssl_jax.fit(methods.make(config), dataset, config, workdir=workdir)
 
 
 @pytest.fixture(scope="module")

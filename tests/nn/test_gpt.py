@@ -104,7 +104,7 @@ def test_initialisation():
             assert 0.35 * bound < leaf.std() < 0.55 * bound, name
 
 
-def test_rematerialised_values_and_gradients_are_the_same(tokens):
+def test_rematerialized_values_and_gradients_are_the_same(tokens):
     def gradients(remat):
         def loss(params):
             return causal_lm(compiled(remat=remat)(params, tokens)["logits"], tokens).mean()

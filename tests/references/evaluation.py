@@ -6,7 +6,7 @@ import numpy as np
 
 
 def knn_scores(train_z, train_y, test_z, classes, k, temperature):
-    """Wu et al. 2018, section 3.4: neighbours vote with exp(cosine / temperature)."""
+    """Wu et al. 2018, section 3.4: neighbors vote with exp(cosine / temperature)."""
     scores = np.zeros((len(test_z), classes))
     for i, query in enumerate(test_z):
         cosines = [

@@ -52,16 +52,16 @@ def both(
 
     from experiments.benchmarks.gpu.ours import noise, random_batch, training
     from ssl_jax import data
-    from ssl_jax.sharding import make_mesh, put_batch
+    from ssl_jax.placement import make_placement
     from ssl_jax.train.feed import Feed
 
     config = simclr.settings(images, side, **changes)
     compiled, key, state = training(config)
-    mesh = make_mesh()
-    batch = put_batch(mesh, random_batch(config))
+    placement = make_placement()
+    batch = placement.put_batch(random_batch(config))
     stored = noise(pictures, side)
     source = data.from_arrays(stored, test_images=stored[:1]).pretrain
-    feed = Feed(data.batches(source, images, seed=0), mesh)
+    feed = Feed(data.batches(source, images, seed=0), placement)
     held: list[Any] = [state]
 
     def step() -> None:

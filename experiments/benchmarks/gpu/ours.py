@@ -18,7 +18,7 @@ from experiments.benchmarks.gpu.job import Job, Measured
 from ssl_jax import config as settings
 from ssl_jax import methods
 from ssl_jax.data import statistics
-from ssl_jax.sharding import make_mesh, put_batch, replicated
+from ssl_jax.placement import make_placement
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
@@ -85,21 +85,20 @@ def function(f: Callable[..., Any], *inputs: Any) -> Job:
 
 def training(config: ConfigDict) -> Training:
     """Builds the state and compiles the step, as a run of the config does."""
-    mesh = make_mesh()
-    everywhere = replicated(mesh)
+    placement = make_placement()
     method, optimizer = methods.make(config), optim.make(config)
     batch = random_batch(config)
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
-    state = jax.device_put(create(method, optimizer, init_key, batch), everywhere)
-    key = jax.device_put(step_key, everywhere)
-    step = make_step(method, optimizer, mesh)
-    return Training(compile_now(step, key, state, put_batch(mesh, batch)), key, state)
+    state = placement.put_state(create(method, optimizer, init_key, batch))
+    key = placement.put_state(step_key)
+    step = make_step(method, optimizer, placement, state)
+    return Training(compile_now(step, key, state, placement.put_batch(batch)), key, state)
 
 
 def method_step(config: ConfigDict) -> Job:
     """Builds the job of a whole step on one batch: views, loss, gradient and update."""
     step, key, state = training(config)
-    batch = put_batch(make_mesh(), random_batch(config))
+    batch = make_placement().put_batch(random_batch(config))
     held = [state]
 
     def call() -> None:

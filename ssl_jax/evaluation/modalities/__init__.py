@@ -1,7 +1,6 @@
-"""The kinds of data, by ``config.data.modality``: the one place that tells them apart."""
+"""The baseline and the scores of each modality, by the name in ``config.data.modality``."""
 
 from ssl_jax.evaluation.modalities import image, text, video
-from ssl_jax.evaluation.modalities.base import Look as Look
-from ssl_jax.evaluation.modalities.base import Modality as Modality
+from ssl_jax.evaluation.modalities.base import Inputs as Inputs
 
-MODALITIES = {"image": image.IMAGE, "text": text.TEXT, "video": video.VIDEO}
+INPUTS = {"image": image.IMAGE, "text": text.TEXT, "video": video.VIDEO}

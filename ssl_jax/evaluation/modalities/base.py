@@ -1,75 +1,43 @@
-"""What shared code asks of a kind of data; the table of kinds is in ``__init__``."""
+"""What the evaluation knows about a modality."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from ssl_jax.data import Dataset, Source
+from ssl_jax.augment.geometry import crop_and_resize
+from ssl_jax.augment.pixels import to_float
+from ssl_jax.data import Dataset
 from ssl_jax.evaluation.features import Embed
-from ssl_jax.evaluation.findings import Findings
-from ssl_jax.evaluation.report import Section
-from ssl_jax.methods.base import Batch, Method
+
+_INPUT_SIDE = 32
 
 
-class Look(NamedTuple):
-    """What the sections of a page are made from.
-
-    Attributes:
-      method: that was trained.
-      params: learned.
-      extra: learned.
-      data: that it was trained on.
-      config: resolved.
-      findings: of the evaluation.
-      key: of views, and of what the method shows.
-    """
-
-    method: Method
-    params: Any
-    extra: Any
-    data: Dataset
-    config: ConfigDict
-    findings: Findings
-    key: jax.Array
-
-
-class Modality(NamedTuple):
-    """A kind of data.
-
-    Attributes:
-      example: ``config.data -> {name: ShapeDtypeStruct}``, one unlabelled example without the data.
-      read: ``(inputs, config.data, assets) -> source`` of what a user hands to ``Run.embed``.
-      raw_input: ``config.data -> (batch -> [n, d])``, the baseline without a network.
-      input_name: what that is, in words.
-      scores: ``(data, values) -> name, value``: more for ``evaluation.json``, of what is there.
-      sections: of the page.
-    """
-
-    example: Callable[[ConfigDict], dict[str, jax.ShapeDtypeStruct]]
-    read: Callable[[Any, ConfigDict, Mapping[str, str]], Source]
-    raw_input: Callable[[ConfigDict], Embed]
-    input_name: str
-    scores: Callable[[Dataset, Mapping[str, float]], Iterator[tuple[str, float]]]
-    sections: Callable[[Look], Sequence[Section]]
-
-
-def shown(look: Look, batch: Batch) -> dict[str, np.ndarray]:
-    """What the method shows of a batch, in the method's order (jit sorts a dictionary)."""
-    titles: list[str] = []
-
-    def show(params: Any, extra: Any, batch: Batch, key: jax.Array) -> list[jax.Array]:
-        found = look.method.show(params, extra, batch, key)
-        titles.extend(found)
-        return list(found.values())
-
-    arrays = jax.jit(show)(look.params, look.extra, batch, look.key)
-    return dict(zip(titles, map(np.asarray, arrays), strict=True))
-
-
-def no_scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The ``scores`` of a modality that has none of its own."""
+def _no_scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The scores of a modality that has none of its own."""
     del data, values
     return iter(())
+
+
+class Inputs(NamedTuple):
+    """The inputs of a modality.
+
+    Attributes:
+      raw: ``config.data -> (batch -> [n, d])``: the raw input, a baseline without a network.
+      scores: ``(data, values) -> name, value``: further entries of ``evaluation.json``, from those
+        that are there.
+    """
+
+    raw: Callable[[ConfigDict], Embed]
+    scores: Callable[[Dataset, Mapping[str, float]], Iterator[tuple[str, float]]] = _no_scores
+
+
+def flat_pixels(images: jax.Array) -> jax.Array:
+    """Returns the pixels of ``[n, h, w, c]`` as ``[n, d]`` in [0, 1]; large images at 32 x 32."""
+    images = to_float(images)
+    if max(images.shape[1:3]) > _INPUT_SIDE:
+        box = (0, 0, *images.shape[1:3])
+        with jax.default_matmul_precision("highest"):  # a baseline must not be rounded
+            images = jax.vmap(lambda image: crop_and_resize(image, *box, size=_INPUT_SIDE))(images)
+    return images.reshape(len(images), -1)

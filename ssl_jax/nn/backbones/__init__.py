@@ -1,4 +1,4 @@
-"""Backbones by the name that ``config.network.name`` gives them."""
+"""Backbones by the name in ``config.network.name``."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
+from ssl_jax import settings
+from ssl_jax.errors import InputError
 from ssl_jax.nn.backbones import dcgan, gpt, resnet, vit
 
 RESNETS = {
@@ -24,15 +26,57 @@ VITS = {
 }
 GPTS = {"gpt_nano": gpt.gpt_nano, "gpt2_small": gpt.gpt2_small}
 BACKBONES = RESNETS | CONVNETS | VITS
+READS = {"image": (*BACKBONES,), "video": (*BACKBONES,), "text": (*GPTS,)}  # by modality
+
+SETTINGS = {
+    "name": settings.choice("resnet_small", "which network", (*BACKBONES, *GPTS)),
+    **resnet.SETTINGS,
+    **vit.SETTINGS,
+    "pool": settings.choice(
+        "grid",
+        "pooling of a map: mean, means over a 4 x 4 grid, or a ViT's class token",
+        ("mean", "grid", "cls"),
+    ),
+    "dtype": settings.choice("float32", "of the computation", ("float32", "bfloat16")),
+}
+
+
+def check(config: ConfigDict) -> None:
+    """Checks that the network fits the data.
+
+    Args:
+      config: ``network``, whose settings are valid one by one, and ``data``, resolved.
+
+    Raises:
+      InputError: the network does not read this modality, it cannot pool a class token, or the
+        image does not split into patches.
+    """
+    network, suited = config.network, READS[config.data.modality]
+    if network.name not in suited:
+        raise InputError(
+            f"network.name: {network.name!r} does not read {config.data.modality}; "
+            f"expected one of {', '.join(suited)}"
+        )
+    if network.pool == "cls" and network.name in RESNETS | CONVNETS:
+        raise InputError(
+            f"network.pool: 'cls', but {network.name} has no class token; expected mean or grid"
+        )
+    side = config.data.image_size
+    if network.name in VITS and side % network.patch_size:
+        divisors = ", ".join(str(d) for d in range(1, side + 1) if side % d == 0)
+        raise InputError(
+            f"network.patch_size: {network.patch_size} does not divide data.image_size {side}; "
+            f"expected one of {divisors}"
+        )
 
 
 def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncoder | vit.ViT:
-    """The backbone of ``network.name``.
+    """Builds the backbone of ``network.name`` for images.
 
     Args:
-      config: ``network``, of whose settings ResNets alone read ``stem`` and ViTs ``patch_size``;
-        ``train.remat``; and of ``data`` the ``channels``, for ViTs the ``image_size``.
-      rngs: ``params`` initialises.
+      config: ``network``, of which only ResNets read ``stem`` and only ViTs ``patch_size``;
+        ``train.remat``; ``data.channels``, and for ViTs ``data.image_size``.
+      rngs: ``params`` initializes.
 
     Returns:
       A module ``(images [n, h, w, c], train) -> {"features": [n, d], ...}`` whose ``features``
@@ -46,7 +90,15 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncod
 
 
 def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
-    """The ViT of ``network.name``, for methods that use its parts; see ``make``."""
+    """Builds the ViT of ``network.name``, for methods that use its parts; see ``make``.
+
+    Raises:
+      InputError: ``network.name`` is not a ViT.
+    """
+    if config.network.name not in VITS:
+        raise InputError(
+            f"network.name: {config.network.name!r} is not a ViT; expected one of {', '.join(VITS)}"
+        )
     return VITS[config.network.name](
         image_size=config.data.image_size,
         patch_size=config.network.patch_size,
@@ -56,12 +108,12 @@ def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
 
 
 def make_gpt(config: ConfigDict, rngs: nnx.Rngs) -> gpt.GPT:
-    """The network of ``network.name`` that reads text.
+    """Builds the network of ``network.name`` for text.
 
     Args:
-      config: ``network.name`` and ``network.dtype``; ``train.remat``; and of ``data`` the
-        ``vocabulary`` and the ``tokens`` of a window.
-      rngs: ``params`` initialises.
+      config: ``network.name`` and ``network.dtype``; ``train.remat``; ``data.vocabulary``, and
+        ``data.tokens``, the length of a window.
+      rngs: ``params`` initializes.
 
     Returns:
       A module ``(tokens [n, t], train) -> {"features": [n, d], "logits": [n, t, k], ...}`` whose

@@ -9,9 +9,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.backbones.pool import cell_means
-from ssl_jax.nn.backbones.resnet import batch_norm
 from ssl_jax.nn.conv import Conv
-from ssl_jax.nn.functional import rematerialised
+from ssl_jax.nn.functional import rematerialized
+from ssl_jax.nn.norm import batch_norm
 
 
 class Halving(nnx.Module):
@@ -88,7 +88,7 @@ class DCGANEncoder(nnx.Module):
         """
         x, outputs = images, {}
         for number, layer in enumerate(self.layers, start=1):
-            x = (partial(rematerialised, layer) if self.remat else layer)(x, train=train)
+            x = (partial(rematerialized, layer) if self.remat else layer)(x, train=train)
             outputs[f"layer{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"layer{len(self.layers)}"]}
 

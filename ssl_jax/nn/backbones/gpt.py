@@ -10,16 +10,13 @@ truncated; GPT-2 has 1e-5, GELU by tanh, and dropout, of which there is none her
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from ssl_jax.nn.backbones.vit import Block, layer_norm
-from ssl_jax.nn.functional import rematerialised
-
-_normal = jax.nn.initializers.truncated_normal(0.02)
+from ssl_jax.nn.norm import layer_norm
+from ssl_jax.nn.transformer import Block, block_outputs, initializer
 
 
 class GPT(nnx.Module):
@@ -51,8 +48,8 @@ class GPT(nnx.Module):
         self.remat = remat
         self.dtype = dtype
         self.features = width
-        self.embedding = nnx.Param(_normal(rngs.params(), (vocabulary, width)))
-        self.positions = nnx.Param(_normal(rngs.params(), (tokens, width)))
+        self.embedding = nnx.Param(initializer(rngs.params(), (vocabulary, width)))
+        self.positions = nnx.Param(initializer(rngs.params(), (tokens, width)))
         make = partial(Block, width, heads, causal=True, dtype=dtype, rngs=rngs)
         self.blocks = nnx.List([make() for _ in range(depth)])
         for block in self.blocks:
@@ -92,11 +89,7 @@ class GPT(nnx.Module):
         if t > longest:
             raise ValueError(f"text of {t} tokens exceeds the {longest} positions learned")
         x = (self.embedding[...][tokens] + self.positions[:t]).astype(self.dtype)
-        outputs = []
-        for block in self.blocks:
-            x = rematerialised(block, x) if self.remat else block(x)
-            outputs.append(x)
-        return outputs
+        return block_outputs(self.blocks, x, remat=self.remat)
 
     def logits(self, encoding: Float[Array, "n t d"]) -> Float[Array, "n t k"]:
         """Products with the tokens' embeddings, in float32."""

@@ -8,10 +8,14 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from ssl_jax import settings
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
-from ssl_jax.nn.functional import rematerialised
-from ssl_jax.nn.norm import BatchNorm
+from ssl_jax.nn.functional import rematerialized
+from ssl_jax.nn.norm import batch_norm
+
+STEMS = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}  # kernel size and stride
+SETTINGS = {"stem": settings.choice("patch", "stem of ResNets", tuple(STEMS))}
 
 
 class ResNet(nnx.Module):
@@ -44,7 +48,7 @@ class ResNet(nnx.Module):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        kernel_size, stride = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}[stem]
+        kernel_size, stride = STEMS[stem]
         self.stem = stem
         self.remat = remat
         self.cells = {"mean": 1, "grid": 4}[pool]
@@ -81,7 +85,7 @@ class ResNet(nnx.Module):
         outputs = {}
         for number, stage in enumerate(self.stages, start=1):
             for block in stage:
-                run = partial(rematerialised, block) if self.remat else block
+                run = partial(rematerialized, block) if self.remat else block
                 x = run(x, train=train)
             outputs[f"stage{number}"] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
@@ -152,11 +156,6 @@ def _shortcut(
     if stride == 1 and in_features == features:
         return None
     return Projection(in_features, features, stride=stride, dtype=dtype, rngs=rngs)
-
-
-def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> BatchNorm:
-    """BatchNorm as in the papers: momentum .9, epsilon 1e-5; its sums are in float32."""
-    return BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
 
 
 resnet18 = partial(ResNet, blocks=(2, 2, 2, 2), widths=(64, 128, 256, 512), bottleneck=False)

@@ -14,14 +14,13 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from ssl_jax.nn.attention import attention
+from ssl_jax import settings
 from ssl_jax.nn.backbones.pool import cell_means
-from ssl_jax.nn.functional import rematerialised
-from ssl_jax.nn.gelu import gelu
 from ssl_jax.nn.linear import Linear
-from ssl_jax.nn.norm import LayerNorm
+from ssl_jax.nn.norm import layer_norm
+from ssl_jax.nn.transformer import Block, block_outputs, initializer
 
-_normal = jax.nn.initializers.truncated_normal(0.02)
+SETTINGS = {"patch_size": settings.integer(4, "side of a ViT's patches", at_least=1)}
 _by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -69,9 +68,9 @@ class ViT(nnx.Module):
         self.embedding = Linear(
             patch_size**2 * channels, width, kernel_init=_by_fan_in, dtype=dtype, rngs=rngs
         )
-        self.class_token = nnx.Param(_normal(rngs.params(), (1, width)))
-        self.class_position = nnx.Param(_normal(rngs.params(), (1, width)))
-        self.patch_positions = nnx.Param(_normal(rngs.params(), (side, side, width)))
+        self.class_token = nnx.Param(initializer(rngs.params(), (1, width)))
+        self.class_position = nnx.Param(initializer(rngs.params(), (1, width)))
+        self.patch_positions = nnx.Param(initializer(rngs.params(), (side, side, width)))
         self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(depth)])
         self.norm = layer_norm(width, dtype=dtype, rngs=rngs)
         self.features = {"mean": 1, "cls": 1, "grid": 16}[pool] * width
@@ -127,11 +126,7 @@ class ViT(nnx.Module):
 
     def encode(self, tokens: Float[Array, "n t d"]) -> list[Float[Array, "n t d"]]:
         """Every block's output; ``norm`` of the last is the encoding."""
-        outputs = []
-        for block in self.blocks:
-            tokens = rematerialised(block, tokens) if self.remat else block(tokens)
-            outputs.append(tokens)
-        return outputs
+        return block_outputs(self.blocks, tokens, remat=self.remat)
 
     def _count(self, side: int) -> int:
         if side % self.patch_size:
@@ -145,51 +140,6 @@ class ViT(nnx.Module):
             return tokens[:, 0].astype(jnp.float32)
         patches = tokens[:, 1:].reshape(len(tokens), rows, columns, -1)
         return cell_means(patches, 4 if self.pool == "grid" else 1)
-
-
-class Block(nnx.Module):
-    """Attention and an MLP of four times the width, each behind a LayerNorm, with ways around.
-
-    Args:
-      width: of a token.
-      heads: of the attention.
-      causal: a token sees those before it and itself alone.
-      dtype: of the computation; parameters and LayerNorm's sums are float32.
-      rngs: ``params`` initialises.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        *,
-        causal: bool = False,
-        dtype: DTypeLike,
-        rngs: nnx.Rngs,
-    ):
-        layer = partial(Linear, kernel_init=_normal, dtype=dtype, rngs=rngs)
-        self.heads = heads
-        self.causal = causal
-        self.norm1 = layer_norm(width, dtype=dtype, rngs=rngs)
-        self.qkv = layer(width, 3 * width)
-        self.out = layer(width, width)
-        self.norm2 = layer_norm(width, dtype=dtype, rngs=rngs)
-        self.up = layer(width, 4 * width)
-        self.down = layer(4 * width, width)
-
-    def __call__(self, x: Float[Array, "n t d"]) -> Float[Array, "n t d"]:
-        """``x + attention``, then ``+ MLP``."""
-        n, t, d = x.shape
-        qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
-        query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)
-        mixed = attention(query, key, value, causal=self.causal)
-        x = x + self.out(mixed.reshape(n, t, d))
-        return x + self.down(gelu(self.up(self.norm2(x))))
-
-
-def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:
-    """LayerNorm as in the papers' code: epsilon 1e-6; its sums are in float32."""
-    return LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)
 
 
 vit_nano = partial(ViT, width=128, depth=4, heads=2)

@@ -1,0 +1,88 @@
+"""What a training batch holds: the entries that the method asks for.
+
+A method on unlabeled data asks for its inputs alone, fine-tuning for ``label`` too. Today all
+entries come from ``Dataset.pretrain``; a second, unlabeled stream will join here, under names of
+its own.
+"""
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+
+from ssl_jax.data.dataset import Dataset, Example, Source, gather
+from ssl_jax.data.pipeline import batches
+from ssl_jax.errors import InputError
+
+
+class Columns:
+    """The examples of another source with some of their entries."""
+
+    def __init__(self, source: Source, names: Sequence[str]):
+        self.source = source
+        self.names = tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Example:
+        example = self.source[index]
+        return {name: example[name] for name in self.names}
+
+    def take(self, indices: np.ndarray) -> Example:
+        """Reads the examples at `indices`, int [m], as a batch `{name: [m, ...]}`."""
+        batch = gather(self.source, indices)
+        return {name: batch[name] for name in self.names}
+
+
+def training_source(data: Dataset, inputs: Sequence[str] | None) -> Source:
+    """Returns what a method trains on.
+
+    Args:
+      data: its ``pretrain`` source is read; see ``labeled``.
+      inputs: the entries that the method asks for; None stands for all but labels.
+
+    Raises:
+      InputError: the data has no entry of that name.
+    """
+    there = data.pretrain[0].keys()
+    if inputs is None:
+        return Columns(data.pretrain, sorted(there - {"label", *data.further_labels}))
+    for name in inputs:
+        if name not in there:
+            raise InputError(
+                f"data.name: the training examples have no {name!r}, which the method asks for; "
+                f"expected {', '.join(map(repr, inputs))}, found {', '.join(map(repr, there))}"
+            )
+    return Columns(data.pretrain, inputs)
+
+
+def labeled(data: Dataset) -> Dataset:
+    """Returns the dataset with its labeled training examples as what methods train on.
+
+    Raises:
+      InputError: the data has no labels.
+    """
+    if "label" not in data.train[0]:
+        raise InputError("data.name: the data has no labels; expected labeled examples")
+    return data._replace(pretrain=data.train)
+
+
+def training_batches(
+    data: Dataset,
+    inputs: Sequence[str] | None,
+    batch_size: int,
+    *,
+    seed: int,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Generator[Example]:
+    """Yields the training batches of a method; see ``pipeline.batches`` and ``training_source``."""
+    return batches(
+        training_source(data, inputs),
+        batch_size,
+        seed=seed,
+        start_step=start_step,
+        process_index=process_index,
+        process_count=process_count,
+    )

@@ -1,0 +1,280 @@
+"""A linear classifier on frozen features, from all labels or from a few."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from ssl_jax.evaluation.checks import check_features, check_labels
+
+PENALTIES = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+_FOLDS = 5
+_TOLERANCE = 1e-4
+_MAX_ITERATIONS = 500
+
+
+def linear_probe(
+    train_z: Float[Array | np.ndarray, "n d"],
+    train_y: Int[Array | np.ndarray, " n"],
+    test_z: Float[Array | np.ndarray, "m d"],
+    test_y: Int[Array | np.ndarray, " m"],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> float:
+    """Accuracy of logistic regression on the features: ``mean_i [argmax_c score_ic = y_i]``.
+
+    Args:
+      train_z: features; standardised inside.
+      train_y: labels 0..k-1, each class present.
+      test_z: features; standardised inside, by the training statistics.
+      test_y: labels, 0 or more; one that training never saw counts as an error.
+      penalties: candidates for the l2 penalty; see `linear_probe_predict`.
+
+    Returns:
+      The share of test examples that are right, in [0, 1].
+
+    Raises:
+      ValueError: As `linear_probe_predict`, and if `test_y` does not fit `test_z`.
+
+    References:
+      See `linear_probe_predict`.
+    """
+    test_y = check_labels("test_y", test_y, "test_z", test_z)
+    scores = linear_probe_predict(train_z, train_y, test_z, penalties=penalties)
+    return float(np.mean(scores.argmax(axis=1) == test_y))
+
+
+def linear_probe_predict(
+    train_z: Float[Array | np.ndarray, "n d"],
+    train_y: Int[Array | np.ndarray, " n"],
+    test_z: Float[Array | np.ndarray, "m d"],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> Float[np.ndarray, "m k"]:
+    """Logits of the multinomial logistic regression fitted to all training labels.
+
+    ``min_{W,b} mean_i -log softmax(W x_i + b)[y_i] + penalty / 2 |W|^2`` with
+    ``x = (z - mean) / std``, by L-BFGS.
+
+    Mean and standard deviation are those of the training features; a feature that is constant there
+    is ignored. The penalty is the one with the lowest cross-entropy on one example in five of each
+    class (the same ones for any features), held out of the training data: candidates are tried from
+    the strongest on, until the cross-entropy rises. The fit is then repeated on all examples.
+
+    Args:
+      train_z: features; standardised inside.
+      train_y: labels 0..k-1, each class present.
+      test_z: features; standardised inside, by the training statistics.
+      penalties: candidates, above 0, in any order. Scikit-learn's ``C`` is ``1 / (n penalty)``.
+
+    Returns:
+      Logits; each row depends on its own test example and the training data only.
+
+    Raises:
+      ValueError: Shapes do not fit, features are not finite, labels are not the integers 0..k-1,
+        no class has two examples, or a penalty is not positive.
+
+    References:
+      Chen et al. 2020 (SimCLR), appendix B.8: L-BFGS, and an l2 penalty chosen from a logarithmic
+      range on held-out data. https://arxiv.org/abs/2002.05709
+    """
+    train, test = _standardise(*check_features(train_z, test_z))
+    y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
+    held_out = _rank_in_class(y, np.random.default_rng(0)) % _FOLDS == 1
+    weights, bias = _fit(train, y, [held_out], penalties)
+    return test @ weights.T + bias
+
+
+def few_labels(
+    train_z: Float[Array | np.ndarray, "n d"],
+    train_y: Int[Array | np.ndarray, " n"],
+    test_z: Float[Array | np.ndarray, "m d"],
+    *,
+    per_class: int = 10,
+    draws: int = 10,
+    seed: int = 0,
+    penalties: Sequence[float] = PENALTIES,
+) -> Float[np.ndarray, "draws m k"]:
+    """Logits of logistic regressions, each fitted to a few labelled examples of every class.
+
+    The objective is that of `linear_probe_predict`. All training features give mean and standard
+    deviation, which takes no labels; the examples of the draw alone give the penalty, by stratified
+    five-fold cross-validation, and the fit. Draws depend on labels and seed only, so that two sets
+    of features are compared on the same ones.
+
+    Args:
+      train_z: features; standardised inside.
+      train_y: labels 0..k-1, each class present.
+      test_z: features; standardised inside, by the training statistics.
+      per_class: labelled examples of each class, 2 or more; a class with fewer gives all it has.
+      draws: independent choices of the labelled examples.
+      seed: draw i is made from (seed, i).
+      penalties: candidates for the l2 penalty, above 0, in any order.
+
+    Returns:
+      Logits for every draw; average accuracies over draws, not logits.
+
+    Raises:
+      ValueError: As `linear_probe_predict`, or `per_class` is below 2, or `draws` below 1.
+
+    References:
+      Chen et al. 2020 (SimCLR), section 6, report what 1 % and 10 % of the labels give (there by
+      fine-tuning). https://arxiv.org/abs/2002.05709
+    """
+    train, test = _standardise(*check_features(train_z, test_z))
+    y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
+    if per_class < 2 or draws < 1:
+        raise ValueError(f"per_class={per_class} must be at least 2, draws={draws} at least 1")
+    scores = []
+    for draw in range(draws):
+        rank = _rank_in_class(y, np.random.default_rng((seed, draw)))
+        chosen = np.flatnonzero(rank < per_class)
+        folds = [rank[chosen] % _FOLDS == fold for fold in range(_FOLDS)]
+        weights, bias = _fit(train[chosen], y[chosen], folds, penalties)
+        scores.append(test @ weights.T + bias)
+    return np.stack(scores)
+
+
+def _fit(
+    x: Float[np.ndarray, "n d"],
+    y: Int[np.ndarray, " n"],
+    held_out: Sequence[Bool[np.ndarray, " n"]],
+    penalties: Sequence[float],
+) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:
+    """Weights and bias at the penalty with the lowest cross-entropy summed over the held-out sets.
+
+    Solved in the coordinates of the principal axes: the penalty keeps its form there, and the
+    curvature becomes nearly diagonal.
+    """
+    if not penalties or not all(penalty > 0 for penalty in penalties):
+        raise ValueError(f"penalties must be above 0, got {tuple(penalties)}")
+    held_out = [rows for rows in held_out if rows.any() and not rows.all()]
+    if not held_out:
+        raise ValueError(f"labels of shape {y.shape} leave none to hold out: no class has two")
+    mean = x.mean(axis=0)
+    axes = _principal_axes(x - mean)
+    ones = np.ones((len(x), 1), np.float32)
+    coordinates = jnp.asarray(np.hstack([(x - mean) @ axes.T, ones]))
+
+    best = np.inf
+    path = [jnp.zeros((y.max() + 1, coordinates.shape[1]))] * len(held_out)
+    for penalty in sorted(penalties, reverse=True):
+        solved = [
+            _solve(coordinates, y, rows, penalty, start)
+            for rows, start in zip(held_out, path, strict=True)
+        ]
+        path = [weights for weights, _ in solved]
+        loss = sum(float(loss) for _, loss in solved)
+        if loss >= best:
+            break
+        best, chosen, start = loss, penalty, path[0]
+    solution = np.asarray(_solve(coordinates, y, np.zeros(len(x), bool), chosen, start)[0])
+    weights = solution[:, :-1] @ axes
+    return weights, solution[:, -1] - weights @ mean
+
+
+def _solve(*arguments: Any) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
+    """``_minimise`` with float32 products; by default an accelerator rounds their inputs."""
+    with jax.default_matmul_precision("highest"):
+        return _minimise(*arguments)
+
+
+@jax.jit
+def _minimise(
+    x: Float[Array, "n p"],
+    y: Int[Array, " n"],
+    held_out: Bool[Array, " n"],
+    penalty: Float[Array, ""],
+    start: Float[Array, "k p"],
+) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
+    """Weights fitted to the rows not held out, and the cross-entropy summed over those that are.
+
+    The last column of x is 1, and its weight, the bias, goes unpenalised. L-BFGS sees the weights
+    divided by `scale`, in which the curvature is at most 1: half the second moment bounds that of
+    the cross-entropy (Böhning 1992, Multinomial logistic regression algorithm).
+    """
+    share = ~held_out / jnp.sum(~held_out)
+    penalties = jnp.full(x.shape[1], penalty).at[-1].set(0)
+    scale = lax.rsqrt(share @ x**2 / 2 + penalties)
+
+    def cross_entropy(weights: Float[Array, "k p"]) -> Float[Array, " n"]:
+        return optax.softmax_cross_entropy_with_integer_labels(x @ weights.T, y)
+
+    def objective(scaled: Float[Array, "k p"]) -> Float[Array, ""]:
+        weights = scaled * scale
+        return share @ cross_entropy(weights) + jnp.sum(penalties * weights**2) / 2
+
+    solver = optax.lbfgs()
+    value_and_grad = optax.value_and_grad_from_state(objective)
+
+    def step(
+        carry: tuple[Float[Array, "k p"], optax.OptState],
+    ) -> tuple[Float[Array, "k p"], optax.OptState]:
+        scaled, state = carry
+        value, grad = value_and_grad(scaled, state=state)
+        updates, state = solver.update(
+            grad, state, scaled, value=value, grad=grad, value_fn=objective
+        )
+        return optax.apply_updates(scaled, updates), state
+
+    def unfinished(carry: tuple[Float[Array, "k p"], optax.OptState]) -> Bool[Array, ""]:
+        iteration = optax.tree.get(carry[1], "count")
+        slope = jnp.linalg.norm(optax.tree.get(carry[1], "grad"))
+        return (iteration == 0) | ((iteration < _MAX_ITERATIONS) & (slope > _TOLERANCE))
+
+    scaled = start / scale
+    scaled, _ = lax.while_loop(unfinished, step, (scaled, solver.init(scaled)))
+    weights = scaled * scale
+    return weights, held_out @ cross_entropy(weights)
+
+
+def _principal_axes(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "r d"]:
+    """Orthonormal rows, r = min(n, d), that span the examples: all a penalised classifier uses.
+
+    With fewer examples than features they come from the Gram matrix of the examples, in float64;
+    an axis with less than 1e-10 of the largest variance is left out as zeros.
+    """
+    n, d = centred.shape
+    if n >= d:
+        return np.linalg.eigh(centred.T @ centred)[1].T
+    x = centred.astype(np.float64)
+    variance, vectors = np.linalg.eigh(x @ x.T)
+    kept = variance > 1e-10 * variance[-1]
+    lengths = np.sqrt(np.where(kept, variance, 1))
+    return ((vectors * kept / lengths).T @ x).astype(np.float32)
+
+
+def _standardise(
+    train: Float[np.ndarray, "n d"], test: Float[np.ndarray, "m d"]
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
+    """Both by the mean and deviation of train; a feature that varies by rounding only becomes 0."""
+    mean = train.mean(axis=0, dtype=np.float64)
+    deviation = train.std(axis=0, dtype=np.float64)
+    varies = deviation > np.finfo(np.float32).eps * np.abs(train).max(axis=0)
+    scale = varies / np.where(varies, deviation, 1)
+    return tuple(((z - mean) * scale).astype(np.float32) for z in (train, test))
+
+
+def _rank_in_class(y: Int[np.ndarray, " n"], rng: np.random.Generator) -> Int[np.ndarray, " n"]:
+    """The place, from 0, of each example in a random order of its class."""
+    order = rng.permutation(len(y))
+    by_class = order[np.argsort(y[order], kind="stable")]
+    counts = np.bincount(y)
+    rank = np.empty(len(y), int)
+    rank[by_class] = np.arange(len(y)) - (np.cumsum(counts) - counts)[y[by_class]]
+    return rank
+
+
+def _check_classes(y: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The labels, or a ValueError unless every class from 0 to the largest is there."""
+    if len(np.unique(y)) <= y.max():
+        raise ValueError(
+            f"train_y of shape {y.shape} has {len(np.unique(y))} classes and reaches {y.max()}: "
+            "expected 0..k-1, each present"
+        )
+    return y

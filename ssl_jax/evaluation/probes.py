@@ -1,0 +1,67 @@
+"""Classifiers on frozen features: what each predicts, for every test example."""
+
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from ssl_jax.evaluation.features import Extracted
+from ssl_jax.evaluation.linear import few_labels, linear_probe_predict
+from ssl_jax.evaluation.nearest import knn_predict
+
+
+class ProbeResults(NamedTuple):
+    """How well probes do on a set of features.
+
+    Attributes:
+      correct: for each metric, whether each test example is right: ``[m]``, or ``[draws, m]`` with
+        few labels.
+      predictions: ``[m]``, the linear probe's.
+      top5: share of test examples whose class is among the linear probe's first five.
+    """
+
+    correct: dict[str, np.ndarray]
+    predictions: np.ndarray
+    top5: float
+
+
+def linear_top1(train: Extracted, test: Extracted) -> float:
+    """Returns the accuracy of a linear probe; a class that ``train`` lacks counts as an error."""
+    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
+    logits = linear_probe_predict(train.z, train_y, test.z)
+    return float((names[logits.argmax(-1)] == test.y).mean())
+
+
+def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeResults:
+    """Runs kNN, a linear probe on all labels, and one on 10 labels per class.
+
+    Args:
+      train: labeled features; at least one class has two examples.
+      test: labeled features; a class that ``train`` lacks counts as an error.
+      config: ``knn_k`` and ``knn_temperature``.
+
+    Returns:
+      What each test example got right.
+    """
+    names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
+    votes = knn_predict(
+        train.z,
+        train_y,
+        test.z,
+        classes=len(names),
+        k=min(config.knn_k, len(train.z)),
+        temperature=config.knn_temperature,
+    )
+    linear = linear_probe_predict(train.z, train_y, test.z)
+    few = few_labels(train.z, train_y, test.z)
+    first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
+    predictions = names[linear.argmax(-1)]
+    return ProbeResults(
+        correct={
+            "knn_top1": names[votes.argmax(-1)] == test.y,
+            "linear_top1": predictions == test.y,
+            "linear100_top1": names[few.argmax(-1)] == test.y,
+        },
+        predictions=predictions,
+        top5=float((first_five == np.reshape(np.asarray(test.y), (-1, 1))).any(-1).mean()),
+    )

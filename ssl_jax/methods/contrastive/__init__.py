@@ -1,0 +1,1 @@
+"""Contrastive methods: views of an image attract, other images repel."""

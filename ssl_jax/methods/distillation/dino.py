@@ -1,0 +1,175 @@
+"""DINO: a student that sees small crops predicts what its slow copy says of large ones.
+
+Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021,
+https://arxiv.org/abs/2104.14294, Algorithm 1 and equations 1 to 4:
+
+    target = softmax((g'(f'(large crop)) - c) / T'),  loss = cross-entropy of target and
+    softmax(g(f(crop)) / T), averaged over pairs of a large crop and another crop of any size
+    f', g' <- m f', g' + (1 - m) f, g;  c <- m_c c + (1 - m_c) mean of the teacher's logits
+
+``f`` is a ViT, ``g`` ends in prototypes; features are the teacher's ``f'``. The center ``c`` keeps
+the teacher from always choosing one prototype, its low temperature from choosing all equally. At
+first the prototypes are frozen and the teacher's temperature rises; over the run ``m`` rises to 1
+and the weight decay rises too, each along half a cosine.
+
+Deviations: the gradient is clipped by its global norm (``optimizer.clip_norm``), the authors' by
+the norm of each parameter; frozen prototypes keep their weight decay, which changes none of their
+directions. Student and teacher are the same network, without the authors' stochastic depth. Run by
+``configs/dino.py``.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from ssl_jax import augment, losses, settings
+from ssl_jax.augment.pixels import to_float
+from ssl_jax.errors import InputError
+from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
+from ssl_jax.methods.common import teacher, vitals
+from ssl_jax.methods.common.backbone import backbone_at
+from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.schedules import cosine, linear
+from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.heads import PrototypeHead
+
+SETTINGS = {
+    "head": settings.widths(
+        (2048, 2048, 256), "widths of the head's layers, of which the last is a bottleneck"
+    ),
+    "prototypes": settings.integer(65_536, "number of prototypes", at_least=2),
+    "student_temperature": settings.real(0.1, "temperature of the student", above=0),
+    "teacher_temperature": settings.real(0.07, "temperature of the teacher", above=0),
+    "teacher_temperature_start": settings.real(0.04, "the same at the first step", above=0),
+    "warmup": settings.share(0.1, "share of all steps in which that temperature rises"),
+    "frozen": settings.share(1 / 300, "share of all steps in which prototypes are frozen"),
+    "momentum": settings.share(0.996, "momentum of the teacher at the start; it rises to 1"),
+    "center_momentum": settings.share(0.9, "momentum of the center"),
+    "local_views": settings.integer(8, "number of small crops", at_least=1),
+    "augment.area": crop_area((0.25, 1.0)),
+    "augment.small_size": settings.integer(96, "side of the small crops in pixels", at_least=4),
+    "augment.small_area": settings.area((0.05, 0.25), "area of the small crops"),
+}
+
+
+class Network(nnx.Module):
+    """The backbone's layers, and ``logits`` over the prototypes."""
+
+    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
+        method = config.method
+        self.backbone = backbones.make(config, rngs)
+        self.head = PrototypeHead(
+            self.backbone.features,
+            method.head,
+            method.prototypes,
+            dtype=jnp.dtype(config.network.dtype),
+            rngs=rngs,
+        )
+
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """Returns all layers of normalized images."""
+        layers = self.backbone(images, train=train)
+        return layers | {"logits": self.head(layers["features"])}
+
+
+def make(config: ConfigDict) -> Method:
+    """Builds DINO from a config.
+
+    Args:
+      config: ``method``, whose ``SETTINGS`` are above; what ``backbones.make`` reads;
+        ``train.steps`` and ``train.microbatches``; ``data.mean`` and ``data.std``.
+
+    Returns:
+      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``; its views are ``large``
+      ``[2, n, h, w, c]`` and ``small`` ``[v, n, h', w', c]``.
+
+    Raises:
+      InputError: small crops do not split into a ViT's patches.
+    """
+    side, patch = config.method.augment.small_size, config.network.patch_size
+    if config.network.name in backbones.VITS and side % patch:
+        raise InputError(
+            f"method.augment.small_size: {side} does not split into patches of {patch}; "
+            "expected a multiple of network.patch_size"
+        )
+    network = from_module(
+        lambda rngs: Network(config, rngs), microbatches=config.train.microbatches
+    )
+    first, second, small = (jax.vmap(f) for f in augment.recipes.multicrop(**config.method.augment))
+    method, steps, normalize = config.method, config.train.steps, normalizer(config)
+
+    def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
+        del batch
+        params, stats = network.init(key)
+        return params, {
+            "stats": stats,
+            "teacher": teacher.start(params, stats),
+            "center": jnp.zeros(method.prototypes),
+        }
+
+    def views(key: PRNGKeyArray, batch: Batch) -> Views:
+        images = to_float(batch["image"])
+        functions = [first, second] + [small] * method.local_views
+        keys = jax.random.split(key, (len(functions), len(images)))
+        crops = [f(k, images) for f, k in zip(functions, keys, strict=True)]
+        return {"large": jnp.stack(crops[:2]), "small": jnp.stack(crops[2:])}
+
+    def loss(
+        params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
+        del key
+        large, small = normalize(views["large"]), normalize(views["small"])
+        params = _frozen_prototypes(params, step < method.frozen * steps)
+        student_large, stats = network.apply_views(params, extra["stats"], large, train=True)
+        student_small, stats = network.apply_views(params, stats, small, train=True)
+        slow = extra["teacher"]
+        teacher_large, slow_stats = network.apply_views(
+            slow["params"], slow["stats"], large, train=True
+        )
+        targets = jax.lax.stop_gradient(teacher_large["logits"])
+        temperature = linear(
+            method.teacher_temperature_start,
+            method.teacher_temperature,
+            step,
+            round(method.warmup * steps),
+        )
+        value = losses.dino(
+            jnp.concatenate([student_large["logits"], student_small["logits"]]),
+            targets,
+            extra["center"],
+            student_temperature=method.student_temperature,
+            teacher_temperature=temperature,
+        ).mean()
+        momentum = method.center_momentum
+        chosen = jax.nn.softmax((targets[0] - extra["center"]) / temperature)
+        extra = {
+            "stats": stats,
+            "teacher": {"params": slow["params"], "stats": slow_stats},
+            "center": losses.update_center(extra["center"], targets, momentum=momentum),
+        }
+        return value, (extra, vitals.of_prototypes(chosen))
+
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+        del params
+        images, slow = normalize(to_float(batch["image"])), extra["teacher"]
+        layers, _ = network.apply(slow["params"], slow["stats"], images, train=False)
+        return layers
+
+    update = teacher.following(lambda step: cosine(method.momentum, 1.0, step, steps))
+    backbone, with_backbone = backbone_at(
+        "extra/teacher/params/backbone",
+        "extra/teacher/stats/backbone",
+        copies=[("params/backbone", "extra/stats/backbone")],
+    )
+    return Method(init, views, loss, update, embed, backbone=backbone, with_backbone=with_backbone)
+
+
+def _frozen_prototypes(params: Params, frozen: Array) -> Params:
+    """Returns the parameters; if ``frozen``, no gradient reaches the prototypes."""
+    prototypes = params["head"]["prototypes"]
+    still = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
+    return params | {"head": params["head"] | {"prototypes": still}}

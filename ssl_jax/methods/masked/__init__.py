@@ -1,0 +1,1 @@
+"""Masked methods: predict what is hidden from what is visible."""

@@ -1,0 +1,1 @@
+"""Classical pretext tasks on images."""

@@ -1,0 +1,120 @@
+"""Rotation: by how many quarter turns was this image rotated?
+
+Gidaris, Singh, Komodakis, Unsupervised Representation Learning by Predicting Image Rotations, 2018,
+https://arxiv.org/abs/1803.07728, equations 2 and 3:
+
+    loss = mean over the four rotations y of -log softmax(F(rotate(image, y)))_y
+
+``F`` is a backbone with a linear layer on its features. To see which way up an object is, a network
+has to recognize the object. Quarter turns only move pixels, so there are no traces of resampling
+that would give the rotation away. The four rotations of every image are in the batch.
+
+Deviations: the backbone is a ResNet, as in Kolesnikov et al. 2019
+(https://arxiv.org/abs/1901.09005), the authors' an AlexNet or a network in network. BatchNorm sees
+all rotations jointly. Layers before the last one serve classification best (the paper's tables 1
+and 4), so each gets a probe of its own by ``evaluation.probe_layers``. Run by
+``configs/rotation.py``.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from ssl_jax import augment
+from ssl_jax.augment.pixels import to_float
+from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.common import vitals
+from ssl_jax.methods.common.backbone import backbone_at
+from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.linear import Linear
+
+TURNS = 4
+SETTINGS = {"area": crop_area((0.08, 1.0))}
+
+
+class Classifier(nnx.Module):
+    """The backbone's layers, and the ``logits`` of the four rotations."""
+
+    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
+        self.backbone = backbones.make(config, rngs)
+        self.head = Linear(self.backbone.features, TURNS, rngs=rngs)
+
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, train: bool
+    ) -> dict[str, Float[Array, "n _"]]:
+        """Returns all layers of normalized images."""
+        layers = self.backbone(images, train=train)
+        return layers | {"logits": self.head(layers["features"])}
+
+
+def make(config: ConfigDict) -> Method:
+    """Builds rotation prediction from a config.
+
+    Args:
+      config: ``method``, whose ``SETTINGS`` are above; what ``backbones.make`` reads;
+        ``train.microbatches``; ``data.mean`` and ``data.std``.
+
+    Returns:
+      The method. Its batch is ``{"image": uint8 [n, h, h, c]}``; its views are ``image``
+      ``[4, n, h, h, c]`` and ``turns`` ``[4, n]``.
+    """
+    network = from_module(
+        lambda rngs: Classifier(config, rngs), microbatches=config.train.microbatches
+    )
+    augmentation = jax.vmap(augment.recipes.crop_and_flip(area=config.method.area))
+
+    def rotated(images: Float[Array, "n h h c"]) -> Views:
+        views = jnp.stack([jnp.rot90(images, k, axes=(1, 2)) for k in range(TURNS)])
+        turns = jnp.broadcast_to(jnp.arange(TURNS)[:, None], views.shape[:2])
+        return {"image": views, "turns": turns}
+
+    normalize = normalizer(config)
+
+    def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
+        del batch
+        return network.init(key)
+
+    def views(key: PRNGKeyArray, batch: Batch) -> Views:
+        images = to_float(batch["image"])
+        return rotated(augmentation(jax.random.split(key, len(images)), images))
+
+    def loss(
+        params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
+        del key, step
+        layers, stats = network.apply_views(params, stats, normalize(views["image"]), train=True)
+        logits, turns = layers["logits"].astype(jnp.float32), views["turns"]
+        value = optax.softmax_cross_entropy_with_integer_labels(logits, turns).mean()
+        accuracy = (logits.argmax(-1) == turns).mean()
+        return value, (stats, {"accuracy": accuracy} | vitals.of_choice(TURNS))
+
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+        images = normalize(to_float(batch["image"]))
+        layers, _ = network.apply(params, stats, images, train=False)
+        return layers
+
+    def score(
+        params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
+    ) -> dict[str, Float[Array, " n"]]:
+        """Returns the share of each image's four rotations that are recognized."""
+        del key
+        views = rotated(to_float(batch["image"]))
+        layers, _ = network.apply_views(params, stats, normalize(views["image"]), train=False)
+        right = layers["logits"].argmax(-1) == views["turns"]
+        return {"rotation_accuracy": right.mean(axis=0)}
+
+    backbone, with_backbone = backbone_at("params/backbone", "extra/backbone")
+    return Method(
+        init,
+        views,
+        loss,
+        no_update,
+        embed,
+        score,
+        backbone=backbone,
+        with_backbone=with_backbone,
+    )

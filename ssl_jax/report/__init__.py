@@ -1,0 +1,1 @@
+"""Pages that show runs: one run's ``report.html``, and several side by side."""

@@ -1,0 +1,92 @@
+"""Sections made of pictures, which images and clips share."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssl_jax.data.dataset import Example, gather
+from ssl_jax.evaluation.features import Embed, extract
+from ssl_jax.evaluation.nearest import neighbors
+from ssl_jax.report.sections.base import Subject, evenly_spaced, shown
+from ssl_jax.report.sections.kinds import Neighbors, Pictures
+
+_EXAMPLES = 12
+_NEAREST = 5
+
+
+def viewed(subject: Subject) -> Iterator[Pictures]:
+    """Yields the first of the method's views that are pictures, of some training examples."""
+    source = subject.data.pretrain
+    batch = gather(source, evenly_spaced(source, _EXAMPLES))
+    for views in jax.jit(subject.method.views)(subject.key, batch).values():
+        if _are_pictures(views[0]):
+            rows = [(f"view {i}", pictures) for i, pictures in enumerate(_clipped(views), 1)]
+            yield Pictures(
+                "What the method sees",
+                "Each column: the views of one training example. The method can learn to ignore "
+                "what differs between views of the same example, or has to find it out.",
+                rows,
+            )
+            return
+
+
+def made(subject: Subject) -> Iterator[Pictures]:
+    """Yields what the method shows of test examples, if that is pictures."""
+    batch = gather(subject.data.test, evenly_spaced(subject.data.test, _EXAMPLES))
+    found = shown(subject, batch)
+    rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x)]
+    if rows:
+        titles = [title for title, _ in rows]
+        yield Pictures(
+            "What the method makes of it",
+            f"Each column: one test example. From top to bottom: {', '.join(titles)}.",
+            rows,
+        )
+
+
+def nearest(
+    subject: Subject, raw_input: Embed, picture: Callable[[Example], np.ndarray]
+) -> Iterator[Neighbors]:
+    """Yields test examples with their nearest training examples by features and by raw input."""
+    data, findings = subject.data, subject.findings
+    test_y, train_y = findings.test.y, findings.train.y
+    rows = evenly_spaced(data.test, _EXAMPLES)
+    if test_y is not None:
+        rows = _one_per_class_first(test_y, rows)
+    placement, batch_size = subject.placement, subject.config.evaluation.batch_size
+    pixels = extract(raw_input, findings.probed, batch_size, placement).z
+    test_pixels = extract(raw_input, data.test, batch_size, placement).z[rows]
+    count = min(_NEAREST, len(pixels))
+    learned, _ = neighbors(findings.train.z, findings.test.z[rows], count)
+    raw, _ = neighbors(pixels, test_pixels, count)
+
+    def pictures(indices: np.ndarray) -> np.ndarray:
+        images = picture(gather(findings.probed, indices.ravel()))
+        return images.reshape(*indices.shape, *images.shape[1:])
+
+    labels = None
+    if data.label_names is not None and test_y is not None and train_y is not None:
+        names = np.asarray(data.label_names, object)
+        labels = (
+            names[test_y[rows]].tolist(),
+            names[train_y[learned]].tolist(),
+            names[train_y[raw]].tolist(),
+        )
+    queries = picture(gather(data.test, rows))
+    yield Neighbors(queries, pictures(learned), pictures(raw), labels)
+
+
+def _are_pictures(x: jax.Array | np.ndarray) -> bool:
+    return x.ndim == 4 and x.shape[-1] in (1, 3) and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _clipped(x: jax.Array | np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(x, np.float32), 0, 1)
+
+
+def _one_per_class_first(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns as many rows, beginning with the first example of each class."""
+    firsts = np.sort(np.unique(labels, return_index=True)[1])
+    return np.array(list(dict.fromkeys([*firsts, *rows]))[: len(rows)])

@@ -1,0 +1,5 @@
+"""A run's folder: making and resuming it, loading it, reading several of them."""
+
+from ssl_jax.runs.fit import fit as fit
+from ssl_jax.runs.run import Run as Run
+from ssl_jax.runs.run import load as load

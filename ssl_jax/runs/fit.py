@@ -1,0 +1,151 @@
+"""A whole run: train, evaluate, report."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from ssl_jax.config import resolve
+from ssl_jax.data import Dataset
+from ssl_jax.data.modalities.base import batch_like
+from ssl_jax.data.streams import training_source
+from ssl_jax.evaluation.evaluate import evaluate
+from ssl_jax.evaluation.features import check_layers
+from ssl_jax.methods.base import Method
+from ssl_jax.placement import Placement, make_placement
+from ssl_jax.report.console import print_scores
+from ssl_jax.report.page import write
+from ssl_jax.report.run_page import make_page
+from ssl_jax.report.sections import Subject
+from ssl_jax.runs.init_from import with_backbone_of
+from ssl_jax.runs.resume import first_state
+from ssl_jax.runs.run import Run
+from ssl_jax.runs.workdir import (
+    EVALUATION,
+    REPORT,
+    UNREADABLE,
+    check_workdir,
+    finished,
+    make_workdir,
+    write_json,
+)
+from ssl_jax.train import metrics, optim
+from ssl_jax.train.loop import run_keys, train
+from ssl_jax.train.state import parameter_count
+
+
+def fit(
+    method_or_make: Method | Callable[[ConfigDict], Method],
+    data: Dataset,
+    config: ConfigDict,
+    *,
+    workdir: str | Path | None = None,
+) -> Run:
+    """Trains a method, evaluates what it learned, and writes a report.
+
+    Called again with the same workdir, it continues where it stopped and ends with the result of a
+    run that never stopped. A finished run is only loaded.
+
+    Args:
+      method_or_make: a method, or a function that builds one from the resolved config, such as
+        ``ssl_jax.methods.make`` or your own.
+      data: from ``ssl_jax.data.load`` or ``from_arrays``.
+      config: ``ssl_jax.config.defaults()`` with your changes; ``train.steps`` or ``train.epochs``
+        must be set. The ``method`` block may hold whatever your own method needs.
+      workdir: for config, metrics, checkpoints, scores and the report; by default a new temporary
+        folder, whose name is printed.
+
+    Returns:
+      The run: ``.embed(images)``, ``.params``, ``.extra``, ``.config``.
+
+    Raises:
+      InputError: a setting makes no sense, the workdir holds another run, or the loss does not
+        stay finite.
+      Stopped: on Ctrl-C or SIGTERM, after saving.
+    """
+    placement = make_placement()
+    console = Console(highlight=False, quiet=not placement.is_main)
+    config = resolve(config, data.facts, len(data.pretrain), placement.mesh.size)
+    method = method_or_make if isinstance(method_or_make, Method) else method_or_make(config)
+    optimizer = optim.make(config)
+    workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
+    check_workdir(workdir, config)
+    example = training_source(data, method.inputs)[0]
+    batch = batch_like({k: np.asarray(v) for k, v in example.items()}, config.data.batch_size)
+    state, is_new = first_state(method, optimizer, batch, config, workdir, placement)
+    if is_new and config.init_from is not None:
+        params, extra, taken = with_backbone_of(
+            Path(config.init_from), method, state.params, state.extra, placement
+        )
+        state = state._replace(params=params, extra=extra)
+        console.print(taken, markup=False, soft_wrap=True)
+    check_layers(method, state.params, state.extra, batch, config.evaluation)
+    make_workdir(workdir, config, data.assets)
+    done = finished(workdir)
+    if done:
+        console.print(f"{workdir}: finished; nothing is left to do")
+    else:
+        _introduce(data, workdir, console)
+    began = time.monotonic()
+    state = train(method, optimizer, state, data, config, workdir, placement, console)
+    run = Run(config, method, state.params, state.extra, config.train.steps, data.assets)
+    trained = time.monotonic()
+    if not done:
+        evaluate_run(run, data, workdir, placement, console)
+        console.print(
+            f"trained in {trained - began:.0f} s, evaluated in {time.monotonic() - trained:.0f} s; "
+            f"see {workdir / REPORT}",
+            soft_wrap=True,
+        )
+    return run
+
+
+def evaluate_run(
+    run: Run, data: Dataset, workdir: Path, placement: Placement, console: Console
+) -> None:
+    """Scores a run, prints a table, and writes ``evaluation.json`` and ``report.html``."""
+    init_key, step_key = run_keys(run.config)
+    rows = metrics.read(workdir)
+    with console.status("evaluating"):
+        findings = evaluate(
+            run.method, run.params, run.extra, data, run.config, init_key, placement
+        )
+        mesh = placement.mesh
+        facts = {
+            "steps": f"{run.step:,}",
+            "batch size": f"{run.config.data.batch_size:,}",
+            "examples": f"{len(data.pretrain):,}",
+            "parameters": f"{parameter_count(run.params):,}",
+            "features": f"{findings.test.z.shape[1]:,}",
+            "devices": f"{mesh.size} x {mesh.devices.flat[0].device_kind}",
+        }
+        if "method" in run.config:
+            facts["network"] = run.config.network.name
+        subject = Subject(
+            run.method, run.params, run.extra, data, run.config, findings, step_key, placement
+        )
+        page = make_page(subject, rows, facts)
+        write(workdir / REPORT, page)
+    write_json(workdir / EVALUATION, findings.values)
+    print_scores(console, page)
+
+
+def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
+    """Prints what was loaded and what was chosen for it."""
+    console.print(f"{len(data.pretrain):,} examples to train on, {len(data.test):,} to test on")
+    for name, value in data.facts.items():
+        values = value if isinstance(value, tuple) else (value,)
+        console.print(f"{name}: {', '.join(map(_short, values))}")
+    for note in data.notes:
+        console.print(note, markup=False)
+    if data.unreadable:
+        write_json(workdir / UNREADABLE, list(data.unreadable))
+        console.print(f"{len(data.unreadable)} unreadable files skipped; see {UNREADABLE}")
+
+
+def _short(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

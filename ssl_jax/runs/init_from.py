@@ -1,0 +1,76 @@
+"""Starting from the backbone of an earlier run, which any method may have trained."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ssl_jax.config import declared
+from ssl_jax.errors import InputError
+from ssl_jax.methods.base import Backbone, Extra, Method, Params
+from ssl_jax.placement import Placement
+from ssl_jax.runs.run import load
+from ssl_jax.runs.workdir import read_config
+from ssl_jax.train.checkpoint import shapes_of
+
+
+def with_backbone_of(
+    workdir: Path, method: Method, params: Params, extra: Extra, placement: Placement
+) -> tuple[Params, Extra, str]:
+    """Returns the parameters of a method with the backbone of an earlier run.
+
+    Args:
+      workdir: of the earlier run.
+      method: whose backbone is replaced.
+      params: the method's.
+      extra: the method's.
+      placement: of the arrays.
+
+    Returns:
+      New parameters and ``extra``, and a line that says what was taken and what was not.
+
+    Raises:
+      InputError: there is no such run, one of the methods does not say where its backbone is, or
+        the backbones differ; the first difference is named.
+    """
+    try:
+        known = declared(read_config(workdir)) is not None
+        earlier = load(workdir, method=None if known else method)
+    except InputError as error:
+        raise InputError(f"init_from: {error}") from error
+    taken = earlier.method.backbone(earlier.params, earlier.extra)
+    _check_fit(workdir, taken, method.backbone(params, extra))
+    arrays = set(map(id, jax.tree.leaves(taken)))
+    left = [*_without(earlier.params, arrays, "params"), *_without(earlier.extra, arrays, "extra")]
+    said = (
+        f"init_from: {workdir}: took the backbone, {len(arrays)} arrays after {earlier.step:,} "
+        f"steps; not taken: {', '.join(left) or 'nothing'}"
+    )
+    return *placement.put_state(method.with_backbone(params, extra, taken)), said
+
+
+def _check_fit(workdir: Path, there: Backbone, here: Backbone) -> None:
+    for kind, theirs, ours in zip(
+        ("parameter", "BatchNorm statistic"),
+        map(shapes_of, there),
+        map(shapes_of, here),
+        strict=True,
+    ):
+        for name in sorted(theirs.keys() | ours.keys()):
+            if theirs.get(name) != ours.get(name):
+                raise InputError(
+                    f"init_from: {workdir}: the backbones differ: the {kind} {name} is "
+                    f"{theirs.get(name, 'absent')} there and {ours.get(name, 'absent')} here; "
+                    "expected the same network on data of the same shape"
+                )
+
+
+def _without(tree: Any, arrays: set[int], path: str) -> Iterator[str]:
+    """Yields the paths of the largest parts of a tree that hold none of the arrays."""
+    held = {id(leaf) in arrays for leaf in jax.tree.leaves(tree)}
+    if held == {False}:
+        yield path
+    elif True in held and isinstance(tree, dict):
+        for name, part in tree.items():
+            yield from _without(part, arrays, f"{path}/{name}")

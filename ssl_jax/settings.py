@@ -1,0 +1,212 @@
+"""Declarations of settings, which stand beside the code that reads them.
+
+A method, the networks, the data, the optimizers, the loop and the evaluation each have a table
+``SETTINGS`` of names and declarations::
+
+    SETTINGS = {
+        "temperature": settings.real(0.1, "softmax temperature", above=0),
+        "projector": settings.widths((2048, 128), "widths of the projector's layers"),
+    }
+
+``ssl_jax.config`` collects the tables. Defaults, checks, ``docs/settings.md`` and the settings in
+the report all come from them.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ssl_jax.errors import InputError
+
+Values = Mapping[str, Any]
+
+
+class Setting(NamedTuple):
+    """One setting.
+
+    Attributes:
+      default: its value where a config does not say otherwise.
+      meaning: one line for docs and the report.
+      type: ``bool``, ``int``, ``float``, ``str`` or ``tuple``.
+      expected: what is accepted, in words.
+      accepts: whether a value of the type is accepted.
+      optional: None is accepted too.
+      earlier: the value that runs were made with before the setting existed, from the other
+        settings of its block; by default the default.
+    """
+
+    default: Any
+    meaning: str
+    type: type
+    expected: str
+    accepts: Callable[[Any], bool]
+    optional: bool = False
+    earlier: Callable[[Values], Any] | None = None
+
+
+def real(
+    default: float | None,
+    meaning: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    optional: bool = False,
+    earlier: Callable[[Values], Any] | None = None,
+) -> Setting:
+    """Declares a number within bounds."""
+    bounds = _Bounds(above, at_least, below, at_most)
+    expected = bounds.words("a number")
+    return Setting(default, meaning, float, expected, bounds.hold, optional, earlier)
+
+
+def share(default: float, meaning: str) -> Setting:
+    """Declares a number from 0 to 1, such as a probability."""
+    return real(default, meaning, at_least=0, at_most=1)
+
+
+def integer(
+    default: int | None,
+    meaning: str,
+    *,
+    at_least: int,
+    at_most: int | None = None,
+    multiple_of: int = 1,
+    optional: bool = False,
+) -> Setting:
+    """Declares a whole number within bounds."""
+    bounds = _Bounds(at_least=at_least, at_most=at_most)
+    noun = "a whole number" if multiple_of == 1 else f"a multiple of {multiple_of}"
+
+    def accepts(value: int) -> bool:
+        return bounds.hold(value) and value % multiple_of == 0
+
+    return Setting(default, meaning, int, bounds.words(noun), accepts, optional)
+
+
+def flag(default: bool, meaning: str) -> Setting:
+    """Declares a switch."""
+    return Setting(default, meaning, bool, "True or False", lambda _: True)
+
+
+def text(default: str | None, meaning: str, *, optional: bool = False) -> Setting:
+    """Declares a string."""
+    return Setting(default, meaning, str, "a string that is not empty", bool, optional)
+
+
+def choice(
+    default: Any, meaning: str, options: Sequence[Any], *, optional: bool = False
+) -> Setting:
+    """Declares one of a few values of one type."""
+    expected = f"one of {', '.join(map(str, options))}"
+    kind = type(options[0])
+    return Setting(default, meaning, kind, expected, lambda x: x in options, optional)
+
+
+def widths(default: Sequence[int], meaning: str, *, may_be_empty: bool = False) -> Setting:
+    """Declares the widths of some layers."""
+    expected = "whole numbers of at least 1" + (", or none" if may_be_empty else "")
+
+    def accepts(value: Sequence[Any]) -> bool:
+        whole = all(isinstance(width, int) and width >= 1 for width in value)
+        return whole and (may_be_empty or len(value) > 0)
+
+    return Setting(tuple(default), meaning, tuple, expected, accepts)
+
+
+def area(default: tuple[float, float], meaning: str) -> Setting:
+    """Declares the smallest and the largest share of an image's area."""
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return _numbers(value) and len(value) == 2 and 0 < value[0] <= value[1] <= 1
+
+    expected = "two shares of the image, 0 < smallest <= largest <= 1"
+    return Setting(default, meaning, tuple, expected, accepts)
+
+
+def per_channel(meaning: str, *, above: float | None = None) -> Setting:
+    """Declares one number per channel of an image; None until the data is known."""
+    bounds = _Bounds(above=above)
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return _numbers(value) and len(value) > 0 and all(map(bounds.hold, value))
+
+    expected = f"{bounds.words('one number')} per channel"
+    return Setting(None, meaning, tuple, expected, accepts, optional=True)
+
+
+def names(default: Sequence[str], meaning: str, *, may_be_empty: bool = False) -> Setting:
+    """Declares a list of names of layers."""
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return all(isinstance(name, str) for name in value) and (may_be_empty or len(value) > 0)
+
+    return Setting(tuple(default), meaning, tuple, "names of layers", accepts)
+
+
+def betas(default: tuple[float, float], meaning: str) -> Setting:
+    """Declares two decay rates of moving averages."""
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return _numbers(value) and len(value) == 2 and 0 <= min(value) <= max(value) < 1
+
+    return Setting(default, meaning, tuple, "two numbers of at least 0 and below 1", accepts)
+
+
+def check_value(key: str, value: Any, setting: Setting) -> None:
+    """Checks one value.
+
+    Raises:
+      InputError: names the key, the value and what was expected.
+    """
+    if value is None and setting.optional:
+        return
+    if not _has_type(value, setting.type) or not setting.accepts(value):
+        raise InputError(f"{key}: {value!r}; expected {setting.expected}")
+
+
+def _has_type(value: Any, kind: type) -> bool:
+    """Whether a value has the type; a whole number is a float too, a bool is no number."""
+    if kind is tuple:
+        return isinstance(value, tuple | list)
+    if kind is float:
+        return _is_number(value)
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+
+
+def _numbers(values: Sequence[Any]) -> bool:
+    return all(map(_is_number, values))
+
+
+def _is_number(value: Any) -> bool:
+    whole = isinstance(value, int | float) and not isinstance(value, bool)
+    return whole and math.isfinite(value)
+
+
+class _Bounds(NamedTuple):
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+
+    def hold(self, value: float) -> bool:
+        return (
+            (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def words(self, noun: str) -> str:
+        """``a number of at least 0 and below 1``."""
+        if self.at_least is not None and self.at_most is not None:
+            return f"{noun} from {self.at_least:g} to {self.at_most:g}"
+        given = (
+            ("above", self.above),
+            ("of at least", self.at_least),
+            ("below", self.below),
+            ("of at most", self.at_most),
+        )
+        parts = [f"{word} {bound:g}" for word, bound in given if bound is not None]
+        return " ".join([noun, " and ".join(parts)]).strip()

@@ -1,0 +1,153 @@
+"""DINO's own: crops, loss, schedules, and that it collapses without centring or sharpening."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.dino import get_config
+from ssl_jax import config as settings
+from ssl_jax.report.collapse import verdict
+from ssl_jax.methods import dino
+from ssl_jax.nn import from_module
+from tests import tiny
+from tests.references import distillation
+
+STEPS = 60
+
+
+def make(**changes):
+    config = tiny.config(
+        name="dino",
+        head=(32, 16),
+        prototypes=32,
+        student_temperature=0.1,
+        teacher_temperature=0.04,
+        teacher_temperature_start=0.04,
+        warmup=0.0,
+        frozen=0.0,
+        momentum=0.9,
+        center_momentum=0.9,
+        local_views=2,
+        augment={"area": (0.5, 1.0), "small_size": 4, "small_area": (0.3, 0.6)},
+    )
+    config.network.update({"name": "vit_nano", "patch_size": 4, "pool": "mean"})
+    config.train.steps = STEPS
+    config.optimizer.update({"learning_rate": 0.02, "clip_norm": 3.0})
+    config.method.update(changes)
+    dataset = tiny.data()
+    config = tiny.resolved(config, dataset)
+    batch = tiny.batch(dataset)
+    return dino.make(config), config, batch
+
+
+@pytest.mark.slow
+def test_it_is_healthy_as_it_is():
+    found = verdict(tiny.rows(*make()), {})
+    assert found.healthy, found
+
+
+@pytest.mark.slow
+def test_without_centring_every_example_has_the_same_prototype():
+    found = verdict(tiny.rows(*make(center_momentum=1.0)), {})
+    assert not found.healthy
+    assert "every example chooses the same of 32 prototypes" in found.text
+
+
+def test_without_sharpening_the_output_is_uniform():
+    found = verdict(tiny.rows(*make(teacher_temperature=1.0, teacher_temperature_start=1.0)), {})
+    assert not found.healthy
+    assert "the output is the same for all 32 prototypes" in found.text
+    assert "ln 32 = 3.4657" in found.text
+
+
+@pytest.fixture(scope="module")
+def made():
+    method, config, batch = make(frozen=0.5, teacher_temperature_start=0.02, warmup=0.5)
+    return method, config, batch, *method.init(jax.random.key(0), batch)
+
+
+def test_there_are_two_large_crops_and_as_many_small_ones_as_asked(made):
+    method, _, batch, *_ = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    assert views["large"].shape == (2, tiny.BATCH, 8, 8, 1)
+    assert views["small"].shape == (2, tiny.BATCH, 4, 4, 1)
+    assert not np.array_equal(views["small"][0], views["small"][1])
+
+
+def test_the_loss_is_dino_s_of_all_crops_and_the_teacher_s_large_ones(made):
+    method, config, batch, params, extra = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    extra = extra | {"center": jnp.linspace(-0.1, 0.1, 32)}
+    teacher = jax.tree.map(lambda x: x * 1.2, extra["teacher"]["params"])
+    extra["teacher"] = extra["teacher"] | {"params": teacher}
+    step = jnp.int32(15)  # half of the warm-up
+    value, (after, _) = jax.jit(method.loss)(params, extra, views, jax.random.key(2), step)
+    network = from_module(lambda rngs: dino.Network(config, rngs))
+
+    @jax.jit
+    def logits(params, images):
+        read = (images - np.array(config.data.mean)) / np.array(config.data.std)
+        return network.apply(params, {}, read.astype(jnp.float32), train=True)[0]["logits"]
+
+    student = [logits(params, view) for name in ("large", "small") for view in views[name]]
+    targets = [logits(teacher, view) for view in views["large"]]
+    student, targets = np.asarray(student, np.float64), np.asarray(targets, np.float64)
+    expected = distillation.dino(
+        student,
+        targets,
+        np.asarray(extra["center"]),
+        student_temperature=0.1,
+        teacher_temperature=0.03,
+    )
+    np.testing.assert_allclose(value, expected.mean(), rtol=1e-4)
+    moved = 0.9 * np.asarray(extra["center"]) + 0.1 * targets.mean((0, 1))
+    np.testing.assert_allclose(after["center"], moved, atol=1e-5)
+
+
+def test_prototypes_are_frozen_at_first_and_nothing_else_is(made):
+    method, _, batch, params, extra = made
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+
+    @jax.jit
+    def gradient(step):
+        def loss(params):
+            return method.loss(params, extra, views, jax.random.key(2), step)[0]
+
+        return jax.grad(loss)(params)
+
+    early, late = gradient(jnp.int32(29)), gradient(jnp.int32(30))
+    assert not np.any(early["head"]["prototypes"])
+    assert np.any(late["head"]["prototypes"])
+    for a, b in zip(
+        jax.tree.leaves(early["backbone"]), jax.tree.leaves(late["backbone"]), strict=True
+    ):
+        assert np.any(a)
+        assert a.shape == b.shape
+
+
+def test_features_are_the_teacher_s(made):
+    method, _, batch, params, extra = made
+    other = jax.tree.map(lambda x: x + 1, params)
+    embed = jax.jit(method.embed)
+    np.testing.assert_array_equal(
+        embed(params, extra, batch)["features"], embed(other, extra, batch)["features"]
+    )
+
+
+def test_the_paper_s_backbone_has_the_published_size():
+    facts = {"image_size": 224, "channels": 3, "mean": (0.5,) * 3, "std": (0.2,) * 3}
+    config = settings.resolve(get_config("paper"), facts, 1_281_167, 1)
+    batch = {"image": jax.ShapeDtypeStruct((8, 224, 224, 3), np.uint8)}
+    method = dino.make(config)
+    params, extra = jax.eval_shape(method.init, jax.random.key(0), batch)
+    backbone = sum(x.size for x in jax.tree.leaves(params["backbone"]))
+    assert backbone == 21_665_664  # ViT-S/16 of Table 1, 21 M
+    loss = jax.eval_shape(
+        lambda p, e, b, k: method.loss(p, e, method.views(k, b), k, jnp.int32(0))[0],
+        params,
+        extra,
+        batch,
+        jax.random.key(0),
+    )
+    assert loss.shape == ()

@@ -1,0 +1,289 @@
+"""A whole run on eight devices: what it writes, that it resumes exactly and can be taken up."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import time
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+import ssl_jax
+from ssl_jax import methods, train
+from ssl_jax.errors import InputError
+from ssl_jax.train import feed, loop
+from ssl_jax.train.checkpoint import Checkpoints
+from tests import tiny
+from tests.constants import watched_jit
+
+FILES = {"config.json", "metrics.jsonl", "checkpoints", "evaluation.json", "report.html"}
+
+
+def config(**changes):
+    base = tiny.config(
+        name="simclr", temperature=0.2, projector=(8,), augment={"area": (0.5, 1.0), "blur": 0.0}
+    )
+    base.train.update(changes)
+    return base
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny.data()
+
+
+def fit(data, workdir, base=None, method=None):
+    resolved = tiny.resolved(base or config(), data)
+    return ssl_jax.fit(method or methods.make(resolved), data, resolved, workdir=workdir)
+
+
+class Counted(Exception):
+    """Stands for a kill."""
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run that is never stopped, how often its loss was traced, and what was compiled for it."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    method = methods.make(tiny.resolved(config(), data))
+    traces = []
+
+    def loss(*args):
+        traces.append(1)
+        return method.loss(*args)
+
+    with watched_jit() as compiled:
+        run = fit(data, workdir, method=method._replace(loss=loss))
+    return run, workdir, len(traces), compiled
+
+
+def snapshot(workdir):
+    return {p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()}
+
+
+def rows(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return {row["step"]: row["loss"] for row in map(json.loads, lines)}
+
+
+def test_the_workdir_holds_what_a_run_is_to_leave(whole):
+    run, workdir, *_ = whole
+    assert {p.name for p in workdir.iterdir() if not p.name.startswith("events.")} == FILES
+    assert list(workdir.glob("events.*"))
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "4"]
+    assert list(rows(workdir)) == [1, 2, 3, 4]
+    assert run.step == 4
+    values = json.loads((workdir / "evaluation.json").read_text())
+    for score in ("knn_top1", "linear_top1", "linear100_top1"):
+        for key in (score, f"random_init_{score}", f"input_{score}"):
+            assert 0 <= values[key] <= 1
+        for baseline in ("input", "random_init"):
+            assert values[f"{score}_minus_{baseline}_se"] >= 0
+    assert values["step"] == 4
+    assert values["examples"] == 24
+    assert values["train_examples"] == 40
+    assert 1 <= values["rankme"] <= values["features"]
+    assert values["linear_top5"] == 1.0  # of three classes
+
+
+def test_the_loss_is_traced_once_for_training_and_once_for_the_baseline(whole):
+    assert whole[2] == 2
+
+
+def test_nothing_that_a_run_compiles_closes_over_device_arrays(whole):
+    """What differs between methods is in their contract (``tests/methods/test_contract.py``)."""
+    compiled = whole[3]
+    assert compiled.keys() >= {"step", "embed", "collect", "_nearest", "_minimise", "raw_input"}
+    assert {name: found for name, found in compiled.items() if found} == {}
+
+
+def test_a_finished_run_is_left_alone(whole, data, capsys):
+    run, workdir, *_ = whole
+    before = snapshot(workdir)
+    again = fit(data, workdir)
+    assert snapshot(workdir) == before
+    assert "finished" in capsys.readouterr().out
+    chex.assert_trees_all_equal(again.params, run.params)
+
+
+def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypatch, capsys):
+    run, workdir, *_ = whole
+    real = feed.put_batch
+    made = []
+
+    def put_batch(mesh, batch):
+        if len(made) == 3:  # after step 3; the last checkpoint is of step 2
+            raise Counted
+        made.append(batch)
+        return real(mesh, batch)
+
+    monkeypatch.setattr(feed, "put_batch", put_batch)
+    with pytest.raises(Counted):
+        fit(data, tmp_path / "run")
+    monkeypatch.undo()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+
+    resumed = fit(data, tmp_path / "run")
+    assert "resuming at step 2 of 4" in capsys.readouterr().out
+    chex.assert_trees_all_equal(resumed.params, run.params)
+    chex.assert_trees_all_equal(resumed.extra, run.extra)
+    assert rows(tmp_path / "run") == rows(workdir)
+    scores = [
+        json.loads((place / "evaluation.json").read_text()) for place in (workdir, tmp_path / "run")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch):
+    real = feed.put_batch
+    made = []
+
+    def put_batch(mesh, batch):
+        made.append(batch)
+        if len(made) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(mesh, batch)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(feed, "put_batch", put_batch)
+    with pytest.raises(train.Stopped, match="stopped at step 1 of 4"):
+        fit(data, tmp_path / "run")
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["1"]
+    chex.assert_trees_all_equal(fit(data, tmp_path / "run").params, whole[0].params)
+
+
+def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
+    run, workdir, *_ = whole
+    loaded = ssl_jax.load(workdir)
+    chex.assert_trees_all_equal(loaded.params, run.params)
+    images = data.test.take(np.arange(24))["image"]
+    features = loaded.embed(images)
+    assert features.shape == (24, 1024)
+    np.testing.assert_array_equal(features, run.embed(images))
+    np.testing.assert_allclose(loaded.embed(images[:3]), features[:3], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loaded.embed(images[..., 0] / 255.0), features, rtol=1e-5, atol=1e-6)
+    larger = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
+    assert np.corrcoef(loaded.embed(larger).ravel(), features.ravel())[0, 1] > 0.95
+    with pytest.raises(InputError, match="images"):
+        loaded.embed(images.astype(np.float32))
+
+
+def test_init_from_starts_from_the_weights_of_an_earlier_run(whole, data, tmp_path):
+    run, workdir, *_ = whole
+    base = config()
+    base.init_from = str(workdir)
+    resolved = tiny.resolved(base, data)
+    state = loop.first_state(methods.make(resolved), data, resolved, tmp_path, tiny.mesh(8))
+    assert int(state.step) == 0
+    chex.assert_trees_all_equal(state.params, run.params)
+    chex.assert_trees_all_equal(state.extra, run.extra)
+
+
+def test_init_from_nothing_or_from_another_network_is_refused(whole, data, tmp_path):
+    base = config()
+    base.init_from = str(tmp_path / "none")
+    with pytest.raises(InputError, match=r"none: has no config\.json"):
+        fit(data, tmp_path / "run", base)
+    base.init_from = str(whole[1])
+    base.method.projector = (6,)
+    with pytest.raises(InputError, match=r"does not fit: .*projector"):
+        fit(data, tmp_path / "run", base)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+def test_a_layer_that_is_not_there_is_refused_before_training(data, tmp_path, key):
+    base = config()
+    base.evaluation[key] = ("stage9",)
+    with pytest.raises(InputError, match=rf"^evaluation\.{key}: 'stage9'; .* features, stage1"):
+        fit(data, tmp_path / "run", base)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_config_in_the_same_workdir_is_refused(whole, data):
+    base = config()
+    base.seed = 3
+    before = snapshot(whole[1])
+    with pytest.raises(InputError, match=r"another config: seed \(0 there, 3 here\)"):
+        fit(data, whole[1], base)
+    assert snapshot(whole[1]) == before
+
+
+def test_without_labels_the_evaluation_is_label_free(data, tmp_path):
+    images, tests = (s.take(np.arange(len(s)))["image"] for s in (data.train, data.test))
+    unlabelled = ssl_jax.data.from_arrays(images, test_images=tests)
+    fit(unlabelled, tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert set(values) == {"step", "examples", "train_examples", "features", "rankme"}
+    assert "no labels" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_embedding_again_compiles_nothing(whole, data):
+    run = whole[0]
+    traces = []
+
+    def embed(*args):
+        traces.append(1)
+        return run.method.embed(*args)
+
+    counted = run._replace(method=run.method._replace(embed=embed))
+    images = data.test.take(np.arange(24))["image"]
+    for count in (24, 24, 8, 24, 8):
+        counted.embed(images[:count])
+    assert len(traces) == 2  # of 24, padded to a whole batch, and of 8
+    moved = counted._replace(params=jax.tree.map(lambda x: 2 * x, run.params))
+    assert not np.array_equal(moved.embed(images), counted.embed(images))
+    assert len(traces) == 2
+
+
+def test_a_path_below_which_checkpoints_cannot_be_read_is_refused_before_training(data, tmp_path):
+    with pytest.raises(InputError, match=r"contains '\[2024\]'"):
+        fit(data, tmp_path / "study [2024]" / "run")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeypatch):
+    class Failing:
+        def result(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "_begin", lambda *_: Failing())
+    made = []
+    real = feed.put_batch
+
+    def put_batch(mesh, batch):
+        made.append(batch)
+        time.sleep(0.2)
+        return real(mesh, batch)
+
+    monkeypatch.setattr(feed, "put_batch", put_batch)
+    base = config(steps=20, checkpoint_every=6)
+    with pytest.raises(InputError, match="checkpoints/6: cannot be saved: No space left on device"):
+        fit(data, tmp_path / "run", base)
+    assert len(made) <= 8  # the save of step 12 would say it too
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_again(whole, tmp_path, monkeypatch):
+    run, workdir, *_ = whole
+    shutil.copytree(workdir, tmp_path / "run")
+    kept = tmp_path / "run" / "checkpoints"
+    (kept / "4").rename(tmp_path / "later")
+    real, asked = Checkpoints.restore, []
+
+    def restore(self, step, *rest):
+        if not asked:
+            shutil.rmtree(kept / "2")
+            (tmp_path / "later").rename(kept / "4")
+        asked.append(step)
+        return real(self, step, *rest)
+
+    monkeypatch.setattr(Checkpoints, "restore", restore)
+    loaded = ssl_jax.load(tmp_path / "run")
+    assert asked == [2, 4]
+    chex.assert_trees_all_equal(loaded.params, run.params)
