@@ -1,10 +1,12 @@
 """What the mains in ``experiments/`` share: flags, and errors as one line with exit code 2."""
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from ssl_jax.errors import InputError
 
 def define_config() -> None:
     """``--config FILE[:ARG,ARG]`` and ``--config.key=VALUE``."""
-    config_flags.DEFINE_config_file("config", None, "a file of configs/, with :ARG,... behind it")
+    config_flags.DEFINE_config_file("config", None, "a file in configs/, optionally with :ARG,...")
 
 
 def define_workdir() -> None:
@@ -26,17 +28,16 @@ def define_workdir() -> None:
 
 
 def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "") -> None:
-    """Parse the command line and run ``main`` with what is given beside the flags.
+    """Parses the command line and runs ``main`` with the arguments that are not flags.
 
-    Bad input ends with one line and 2, a stop on request with one line and 130.
+    Bad input ends with one line and exit code 2, a requested stop with one line and 130.
 
     Args:
       main: the work.
-      words: one of these must be given; if there are none,
-      several: at least one must be given of what this says in words, such as "folders"; if it says
-        nothing, nothing may be given.
+      words: if not empty, exactly one argument is required, one of these.
+      several: if not empty, at least one argument is required; says of what, such as "folders".
     """
-    flags.DEFINE_boolean("compilation_cache", True, "keep what is compiled for the next start")
+    flags.DEFINE_boolean("compilation_cache", True, "keep compiled programs for the next start")
     _make_importable("configs", Path(sys.argv[0]).resolve().parents[1])
     app.run(
         lambda rest: _guarded(lambda: main(*rest[1:])),
@@ -47,7 +48,7 @@ def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "")
 def _make_importable(package: str, folder: Path) -> None:
     """Makes one package of a folder importable, for ``from configs import common``.
 
-    With the whole folder on ``sys.path`` a file of a downloaded run could be imported too.
+    With the whole folder on ``sys.path``, a file of a downloaded run could be imported too.
     """
     if (folder / package).is_dir():
         spec = ModuleSpec(package, None, is_package=True)
@@ -56,10 +57,10 @@ def _make_importable(package: str, folder: Path) -> None:
 
 
 def required(name: str) -> str:
-    """The value of a flag that must be given.
+    """Returns the value of a flag that must be given.
 
     Raises:
-      InputError: it was not.
+      InputError: it is missing.
     """
     value = flags.FLAGS[name].value
     if not value:
@@ -68,7 +69,7 @@ def required(name: str) -> str:
 
 
 def config() -> ConfigDict:
-    """The config of ``--config`` with the command line's changes.
+    """Returns the config of ``--config`` with the changes of the command line.
 
     Raises:
       InputError: the flag or its file is missing.
@@ -90,16 +91,51 @@ def _parse(arguments: list[str], words: Sequence[str] = (), several: str = "") -
         if several and len(rest) == 1:
             raise InputError(f"nothing: is given; expected {several}")
         if not words and not several and len(rest) > 1:
-            raise InputError(f"{rest[1]}: is no flag; expected --flag=value")
-    except (AttributeError, KeyError) as error:
-        _fail(_unknown_key(arguments, str(error)))
-    except (flags.Error, TypeError, ValueError) as error:
-        _fail(str(error).rpartition("InputError: ")[2])  # ml_collections wraps a traceback's text
+            raise InputError(f"{rest[1]}: is not a flag; expected --flag=value")
+    except Exception as error:  # a config file may raise anything
+        _fail(_explained(error, arguments))
     return rest
 
 
+def _explained(error: BaseException, arguments: list[str]) -> str:
+    """One line for an error of parsing, which ml_collections and absl may have wrapped."""
+    causes = [error]
+    while (cause := causes[-1].__context__) is not None:
+        causes.append(cause)
+    for cause in reversed(causes):
+        if isinstance(cause, InputError):
+            return str(cause)
+    return (
+        _in_config_file(causes[-1], _config_path(arguments))
+        or (isinstance(error, AttributeError | KeyError) and _unknown_key(arguments, str(error)))
+        or str(error)
+    )
+
+
+def _config_path(arguments: list[str]) -> str:
+    """Returns the file that ``--config`` names."""
+    given = [a for a in arguments if a.startswith(("--config=", "-config="))]
+    values = [a.partition("=")[2] for a in given]
+    values += [b for a, b in pairwise(arguments) if a in ("--config", "-config")]
+    return values[-1].partition(":")[0] if values else ""
+
+
+def _in_config_file(error: BaseException, path: str) -> str:
+    """Says what is wrong with the config file; nothing if the error comes from elsewhere."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"--config: {error.filename}, line {error.lineno}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(path)]
+    if lines:
+        return f"--config: {path}, line {lines[-1]}: {type(error).__name__}: {error}"
+    if path and "get_config" in str(error):
+        found = "has no get_config" if isinstance(error, AttributeError) else str(error)
+        return f"--config: {path}: {found}; expected a function get_config(arg)"
+    return ""
+
+
 def _unknown_key(arguments: list[str], message: str) -> str:
-    """Which ``--config.key`` it was; ml_collections names the last part only."""
+    """Says which ``--config.key`` is unknown; ml_collections names its last part only."""
     name = message.replace("\\'", "'").strip("\"'").split("'")[0]
     given = (a.lstrip("-").partition("=")[0] for a in arguments if a.startswith("--config."))
     key = next((key for key in given if name in key.split(".")), name)
@@ -108,7 +144,7 @@ def _unknown_key(arguments: list[str], message: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    # before matplotlib logs its first start; orbax logs a traceback for every error that it raises
+    # matplotlib logs its first start; orbax logs a traceback for every error that it raises
     logging.set_verbosity(logging.FATAL)
 
     from ssl_jax import compilation
@@ -127,7 +163,7 @@ def _guarded(main: Callable[[], None]) -> None:
 
 
 def _unless_of_a_closed_loop(kind: Any, error: Any, trace: Any) -> None:
-    """Prints an uncaught error, except what writers of a failed save report to orbax too late."""
+    """Prints an uncaught error, unless a writer of a failed save reports it to orbax too late."""
     if "Event loop is closed" not in str(error):
         sys.__excepthook__(kind, error, trace)
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import ssl_jax
 
 ROOT = Path(ssl_jax.__file__).parent
@@ -13,19 +15,25 @@ ROOT = Path(ssl_jax.__file__).parent
 MAY_IMPORT = {
     "errors": set(),
     "output": {"errors"},
-    "config": {"errors"},
-    "cli": {"compilation", "cpu", "errors", "train"},
+    "settings": {"errors"},
     "compilation": set(),
     "cpu": set(),
+    "placement": set(),
     "losses": set(),
     "augment": set(),
-    "nn": set(),
-    "data": {"errors"},
-    "sharding": set(),
-    "methods": {"augment", "errors", "losses", "nn"},
-    "evaluation": {"augment", "data", "errors", "methods", "output", "sharding"},
-    "train": {"config", "data", "errors", "evaluation", "methods", "output", "sharding"},
-    "__init__": {"train"},
+    "nn": {"errors", "settings"},
+    "data": {"errors", "settings"},
+    "methods": {"augment", "errors", "losses", "nn", "settings"},
+    "train": {"data", "errors", "methods", "output", "placement", "settings"},
+    "evaluation": {"augment", "data", "errors", "methods", "placement", "settings"},
+    "config": {"data", "errors", "evaluation", "methods", "nn", "settings", "train"},
+    "report": {"config", "data", "evaluation", "methods", "output", "placement"},
+    "runs": {
+        *("config", "data", "errors", "evaluation", "methods", "output", "placement"),
+        *("report", "train"),
+    },
+    "cli": {"compilation", "cpu", "errors", "train"},
+    "__init__": {"runs"},
 }
 
 
@@ -74,25 +82,52 @@ def words(path: Path) -> set[str]:
 
 
 def test_shared_machinery_names_no_method_and_no_modality():
-    from ssl_jax.evaluation.modalities import MODALITIES
+    from ssl_jax.data.modalities import MODALITIES
     from ssl_jax.methods import METHODS
 
-    machinery = [ROOT / "data/pipeline.py", *(ROOT / "train").glob("*.py")]
-    machinery += (ROOT / "evaluation").glob("[a-z]*.py")
+    machinery = [ROOT / "config.py", ROOT / "placement.py", ROOT / "settings.py"]
+    machinery += [ROOT / "data/pipeline.py", ROOT / "data/streams.py"]
+    for room in ("train", "runs", "evaluation", "report"):
+        machinery += (ROOT / room).glob("*.py")
     keys = {"image", "video", "tokens"}  # of batches; "text" is also what is printed
     assert MODALITIES.keys() <= keys | {"text"}
-    assert len(machinery) > 20
+    assert len(machinery) > 35
     for path in machinery:
         if path.name != "charts.py":  # whose image is a chart's
             named = words(path) & (METHODS.keys() | keys)
             assert not named, (path, named)
 
 
+def test_networks_know_no_method():
+    for path in (ROOT / "nn").rglob("*.py"):
+        assert "config.method" not in path.read_text(), path
+
+
+def loaded(statement: str) -> set[str]:
+    """The modules that a statement loads."""
+    program = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_training_and_evaluation_stand_side_by_side():
+    training = "import ssl_jax.train.loop, ssl_jax.train.optim"
+    assert not any(name.startswith("ssl_jax.evaluation") for name in loaded(training))
+    assert "ssl_jax.evaluation" not in loaded("import ssl_jax.train")
+    assert not any(name.startswith("ssl_jax.train") for name in loaded("import ssl_jax.evaluation"))
+
+
+def test_parts_are_loaded_when_they_are_used():
+    assert "ssl_jax.losses" not in loaded("import ssl_jax")
+    for part in ssl_jax._MODULES:
+        assert f"ssl_jax.{part}" in loaded(f"import ssl_jax; ssl_jax.{part}")
+    assert "ssl_jax.methods.contrastive.simclr" not in loaded("import ssl_jax.methods")
+    with pytest.raises(AttributeError, match="no attribute 'loses'"):
+        _ = ssl_jax.loses
+
+
 def test_losses_and_augment_load_nothing_heavy():
     heavy = "flax orbax grain tensorflow_datasets ml_collections matplotlib sklearn PIL rich"
-    program = (
-        "import sys, ssl_jax.losses, ssl_jax.augment;"
-        f"print([m for m in {heavy.split()!r} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done
+    found = loaded("import ssl_jax; ssl_jax.losses; ssl_jax.augment")
+    assert found.isdisjoint(heavy.split())

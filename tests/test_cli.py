@@ -56,6 +56,43 @@ def test_bad_input_is_one_line_and_two(arguments, expected, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+BROKEN = {
+    "def get_config(arg=None)\n    return 1\n": ", line 1: expected ':'",
+    "x = 3\n": ": has no get_config; expected a function get_config(arg)",
+    "def get_config():\n    return 1\n": "expected a function get_config(arg)",
+    "def get_config(arg=None):\n    x = 1\n    return x.tempo\n": ", line 3: AttributeError: 'int'",
+    "def get_config(arg=None):\n    return {}['tempo']\n": ", line 2: KeyError: 'tempo'",
+    "def get_config(arg=None):\n    return int('x')\n": ", line 2: ValueError: invalid literal",
+    "import no_such_module\n": ", line 1: ModuleNotFoundError: No module named 'no_such_module'",
+}
+
+
+def test_an_error_in_a_config_file_names_the_file_and_the_line(tmp_path):
+    program = (
+        "import sys\n"
+        "from ssl_jax import cli\n"
+        "cli.define_config()\n"
+        "for path in sys.argv[1:]:\n"
+        "    try:\n"
+        "        cli._parse(['main', f'--config={path}:smoke'])\n"
+        "    except SystemExit as stop:\n"
+        "        print(stop.code)\n"
+    )
+    paths = [tmp_path / f"config{number}.py" for number in range(len(BROKEN))]
+    for path, text in zip(paths, BROKEN, strict=True):
+        path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["2"] * len(BROKEN), done.stderr
+    for line, path, expected in zip(done.stderr.splitlines(), paths, BROKEN.values(), strict=True):
+        assert line.startswith(f"error: --config: {path}"), line
+        assert expected in line
+
+
 def test_missing_flags_are_named():
     assert "--config: is missing" in call("pretrain", "--workdir=x").stderr
     assert "--workdir: is missing" in call("evaluate").stderr
@@ -108,7 +145,7 @@ def test_smoke_run_twice_then_evaluate_again(name, tmp_path):
     first = call("pretrain", *arguments)
     assert first.returncode == 0, first.stderr
     assert "step 8/8" in first.stdout
-    assert "Linear, 10 labels a class" in first.stdout
+    assert "Linear, 10 labels per class" in first.stdout
     again = call("pretrain", *arguments)
     assert again.returncode == 0
     assert "finished" in again.stdout

@@ -1,15 +1,19 @@
-"""Every setting that makes no sense is refused by name; what is left to choose is resolved."""
+"""Settings that make no sense are refused by name; what is left to choose is resolved."""
 
 import json
+from importlib import import_module
 
 import pytest
 from ml_collections import ConfigDict
 
-from configs import common, simclr
+from configs import common
 from ssl_jax import config as settings
+from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation.modalities import MODALITIES
+from ssl_jax.evaluation.modalities import INPUTS
+from ssl_jax.methods import METHODS, settings_of
 from ssl_jax.nn import backbones
+from ssl_jax.report.sections import SECTIONS
 from tests import tiny
 
 FACTS = {"image_size": 8, "channels": 1, "mean": (0.5,), "std": (0.25,)}
@@ -19,8 +23,14 @@ def valid() -> ConfigDict:
     return tiny.config(name="simclr", temperature=0.2, projector=(8,), augment={"area": (0.5, 1.0)})
 
 
-def changed(key: str, value: object) -> ConfigDict:
-    config = valid()
+def complete(method: str) -> ConfigDict:
+    config = settings.defaults(method)
+    config.train.steps = 4
+    return config
+
+
+def changed(key: str, value: object, config: ConfigDict | None = None) -> ConfigDict:
+    config = config or valid()
     block, _, name = key.rpartition(".")
     target = config
     for part in filter(None, block.split(".")):
@@ -39,9 +49,11 @@ def changed(key: str, value: object) -> ConfigDict:
         ("data.batch_size", True, "whole number"),
         ("data.batch_size", "many", "whole number"),
         ("data.name", "", "not empty"),
-        ("data.channels", 2, "1 or 3"),
+        ("data.channels", 2, "one of 1, 3"),
+        ("data.image_size", 3, "from 4 to 4096"),
         ("data.std", (0.0,), "above 0"),
-        ("data.mean", (float("nan"),), "each channel"),
+        ("data.mean", (float("nan"),), "per channel"),
+        ("data.modality", "sound", "image, text, video"),
         ("optimizer.name", "adam", "adamw"),
         ("optimizer.learning_rate", 0.0, "above 0"),
         ("optimizer.learning_rate", float("nan"), "above 0"),
@@ -57,12 +69,9 @@ def changed(key: str, value: object) -> ConfigDict:
         ("train.log_every", 0, "at least 1"),
         ("method.temperature", -0.2, "above 0"),
         ("method.augment.area", (0.9, 0.2), "smallest <= largest"),
+        ("method.augment.strength", float("nan"), "at least 0"),
         ("method.projector", (8, 0), "at least 1"),
-        ("method.in_order", 1.0, "below 1"),
-        ("method.reach", 1, "at least 2"),
-        ("method.gap", 0, "at least 1"),
-        ("method.hidden", (0,), "at least 1, or none"),
-        ("method.hidden", (2.5,), "at least 1, or none"),
+        ("method.projector", (), "at least 1"),
         ("evaluation.layers", (), "layers"),
     ],
 )
@@ -80,12 +89,66 @@ def test_unknown_missing_and_unset_settings_are_refused():
         settings.check(changed("data.colour", 1))
     lacking = valid()
     del lacking.data["name"]
-    with pytest.raises(InputError, match=r"^data.name: missing"):
+    with pytest.raises(InputError, match=r"^data.name: is missing"):
         settings.check(lacking)
     with pytest.raises(InputError, match=r"^train.epochs: None"):
         settings.check(changed("train.steps", None))
-    with pytest.raises(InputError, match=r"^method.other: nan is not a finite number$"):
-        settings.check(changed("method.other", float("nan")))
+    expected = r"^method.other: simclr has no such setting; expected temperature, projector, "
+    with pytest.raises(InputError, match=expected):
+        settings.check(changed("method.other", 1))
+
+
+def test_the_method_block_of_a_method_of_ones_own_is_free():
+    own = valid()
+    own.method = ConfigDict({"name": "mine", "depth": 3, "rate": 0.5})
+    settings.check(own)
+    with pytest.raises(InputError, match=r"^method.rate: nan is not a finite number$"):
+        settings.check(changed("method.rate", float("nan"), own))
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "value", "expected"),
+    [
+        ("frame_order", "in_order", 1.0, "above 0 and below 1"),
+        ("frame_order", "reach", 1, "at least 2"),
+        ("frame_order", "gap", 0, "at least 1"),
+        ("frame_order", "hidden", (0,), "at least 1, or none"),
+        ("frame_order", "hidden", (2.5,), "at least 1, or none"),
+        ("mae", "decoder_width", 30, "a multiple of 4 of at least 4"),
+        ("mae", "decoder_depth", 0, "at least 1"),
+        ("next_word", "temperature", 0.0, "above 0"),
+        ("context_encoder", "bottleneck", 0, "at least 1"),
+    ],
+)
+def test_each_method_has_its_own_rules(method, key, value, expected):
+    with pytest.raises(InputError, match=rf"^method\.{key}: .*; expected .*{expected}"):
+        settings.check(changed(f"method.{key}", value, complete(method)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults_are_valid_and_every_setting_refuses_what_is_not_a_value(method):
+    settings.check(complete(method))
+    tables = {f"{block}.": table for block, table in settings.BLOCKS.items()}
+    tables |= {"": settings.TOP, "method.": settings_of(method)}
+    for prefix, table in tables.items():
+        for name, setting in table.items():
+            assert setting.meaning
+            wrong = object() if setting.type is str else float("nan")
+            with pytest.raises(InputError) as error:
+                settings.check(changed(f"{prefix}{name}", wrong, complete(method)))
+            assert str(error.value).startswith(f"{prefix}{name}: {wrong!r}; expected ")
+
+
+def test_none_is_for_optional_settings_alone():
+    settings.check(changed("method.bottleneck", None, complete("context_encoder")))
+    with pytest.raises(InputError, match=r"^method.overlap: None; expected"):
+        settings.check(changed("method.overlap", None, complete("context_encoder")))
+
+
+def test_what_a_method_s_block_leaves_out_is_resolved():
+    config = settings.resolve(valid(), FACTS, 100, 1)
+    assert config.method.augment.to_dict() == {"area": (0.5, 1.0), "strength": 1.0, "blur": 0.5}
+    assert config.method.temperature == 0.2
 
 
 def test_batch_must_split_over_the_devices_and_fit_the_data():
@@ -113,10 +176,11 @@ def test_only_vits_pool_a_class_token(name):
     config = changed("network.name", name)
     config.network.pool = "cls"
     if name in backbones.VITS:
-        settings.check(config)
+        settings.resolve(config, FACTS, 100, 1)
     else:
-        with pytest.raises(InputError, match=rf"^network.pool: 'cls' .* {name} .* expected mean"):
-            settings.check(config)
+        expected = rf"^network.pool: 'cls', but {name} has no class token; expected mean or grid$"
+        with pytest.raises(InputError, match=expected):
+            settings.resolve(config, FACTS, 100, 1)
 
 
 def test_patches_must_split_the_images_of_a_vit():
@@ -182,9 +246,12 @@ def test_presets_and_pairs_of_the_argument():
             common.parse(arg)
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("arg", [None, "smoke", "paper", "paper,data=cifar10", "epochs=3,seed=7"])
-def test_every_preset_of_simclr_is_valid(arg):
-    settings.check(simclr.get_config(arg))
+def test_every_preset_is_valid(method, arg):
+    config = import_module(f"configs.{method}").get_config(arg)
+    settings.check(config)
+    assert config.method.name == method
 
 
 def test_a_group_s_settings_are_checked_as_the_optimizer_s_are():
@@ -209,6 +276,6 @@ def test_a_network_must_read_what_the_data_is():
         settings.resolve(changed("network.name", "gpt_nano"), FACTS, 100, 1)
 
 
-def test_modalities_are_those_of_the_table():
-    assert dict(settings.NETWORKS).keys() == MODALITIES.keys()
-    assert set(sum(settings.NETWORKS.values(), ())) == {*backbones.BACKBONES, *backbones.GPTS}
+def test_every_room_knows_the_same_modalities():
+    for table in (backbones.READS, INPUTS, SECTIONS):
+        assert table.keys() == MODALITIES.keys()

@@ -1,8 +1,12 @@
-"""What every method must keep to, checked for every method that has a name."""
+"""What every method must keep to, checked for every method in the index.
 
-from collections.abc import Callable
+Most of the time is compilation, so the checks share it: the step is compiled once for eight devices
+and once for one, and what it is traced from is also searched for constants.
+"""
+
 from contextlib import closing
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
 import chex
 import jax
@@ -10,199 +14,148 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from ml_collections import ConfigDict
 
-from ssl_jax.evaluation.untrained import collector
-from ssl_jax.methods import METHODS, Method
+from ssl_jax.data.modalities.base import batch_like
+from ssl_jax.methods import METHODS
 from ssl_jax.nn.norm import BatchNorm
 from ssl_jax.nn.platform import traced_as
-from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import TrainState, create
 from ssl_jax.train.step import make_step
 from tests import tiny
 from tests.constants import device_constants
+from tests.methods.case import case_of, config_of
 
-BLOCKS = {
-    "simclr": {
-        "temperature": 0.2,
-        "projector": (16, 8),
-        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
-    },
-    "byol": {
-        "momentum": 0.9,
-        "projector": (16, 8),
-        "predictor": (16,),
-        "augment": {"area": (0.5, 1.0)},
-    },
-    "simsiam": {
-        "projector": (16, 16, 8),
-        "predictor": (4,),
-        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
-    },
-    "dino": {
-        "head": (16, 8),
-        "prototypes": 24,
-        "student_temperature": 0.1,
-        "teacher_temperature": 0.07,
-        "teacher_temperature_start": 0.04,
-        "warmup": 0.5,
-        "frozen": 0.25,
-        "momentum": 0.9,
-        "center_momentum": 0.9,
-        "local_views": 2,
-        "augment": {"area": (0.5, 1.0), "small_size": 4, "small_area": (0.2, 0.5)},
-    },
-    "mae": {
-        "mask_ratio": 0.5,
-        "decoder_width": 16,
-        "decoder_depth": 1,
-        "decoder_heads": 2,
-        "normalize_targets": True,
-        "area": (0.5, 1.0),
-    },
-    "rotation": {"area": (0.5, 1.0)},
-    "moco": {
-        "temperature": 0.2,
-        "momentum": 0.9,
-        "queue": 40,
-        "projector": (16, 8),
-        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
-    },
-    "context_encoder": {
-        "adversarial": 0.1,
-        "overlap": 1,
-        "bottleneck": None,
-        "decoder": (8,),
-        "discriminator": (4, 8),
-        "area": (0.5, 1.0),
-        "shift": 1,
-    },
-    "frame_order": {"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": (16,)},
-    "next_word": {"temperature": 0.8},
-}
-DRAW_NOTHING = {"next_word"}  # their views are the batch itself
-
-DATA = {"frame_order": tiny.clips, "next_word": tiny.texts}  # images, where it does not say
-_VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
-NETWORKS = {"dino": _VIT, "mae": _VIT, "next_word": {"name": "gpt_nano"}}
+STEPS = 3
 
 
-class Case(NamedTuple):
-    method: Method
-    config: ConfigDict
-    batch: dict[str, np.ndarray]
+class Subject:
+    """A method with its tiny config and batch, and its state before the first step."""
 
+    def __init__(self, name: str):
+        self.case = case_of(name)
+        dataset = self.case.data()
+        config = config_of(name, dataset)
+        with config.unlocked():
+            config.optimizer.name = "sgd"  # has fewer arrays to compile for than adamw
+        self.config = config
+        self.method = METHODS[name](config)
+        self.optimizer = optim.make(config)
+        batch = tiny.batch(dataset)
+        self.batch = {key: x for key, x in batch.items() if self._asked(key)}
+        self.shapes = batch_like({key: x[0] for key, x in self.batch.items()}, tiny.BATCH)
+        self.start: TrainState = jax.device_get(jax.jit(self.create)(jax.random.key(0)))
 
-def test_every_method_is_checked_here():
-    assert BLOCKS.keys() == METHODS.keys()
+    def create(self, key: jax.Array) -> TrainState:
+        return create(self.method, self.optimizer, key, self.shapes)
 
-
-@pytest.fixture(scope="module", params=METHODS)
-def case(request):
-    dataset = DATA.get(request.param, tiny.data)()
-    config = tiny.config(name=request.param, **BLOCKS[request.param])
-    config.network.update(NETWORKS.get(request.param, {}))
-    config = tiny.resolved(config, dataset)
-    return Case(METHODS[request.param](config), config, tiny.batch(dataset))
+    def _asked(self, key: str) -> bool:
+        inputs = self.method.inputs
+        return key not in ("label", "motion") if inputs is None else key in inputs
 
 
 class Trainer:
-    """A compiled step on some devices, and what it makes of the same start and batch."""
+    """The step compiled for some devices."""
 
-    def __init__(self, case: Case, devices: int):
-        self.case, self.mesh = case, tiny.mesh(devices)
-        optimizer = optim.make(case.config)
-        traced = case.method._replace(loss=chex.assert_max_traces(case.method.loss, n=1))
-        self.start = create(traced, optimizer, jax.random.key(0), case.batch)
-        self.step = make_step(traced, optimizer, self.mesh)
-        self.key = jax.device_put(jax.random.key(1), replicated(self.mesh))
+    def __init__(self, subject: Subject, devices: int):
+        self.subject, self.placement = subject, tiny.placement(devices)
+        self.key = self.placement.put_state(jax.random.key(1))
+        method, optimizer, start = subject.method, subject.optimizer, subject.start
+        step = make_step(method, optimizer, self.placement, start)
+        self.batch = self.placement.put_batch(subject.batch)
+        self.traced = step.trace(self.key, start, self.batch)
+        self.step = self.traced.lower().compile()
 
-    def run(
-        self, stop: Callable[[TrainState], TrainState] = lambda state: state
-    ) -> tuple[TrainState, list[dict[str, float]]]:
-        """Three steps; after the first go on from what ``stop`` makes of the state."""
-        state = jax.device_put(jax.tree.map(jnp.copy, self.start), replicated(self.mesh))
+    def first(self) -> TrainState:
+        shardings = self.placement.state(self.subject.start)
+        return jax.device_put(self.subject.start, shardings)
+
+    def run(self, state: TrainState, steps: int) -> tuple[TrainState, list[dict[str, float]]]:
+        """The state after some steps, and their metrics."""
         history = []
-        for done in range(3):
-            state, metrics = self.step(self.key, state, put_batch(self.mesh, self.case.batch))
+        for _ in range(steps):
+            state, metrics = self.step(self.key, state, self.batch)
             history.append({name: float(value) for name, value in metrics.items()})
-            state = stop(state) if done == 0 else state
+        return state, history
+
+    @cached_property
+    def trained(self) -> tuple[TrainState, list[dict[str, float]]]:
+        state, history = self.run(self.first(), STEPS)
         return jax.device_get(state), history
 
 
-@pytest.fixture(scope="module")
-def eight(case):
-    return Trainer(case, devices=8)
+@pytest.fixture(scope="module", params=METHODS)
+def subject(request):
+    return Subject(request.param)
 
 
 @pytest.fixture(scope="module")
-def trained(eight):
-    return eight.run()
+def eight(subject):
+    return Trainer(subject, devices=8)
 
 
-def test_eight_devices_equal_one_and_the_loss_is_traced_once(case, trained):
-    state, history = Trainer(case, devices=1).run()
-    first, first_of_eight = history[0], trained[1][0]
-    np.testing.assert_allclose(first["loss"], first_of_eight["loss"], rtol=1e-5)
+def test_eight_devices_equal_one(subject, eight):
+    state, history = Trainer(subject, devices=1).trained
+    of_eight, history_of_eight = eight.trained
+    np.testing.assert_allclose(history[0]["loss"], history_of_eight[0]["loss"], rtol=1e-5)
     # views that differ by one rounding move the gradient's norm by up to 5e-5
-    chex.assert_trees_all_close(first, first_of_eight, rtol=1e-4)
-    chex.assert_trees_all_close(history, trained[1], rtol=2e-3)
-    chex.assert_trees_all_close(state.extra, trained[0].extra, rtol=5e-3, atol=1e-4)
+    chex.assert_trees_all_close(history[0], history_of_eight[0], rtol=1e-4)
+    chex.assert_trees_all_close(history, history_of_eight, rtol=2e-3)
+    chex.assert_trees_all_close(state.extra, of_eight.extra, rtol=5e-3, atol=1e-4)
 
 
-def test_stopping_after_one_step_and_resuming_changes_no_bit(eight, trained, tmp_path):
-    def stop(state: TrainState) -> TrainState:
-        with closing(Checkpoints(tmp_path)) as checkpoints:
-            checkpoints.save(1, state)
-        with closing(Checkpoints(tmp_path)) as checkpoints:
-            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
-            return checkpoints.restore(1, like, replicated(eight.mesh))
+def test_stopping_after_one_step_and_resuming_changes_no_bit(eight, tmp_path):
+    state, first = eight.run(eight.first(), 1)
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        checkpoints.save(1, state)
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+        state = checkpoints.restore(1, like, eight.placement.state(like))
+    resumed, rest = eight.run(state, STEPS - 1)
+    assert first + rest == eight.trained[1]
+    chex.assert_trees_all_equal(jax.device_get(resumed), eight.trained[0])
 
-    resumed, history = eight.run(stop)
-    assert history == trained[1]
-    chex.assert_trees_all_equal(resumed, trained[0])
 
+def test_no_gradient_reaches_what_gradients_do_not_train(subject):
+    method, start = subject.method, subject.start
 
-def test_no_gradient_reaches_what_gradients_do_not_train(case):
-    params, extra = case.method.init(jax.random.key(0), case.batch)
-    views = jax.jit(case.method.views)(jax.random.key(1), case.batch)
+    def loss(extra: Any, params: Any, batch: Any) -> jax.Array:
+        view_key, loss_key = jax.random.split(jax.random.key(1))
+        views = method.views(view_key, batch)
+        return method.loss(params, extra, views, loss_key, jnp.int32(0))[0]
 
-    def loss(extra):
-        return case.method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))[0]
-
-    for path, gradient in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(extra)):
+    gradients = jax.jit(jax.grad(loss))(start.extra, start.params, subject.batch)
+    for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
         assert not np.any(gradient), path
 
 
-def test_every_parameter_moves_and_stays_finite(case, trained):
-    before = jax.device_get(case.method.init(jax.random.key(0), case.batch)[0])
-    for path, leaf in jax.tree_util.tree_leaves_with_path(before):
-        after = trained[0].params
+def test_every_parameter_moves_and_stays_finite(subject, eight):
+    after = eight.trained[0].params
+    for path, leaf in jax.tree_util.tree_leaves_with_path(subject.start.params):
+        trained = after
         for key in path:
-            after = after[key.key]
-        assert np.isfinite(after).all(), path
-        assert not np.array_equal(leaf, after), path
+            trained = trained[key.key]
+        assert np.isfinite(trained).all(), path
+        assert not np.array_equal(leaf, trained), path
 
 
-def test_a_step_keeps_structure_shapes_and_types(case, trained):
-    start = create(case.method, optim.make(case.config), jax.random.key(0), case.batch)
-    chex.assert_trees_all_equal_shapes_and_dtypes(start, trained[0])
-    assert int(trained[0].step) == 3
+def test_a_step_keeps_structure_shapes_and_types(subject, eight):
+    chex.assert_trees_all_equal_shapes_and_dtypes(subject.start, eight.trained[0])
+    assert int(eight.trained[0].step) == STEPS
 
 
-def test_init_needs_shapes_only(case):
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.batch)
-    key = jax.random.key(5)
-    chex.assert_trees_all_equal(case.method.init(key, shapes), case.method.init(key, case.batch))
+def test_init_needs_shapes_only(subject):
+    init = jax.make_jaxpr(subject.method.init)
+    key = jax.random.key(0)
+    assert str(init(key, subject.shapes)) == str(init(key, subject.batch))
 
 
-def test_embedding_is_finite_and_each_row_depends_on_its_own_example(case, trained):
-    embed = jax.jit(case.method.embed)
-    whole = embed(trained[0].params, trained[0].extra, case.batch)
-    mixed = {name: np.concatenate([x[:8], x[:7:-1]]) for name, x in case.batch.items()}
-    other = embed(trained[0].params, trained[0].extra, mixed)
+def test_embedding_is_finite_and_each_row_depends_on_its_own_example(subject, eight):
+    embed, state = jax.jit(subject.method.embed), eight.trained[0]
+    whole = embed(state.params, state.extra, subject.batch)
+    mixed = {name: np.concatenate([x[:8], x[:7:-1]]) for name, x in subject.batch.items()}
+    other = embed(state.params, state.extra, mixed)
     assert whole["features"].ndim == 2
     for name, rows in whole.items():
         assert np.isfinite(rows).all(), name
@@ -210,61 +163,66 @@ def test_embedding_is_finite_and_each_row_depends_on_its_own_example(case, train
         assert np.std(rows, axis=0).max() > 0, name
 
 
-def test_views_are_drawn_from_the_key_and_stacked(case):
-    views = jax.jit(case.method.views)
-    first, again = views(jax.random.key(0), case.batch), views(jax.random.key(0), case.batch)
-    other = views(jax.random.key(1), case.batch)
+def test_views_are_drawn_from_the_key_and_stacked(subject):
+    views = jax.jit(subject.method.views)
+    first, again, other = (views(jax.random.key(seed), subject.batch) for seed in (0, 0, 1))
     chex.assert_trees_all_equal(first, again)
     assert {view.shape[1] for view in first.values()} == {tiny.BATCH}
     drawn = not all(np.array_equal(view, other[name]) for name, view in first.items())
-    assert drawn == (case.config.method.name not in DRAW_NOTHING)
+    assert drawn == subject.case.draws_views
+
+
+def test_the_backbone_has_one_address(subject, eight):
+    """What ``with_backbone`` sets, ``backbone`` returns and ``embed`` computes with."""
+    method, start, trained = subject.method, subject.start, eight.trained[0]
+    backbone = method.backbone(trained.params, trained.extra)
+    assert jax.tree.leaves(backbone[0])
+    params, extra = method.with_backbone(start.params, start.extra, backbone)
+    chex.assert_trees_all_equal_shapes_and_dtypes((params, extra), (start.params, start.extra))
+    chex.assert_trees_all_equal(method.backbone(params, extra), backbone)
+    embed = jax.jit(method.embed)
+    learned = embed(trained.params, trained.extra, subject.batch)["features"]
+    np.testing.assert_array_equal(embed(params, extra, subject.batch)["features"], learned)
+    buffers = [id(x) for x in jax.tree.leaves((params, extra))]
+    assert len(buffers) == len(set(buffers))
 
 
 @pytest.mark.parametrize("platform", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
-def test_the_step_lowers_for_accelerators(case, platform):
-    optimizer = optim.make(case.config)
-    state = jax.eval_shape(
-        lambda key: create(case.method, optimizer, key, case.batch), jax.random.key(0)
-    )
-    step = make_step(case.method, optimizer, tiny.mesh(8))
+def test_the_step_lowers_for_accelerators(subject, platform):
+    step = make_step(subject.method, subject.optimizer, tiny.placement(8), subject.start)
     key = jax.eval_shape(lambda: jax.random.key(1))
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.batch)
     with traced_as("plain"):
-        traced = step.trace(key, state, shapes)
+        traced = step.trace(key, subject.start, subject.shapes)
     assert "custom_vjp" not in str(traced.jaxpr)
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert "stablehlo.convolution" in text or "stablehlo.dot_general" in text
 
 
-def test_nothing_that_is_traced_closes_over_device_arrays(case):
+def test_nothing_that_is_traced_closes_over_device_arrays(subject, eight):
     """On an accelerator such an array is read back when the program is lowered."""
-    method, mesh = case.method, tiny.mesh(8)
-    optimizer = optim.make(case.config)
+    method, start = subject.method, subject.start
+    kept = (start.params, start.extra, subject.batch)
     key = jax.eval_shape(lambda: jax.random.key(1))
-    state = jax.eval_shape(lambda key: create(method, optimizer, key, case.batch), key)
-    kept = (state.params, state.extra, case.batch)
     traced = {
-        "step": make_step(method, optimizer, mesh).trace(key, state, case.batch),
-        "views": jax.jit(method.views).trace(key, case.batch),
+        "step": eight.traced,
         "embed": jax.jit(method.embed).trace(*kept),
         "score": jax.jit(method.score).trace(*kept, key),
         "show": jax.jit(method.show).trace(*kept, key),
-        "untrained": jax.jit(collector(method)).trace(key, *kept, jnp.int32(0)),
     }
     found = {name: device_constants(function.jaxpr) for name, function in traced.items()}
     assert {name: constants for name, constants in found.items() if constants} == {}
 
 
 @pytest.mark.slow
-def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case, trained):
-    config = case.config.copy_and_resolve_references()
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(subject, eight):
+    config = subject.config.copy_and_resolve_references()
     with config.unlocked():
         config.network.dtype = "bfloat16"
     method = METHODS[config.method.name](config)
-    params, extra = method.init(jax.random.key(0), case.batch)
+    params, extra = method.init(jax.random.key(0), subject.batch)
     assert {x.dtype for x in jax.tree.leaves(params)} == {jnp.dtype("float32")}
     view_key, loss_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))
-    views = jax.jit(method.views)(view_key, case.batch)
+    views = jax.jit(method.views)(view_key, subject.batch)
 
     def loss(params):
         return method.loss(params, extra, views, loss_key, jnp.int32(0))
@@ -272,11 +230,11 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(case, traine
     assert "bf16" in str(jax.make_jaxpr(loss)(params))
     value, _ = jax.jit(loss)(params)
     assert value.dtype == jnp.float32
-    np.testing.assert_allclose(value, trained[1][0]["loss"], rtol=0.05)
+    np.testing.assert_allclose(value, eight.trained[1][0]["loss"], rtol=0.05)
 
 
 @pytest.mark.slow
-def test_micro_batches_have_the_whole_batch_s_gradient(case, monkeypatch):
+def test_micro_batches_have_the_whole_batch_s_gradient(subject, monkeypatch):
     """BatchNorm by its running statistics, since in training it has each slice's."""
 
     def by_running_statistics(self, x, *, use_running_average):
@@ -286,12 +244,12 @@ def test_micro_batches_have_the_whole_batch_s_gradient(case, monkeypatch):
     monkeypatch.setattr(BatchNorm, "__call__", by_running_statistics)
 
     def gradient(slices):
-        config = case.config.copy_and_resolve_references()
+        config = subject.config.copy_and_resolve_references()
         with config.unlocked():
             config.train.microbatches = slices
         method = METHODS[config.method.name](config)
-        params, extra = method.init(jax.random.key(0), case.batch)
-        views = jax.jit(method.views)(jax.random.key(1), case.batch)
+        params, extra = method.init(jax.random.key(0), subject.batch)
+        views = jax.jit(method.views)(jax.random.key(1), subject.batch)
 
         def loss(params):
             return method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))[0]

@@ -4,9 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.methods import moco
-from ssl_jax.sharding import put_batch, replicated
+from ssl_jax.methods.contrastive import moco
 from tests import tiny
+from tests.methods.case import Case
+
+CASE = Case(
+    {
+        "temperature": 0.2,
+        "momentum": 0.9,
+        "queue": 40,
+        "projector": (16, 8),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    }
+)
 
 BLOCK = {
     "name": "moco",
@@ -26,7 +36,7 @@ def make():
 
 
 def keys_of(config, extra, view):
-    network = moco.from_module(lambda rngs: moco.Encoder(config, rngs, norm=False))
+    network = moco.from_module(lambda rngs: moco.backbone_and_projector(config, rngs, norm=False))
     images = (view - np.array(config.data.mean)) / np.array(config.data.std)
 
     @jax.jit
@@ -65,11 +75,11 @@ def test_the_queue_has_the_newest_keys_in_the_batch_s_order_on_any_number_of_dev
     params, extra = method.init(jax.random.key(0), batch)
 
     def enqueued(devices: int) -> list[np.ndarray]:
-        mesh, queues = tiny.mesh(devices), []
-        state = jax.device_put(extra, replicated(mesh))
-        loss = jax.jit(method.loss, out_shardings=replicated(mesh))
+        placement, queues = tiny.placement(devices), []
+        state = placement.put_state(extra)
+        loss = jax.jit(method.loss, out_shardings=placement.replicated)
         for number in range(3):
-            views = jax.jit(method.views)(jax.random.key(number), put_batch(mesh, batch))
+            views = jax.jit(method.views)(jax.random.key(number), placement.put_batch(batch))
             _, (state, _) = loss(params, state, views, jax.random.key(0), jnp.int32(0))
             queues.append(np.asarray(state["queue"]))
         return queues

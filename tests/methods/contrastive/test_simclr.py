@@ -6,15 +6,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.methods import simclr
+from ssl_jax.methods.common.networks import backbone_and_projector
+from ssl_jax.methods.contrastive import simclr
 from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.encoder import Encoder
-from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
 from tests import tiny
+from tests.methods.case import Case
 from tests.references import contrastive
+
+CASE = Case(
+    {
+        "temperature": 0.2,
+        "projector": (16, 8),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    }
+)
 
 
 def test_loss_is_nt_xent_of_the_projections_of_both_views():
@@ -36,7 +44,7 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
     assert not np.array_equal(views["image"][0], views["image"][1])
     value, _ = method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))
 
-    network = from_module(lambda rngs: Encoder(config, rngs))
+    network = from_module(lambda rngs: backbone_and_projector(config, rngs))
     both = np.concatenate([views["image"][0], views["image"][1]])
     normalized = (both - np.array(config.data.mean)) / np.array(config.data.std)
     layers, _ = network.apply(params, extra, jnp.asarray(normalized, jnp.float32), train=True)
@@ -53,12 +61,13 @@ def test_a_vision_transformer_trains_with_its_blocks_recomputed(monkeypatch):
     config.network.update({"name": "vit_tiny", "pool": "cls", "patch_size": 4})
     config.train.update({"remat": True, "steps": 1})
     config = tiny.resolved(config, dataset)
-    method, optimizer, mesh = simclr.make(config), optim.make(config), tiny.mesh(8)
+    method, optimizer, placement = simclr.make(config), optim.make(config), tiny.placement(8)
     batch = tiny.batch(dataset)
     state = create(method, optimizer, jax.random.key(0), batch)
     before = jax.device_get(state.params)
-    key, state = jax.device_put((jax.random.key(1), state), replicated(mesh))
-    state, metrics = make_step(method, optimizer, mesh)(key, state, put_batch(mesh, batch))
+    key, state = placement.put_state((jax.random.key(1), state))
+    step = make_step(method, optimizer, placement, state)
+    state, metrics = step(key, state, placement.put_batch(batch))
     assert np.isfinite(metrics["loss"])
     assert metrics["skipped"] == 0
     for (path, old), new in zip(

@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ssl_jax.methods.distillation import byol
 from ssl_jax.report.collapse import verdict
-from ssl_jax.methods import byol
 from tests import tiny
+from tests.methods.case import Case
+
+CASE = Case(
+    {
+        "momentum": 0.9,
+        "projector": (16, 8),
+        "predictor": (16,),
+        "augment": {"area": (0.5, 1.0)},
+    }
+)
 
 STEPS = 120
 
@@ -76,7 +86,7 @@ def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_target():
     extra["teacher"]["params"] = teacher
     value, _ = jax.jit(method.loss)(params, extra, views, jax.random.key(2), jnp.int32(0))
 
-    encoder = byol.from_module(lambda rngs: byol.Encoder(config, rngs))
+    encoder = byol.from_module(lambda rngs: byol.backbone_and_projector(config, rngs))
     predictor = byol.from_module(lambda rngs: byol.MLP(16, (32, 16), rngs=rngs))
     images = (views["image"] - np.array(config.data.mean)) / np.array(config.data.std)
     images = jnp.concatenate(list(images.astype(jnp.float32)))

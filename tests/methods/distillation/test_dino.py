@@ -7,11 +7,29 @@ import pytest
 
 from configs.dino import get_config
 from ssl_jax import config as settings
-from ssl_jax.report.collapse import verdict
-from ssl_jax.methods import dino
+from ssl_jax.methods.distillation import dino
 from ssl_jax.nn import from_module
+from ssl_jax.report.collapse import verdict
 from tests import tiny
+from tests.methods.case import VIT, Case
 from tests.references import distillation
+
+CASE = Case(
+    {
+        "head": (16, 8),
+        "prototypes": 24,
+        "student_temperature": 0.1,
+        "teacher_temperature": 0.07,
+        "teacher_temperature_start": 0.04,
+        "warmup": 0.5,
+        "frozen": 0.25,
+        "momentum": 0.9,
+        "center_momentum": 0.9,
+        "local_views": 2,
+        "augment": {"area": (0.5, 1.0), "small_size": 4, "small_area": (0.2, 0.5)},
+    },
+    network=VIT,
+)
 
 STEPS = 60
 

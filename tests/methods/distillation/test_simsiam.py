@@ -7,9 +7,18 @@ import pytest
 
 from configs.simsiam import get_config
 from ssl_jax import config as settings
+from ssl_jax.methods.distillation import simsiam
 from ssl_jax.report.collapse import verdict
-from ssl_jax.methods import simsiam
 from tests import tiny
+from tests.methods.case import Case
+
+CASE = Case(
+    {
+        "projector": (16, 16, 8),
+        "predictor": (4,),
+        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+    }
+)
 
 STEPS = 120
 

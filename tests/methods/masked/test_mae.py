@@ -7,10 +7,23 @@ import pytest
 
 from configs.mae import get_config
 from ssl_jax import config as settings
-from ssl_jax.methods import mae
+from ssl_jax.methods.masked import mae
 from ssl_jax.nn import from_module
 from ssl_jax.nn.patches import patches
 from tests import tiny
+from tests.methods.case import VIT, Case
+
+CASE = Case(
+    {
+        "mask_ratio": 0.5,
+        "decoder_width": 16,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+        "normalize_targets": True,
+        "area": (0.5, 1.0),
+    },
+    network=VIT,
+)
 
 BLOCK = {
     "name": "mae",
@@ -102,7 +115,7 @@ def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
     shown = jax.jit(method.show)(params, {}, batch, jax.random.key(3))
     seen, whole, truth = (
         np.asarray(shown[name])
-        for name in ("the visible patches", "the hidden ones painted", "the truth")
+        for name in ("the visible patches", "the hidden patches predicted", "the original")
     )
     np.testing.assert_allclose(truth, batch["image"] / 255.0, rtol=1e-6)
     hidden = (cut(seen) == 0.5).all(-1)

@@ -9,11 +9,24 @@ from ml_collections import ConfigDict
 from configs import context_encoder as preset
 from ssl_jax import config as settings
 from ssl_jax.errors import InputError
-from ssl_jax.methods import context_encoder
+from ssl_jax.methods.pretext import context_encoder
 from ssl_jax.nn.generative import Discriminator
 from ssl_jax.train import optim
 from tests import tiny
+from tests.methods.case import Case
 from tests.references import generative
+
+CASE = Case(
+    {
+        "adversarial": 0.1,
+        "overlap": 1,
+        "bottleneck": None,
+        "decoder": (8,),
+        "discriminator": (4, 8),
+        "area": (0.5, 1.0),
+        "shift": 1,
+    }
+)
 
 MIDDLE, HIDDEN = slice(2, 6), slice(3, 5)  # of 8: half of each side, and a border of 1 less
 TRAINED = {
@@ -175,7 +188,7 @@ def test_scores_and_pictures_are_of_what_was_hidden(start):
         return method.score(params, extra, batch, key), list(pictures.values()), made
 
     scores, pictures, made = run(params, extra, batch, jax.random.key(0))
-    assert titles == ["the hole", "L2", "joint", "the truth"]
+    assert titles == ["the hole", "L2", "joint", "the original"]
     hole, l2, joint, truth = (np.asarray(x, np.float64) for x in pictures)
     hidden = np.zeros((8, 8), bool)
     hidden[HIDDEN, HIDDEN] = True

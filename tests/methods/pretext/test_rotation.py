@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssl_jax.methods import rotation
+from ssl_jax.methods.pretext import rotation
 from tests import tiny
+from tests.methods.case import Case
+
+CASE = Case({"area": (0.5, 1.0)})
 
 
 @pytest.fixture(scope="module")

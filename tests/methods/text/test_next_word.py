@@ -9,9 +9,12 @@ import pytest
 
 from configs import next_word as presets
 from ssl_jax import config as settings
-from ssl_jax.methods import next_word
+from ssl_jax.methods.text import next_word
 from tests import tiny
+from tests.methods.case import Case
 from tests.references import gpt as reference
+
+CASE = Case({"temperature": 0.8}, network={"name": "gpt_nano"}, data=tiny.texts, draws_views=False)
 
 PROMPT = tiny.TOKENS // 4
 

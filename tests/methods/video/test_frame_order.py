@@ -10,11 +10,14 @@ from flax import nnx
 
 from configs import frame_order as recipe
 from ssl_jax import config as settings
-from ssl_jax.methods import frame_order
+from ssl_jax.methods.video import frame_order
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.train.state import parameter_count
 from tests import tiny
 from tests.data.test_load import one_line
+from tests.methods.case import Case
+
+CASE = Case({"in_order": 0.25, "reach": 3, "gap": 1, "shift": 1, "hidden": (16,)}, data=tiny.clips)
 
 BLOCK = {"name": "frame_order", "in_order": 0.25, "reach": 3, "gap": 1, "shift": 0, "hidden": (16,)}
 TIMES = range(tiny.FRAMES)
