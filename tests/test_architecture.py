@@ -85,7 +85,7 @@ def test_shared_machinery_names_no_method_and_no_modality():
     from ssl_jax.data.modalities import MODALITIES
     from ssl_jax.methods import METHODS
 
-    machinery = [ROOT / "config.py", ROOT / "placement.py", ROOT / "settings.py"]
+    machinery = [ROOT / "config.py", ROOT / "placement.py"]
     machinery += [ROOT / "data/pipeline.py", ROOT / "data/streams.py"]
     for room in ("train", "runs", "evaluation", "report"):
         machinery += (ROOT / room).glob("*.py")
@@ -93,7 +93,7 @@ def test_shared_machinery_names_no_method_and_no_modality():
     assert MODALITIES.keys() <= keys | {"text"}
     assert len(machinery) > 35
     for path in machinery:
-        if path.name != "charts.py":  # whose image is a chart's
+        if path.name not in ("charts.py", "ngram.py"):  # an image of a chart, a count of tokens
             named = words(path) & (METHODS.keys() | keys)
             assert not named, (path, named)
 

@@ -1,0 +1,42 @@
+"""Measure default presets, and write every table and score line from the results.
+
+python experiments/measure.py run simclr mae [--workdir runs]   # or: run all
+python experiments/measure.py write
+
+``run`` trains and evaluates (in WORKDIR/simclr, where a run that was stopped goes on), and records
+the result with its provenance in docs/results/simclr.json. Both write README.md, the scores in
+configs/, docs/results.md and docs/settings.md.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from ssl_jax import cli
+from ssl_jax.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(*words: str) -> None:
+    """Runs, records, writes."""
+    from experiments.results import pages, record
+
+    known = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "common")
+    command, *names = words
+    if command not in ("run", "write") or (command == "write") == bool(names):
+        raise InputError(
+            f"{' '.join(words)}: is unknown; expected run CONFIG..., run all, or write"
+        )
+    for name in known if names == ["all"] else names:
+        if name not in known:
+            raise InputError(f"{name}: is unknown; expected all, or some of {', '.join(known)}")
+        record.run(name, Path(flags.FLAGS.workdir) / name, ROOT / "docs/results")
+    pages.write(ROOT)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    flags.DEFINE_string("workdir", "runs", "the folder of the runs")
+    cli.run(main, several="run CONFIG..., run all, or write")

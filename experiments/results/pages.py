@@ -1,0 +1,168 @@
+"""The parts of README.md, configs/ and docs/ that are written from results and declarations."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.results import record
+from ssl_jax import methods
+from ssl_jax.config import BLOCKS, TOP
+from ssl_jax.evaluation.scores import METRICS, PROBE, read
+from ssl_jax.output import write_whole
+from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table
+from ssl_jax.settings import Setting
+
+_TITLE = re.compile(r"(?P<title>.+) \((?P<paper>.+), (?P<link>https?://\S+)\)\.")
+_SCORES = re.compile(r"^Scores.*?\n(?=\n|\Z|\S+:)", re.DOTALL | re.MULTILINE)
+_NAMES = ("kNN", "linear probe", "10 labels per class")  # of METRICS
+_SETTINGS_HEAD = """# Settings
+
+Every setting, as its code declares it. `python experiments/measure.py write` writes this page.
+On the command line: `--config.data.batch_size=256`. A default of None means that the setting is
+optional, or chosen when the data is known.
+"""
+
+Result = Mapping[str, Any]
+
+
+def write(root: Path) -> None:
+    """Writes all pages anew."""
+    for path, text in pages(root).items():
+        if path.read_text() != text if path.exists() else True:
+            write_whole(path, text.encode())
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """Returns the text of every page that is written."""
+    folder = root / "docs/results"
+    results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
+    titles = {name: title_of(root / f"configs/{name}.py") for name in results}
+    found = {}
+    for path in (root / "README.md", root / "docs/results.md"):
+        found[path] = _filled(path.read_text(), results, titles)
+    for name, result in results.items():
+        path = root / f"configs/{name}.py"
+        found[path] = with_scores(path.read_text(), result)
+    found[root / "docs/settings.md"] = settings_page()
+    return found
+
+
+def title_of(config: Path) -> tuple[str, str, str]:
+    """Returns title, paper and link from the first line of a config's docstring."""
+    line = (ast.get_docstring(ast.parse(config.read_text())) or "").partition("\n")[0]
+    match = _TITLE.fullmatch(line)
+    if match is None:
+        raise ValueError(f"{config}: {line!r}; expected 'Title (Authors year, https://link).'")
+    return match["title"], match["paper"], match["link"]
+
+
+def with_scores(config: str, result: Result) -> str:
+    """Returns the text of a config with the score lines of its docstring replaced."""
+    if not _SCORES.search(config):
+        raise ValueError(f"{result['config']}: its docstring has no line 'Scores'")
+    return _SCORES.sub(lambda _: "\n".join(score_lines(result)) + "\n", config, count=1)
+
+
+def score_lines(result: Result) -> list[str]:
+    """Returns the score lines of a config's docstring."""
+    values, raw = result["values"], result["protocol"]["input"]
+    lines = [f"Scores (docs/results.md), seed {result['seed']}: learned / untrained / {raw}."]
+    for column, cells in _cells(values).items():
+        of = "" if column == "label" else f"{column}: "
+        each = ", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True))
+        lines.append(f"    {of}{each.replace('**', '')}")
+    own = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in own_scores(values).items()]
+    return lines + [f"    {', '.join(own)}"] * bool(own)
+
+
+def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any]) -> str:
+    """Replaces what stands between ``<!-- results: NAME -->`` and ``<!-- end -->``."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        lines = _table(results, titles) if name == "all" else _detail(results[name])
+        return "\n".join([f"<!-- results: {name} -->", *lines, "<!-- end -->"])
+
+    return re.sub(r"<!-- results: (\w+) -->.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
+def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator[str]:
+    """One row per result and kind of labels, in the order of the index of methods."""
+    yield "| method | paper | config | kNN | linear probe | 10 labels per class |"
+    yield "|---|---|---|---|---|---|"
+    for name in methods.METHODS:
+        if name not in results:
+            continue
+        title, paper, link = titles[name]
+        for column, cells in _cells(results[name]["values"]).items():
+            of = "" if column == "label" else f", {column}"
+            yield f"| {title}{of} | [{paper}]({link}) | `configs/{name}.py` | {' | '.join(cells)} |"
+
+
+def _detail(result: Result) -> Iterator[str]:
+    """All scores of a result, and its provenance."""
+    values, protocol = result["values"], result["protocol"]
+    yield f"| | learned | untrained | {protocol['input']} | lead, ± twice its standard error |"
+    yield "|---|---|---|---|---|"
+    for row in score_table(values):
+        lead = f"{100 * row.lead:+.1f} ± {100 * row.uncertainty:.1f}"
+        cells = (_bold(row), _percent(row.random_init), _percent(row.input), lead)
+        yield f"| {row.name} | {' | '.join(cells)} |"
+    for score in read(values):
+        if score.metric == PROBE:
+            untrained = _percent(score.baselines["random_init"])
+            yield f"| Linear, {score.layer} alone | {_percent(score.value)} | {untrained} | | |"
+    for name, value in own_scores(values).items():
+        yield f"| {name.replace('_', ' ')} | {value:.4g} | | | |"
+    yield ""
+    versions, seconds = result["versions"], result["seconds"]
+    took = "" if seconds is None else f"; {seconds // 60} min {seconds % 60} s from start to page"
+    yield (
+        f"`{result['config']}`, {result['preset']} preset, seed {result['seed']}, step "
+        f"{result['step']:,}; {protocol['data']}, {protocol['split']} split, "
+        f"{values['examples']:,.0f} examples; features {', '.join(protocol['layers'])}; kNN with k "
+        f"{protocol['knn']['k']}, temperature {protocol['knn']['temperature']:g}; few labels: "
+        f"{protocol['few_labels']}. {result['machine']}; Python {versions['python']}, jax "
+        f"{versions['jax']}, flax {versions['flax']}; {result['date']}{took}."
+    )
+
+
+def _cells(values: Mapping[str, float]) -> dict[str, list[str]]:
+    """Returns, for each kind of labels, learned / untrained / raw; bold if ahead of both."""
+    scores = [score for score in read(values) if score.metric != PROBE]
+    found: dict[str, dict[str, str]] = {}
+    for score, row in zip(scores, score_table(values), strict=True):
+        cell = f"{_bold(row)} / {_percent(row.random_init)} / {_percent(row.input)}"
+        found.setdefault(score.column, {})[score.metric] = cell
+    return {column: [cells[metric] for metric in METRICS] for column, cells in found.items()}
+
+
+def _bold(row: ScoreRow) -> str:
+    """The learned score, bold if it is ahead of both baselines."""
+    learned = _percent(row.learned)
+    return f"**{learned}**" if row.verdict == "ahead" else learned
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def settings_page() -> str:
+    """Returns docs/settings.md."""
+    parts = [_SETTINGS_HEAD]
+    for title, table in (("Top level", TOP), *((f"`{b}`", t) for b, t in BLOCKS.items())):
+        parts.append("\n".join([f"## {title}", "", *_setting_rows(table)]) + "\n")
+    for name in methods.METHODS:
+        table = methods.settings_of(name)
+        parts.append("\n".join([f"## `method`: {name}", "", *_setting_rows(table)]) + "\n")
+    return "\n".join(parts)
+
+
+def _setting_rows(table: Mapping[str, Setting]) -> Iterator[str]:
+    yield "| setting | default | accepted | meaning |"
+    yield "|---|---|---|---|"
+    for name, setting in table.items():
+        accepted = setting.expected + (", or None" if setting.optional else "")
+        yield f"| `{name}` | `{setting.default!r}` | {accepted} | {setting.meaning} |"

@@ -1,0 +1,87 @@
+"""Runs a preset and records its result, with what it takes to measure it again."""
+
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from ssl_jax import data, fit, methods
+from ssl_jax.data.modalities import MODALITIES
+from ssl_jax.runs.workdir import EVALUATION, finished, read_evaluation, write_json
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+_PROCESSOR = Path("/proc/cpuinfo")
+
+
+def run(name: str, workdir: Path, folder: Path) -> None:
+    """Runs the default preset of a config and writes ``folder/name.json``.
+
+    Args:
+      name: of the config.
+      workdir: of the run; a finished run is only recorded.
+      folder: of the results.
+    """
+    config = import_module(f"configs.{name}").get_config()
+    began, measured = time.monotonic(), not workdir.exists()
+    result = fit(methods.make, data.load(config.data), config, workdir=workdir)
+    seconds = round(time.monotonic() - began) if measured else None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", record(name, result.config, workdir, seconds))
+
+
+def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) -> dict[str, Any]:
+    """Returns the result of a finished run.
+
+    Args:
+      name: of the config in ``configs/``.
+      config: resolved.
+      workdir: of the run.
+      seconds: from start to page, compilation included; None if the run was made in parts.
+    """
+    assert finished(workdir)
+    written = datetime.fromtimestamp((workdir / EVALUATION).stat().st_mtime, UTC)
+    evaluation = config.evaluation
+    return {
+        "config": f"configs/{name}.py",
+        "preset": "default",
+        "seed": config.seed,
+        "step": config.train.steps,
+        "protocol": {
+            "data": config.data.name,
+            "input": MODALITIES[config.data.modality].input_name,
+            "split": "test" if not config.data.holdout else f"{config.data.holdout} held out",
+            "layers": list(evaluation.layers),
+            "knn": {"k": evaluation.knn_k, "temperature": evaluation.knn_temperature},
+            "few_labels": "10 per class, mean of 10 draws",
+        },
+        "values": read_evaluation(workdir),
+        "seconds": seconds,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: metadata.version(package) for package in _PACKAGES},
+        },
+        "machine": _machine(),
+        "date": written.date().isoformat(),
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Reads a recorded result."""
+    return json.loads(path.read_text())
+
+
+def _machine() -> str:
+    """Names the accelerators, or the processor and its cores."""
+    devices = jax.devices()
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} x {devices[0].device_kind}"
+    lines = _PROCESSOR.read_text().splitlines() if _PROCESSOR.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} CPU cores, {names[0] if names else platform.machine()}"

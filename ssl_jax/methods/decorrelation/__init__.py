@@ -1,0 +1,1 @@
+"""Decorrelation: views agree, and dimensions carry different information."""
