@@ -201,12 +201,16 @@ class _Bounds(NamedTuple):
     def words(self, noun: str) -> str:
         """``a number of at least 0 and below 1``."""
         if self.at_least is not None and self.at_most is not None:
-            return f"{noun} from {self.at_least:g} to {self.at_most:g}"
+            return f"{noun} from {_plain(self.at_least)} to {_plain(self.at_most)}"
         given = (
             ("above", self.above),
             ("of at least", self.at_least),
             ("below", self.below),
             ("of at most", self.at_most),
         )
-        parts = [f"{word} {bound:g}" for word, bound in given if bound is not None]
+        parts = [f"{word} {_plain(bound)}" for word, bound in given if bound is not None]
         return " ".join([noun, " and ".join(parts)]).strip()
+
+
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"

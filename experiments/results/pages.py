@@ -16,7 +16,7 @@ from ssl_jax.settings import Setting
 
 _TITLE = re.compile(r"(?P<title>.+) \((?P<paper>.+), (?P<link>https?://\S+)\)\.")
 _SCORES = re.compile(r"^Scores.*?\n(?=\n|\Z|\S+:)", re.DOTALL | re.MULTILINE)
-_NAMES = ("kNN", "linear probe", "10 labels per class")  # of METRICS
+_NAMES = ("kNN", "linear", "10 per class")  # of METRICS
 _SETTINGS_HEAD = """# Settings
 
 Every setting, as its code declares it. `python experiments/measure.py write` writes this page.
@@ -82,7 +82,11 @@ def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any])
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
-        lines = _table(results, titles) if name == "all" else _detail(results[name])
+        lines = ["Not measured."]
+        if name == "all":
+            lines = list(_table(results, titles))
+        elif name in results:
+            lines = list(_detail(results[name]))
         return "\n".join([f"<!-- results: {name} -->", *lines, "<!-- end -->"])
 
     return re.sub(r"<!-- results: (\w+) -->.*?<!-- end -->", block, text, flags=re.DOTALL)
