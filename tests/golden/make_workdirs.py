@@ -16,25 +16,28 @@ from rich.console import Console
 
 from ssl_jax import load, methods
 from ssl_jax.data import Dataset
-from ssl_jax.train import loop
-from ssl_jax.train.metrics import read
+from ssl_jax.runs.resume import first_state
 from ssl_jax.runs.workdir import make_workdir
+from ssl_jax.train import loop, optim
+from ssl_jax.train.metrics import read
 from tests import tiny
-from tests.methods.test_contract import BLOCKS, DATA, NETWORKS
+from tests.methods.case import case_of, config_of
 
 WORKDIRS = Path(__file__).parent / "workdirs"
 
 
 def dataset_of(method: str) -> Dataset:
     """What the run was trained on."""
-    return DATA.get(method, tiny.data)()
+    return case_of(method).data()
 
 
 def last_losses(workdir: Path, config: ConfigDict, dataset: Dataset) -> list[float]:
     """Trains from the last checkpoint to the end; gives the losses of the last two steps."""
-    mesh, method = tiny.mesh(1), methods.make(config)
-    state = loop.first_state(method, dataset, config, workdir, mesh)
-    loop.train(method, state, dataset, config, workdir, mesh, Console(quiet=True))
+    method, optimizer, placement = methods.make(config), optim.make(config), tiny.placement(1)
+    batch = tiny.batch(dataset)
+    state, _ = first_state(method, optimizer, batch, config, workdir, placement)
+    console = Console(quiet=True)
+    loop.train(method, optimizer, state, dataset, config, workdir, placement, console)
     return [row["loss"] for row in read(workdir)][-2:]
 
 
@@ -52,9 +55,7 @@ def main() -> None:
     shutil.rmtree(WORKDIRS, ignore_errors=True)
     for method in methods.METHODS:
         dataset, workdir = dataset_of(method), WORKDIRS / method
-        config = tiny.config(name=method, **BLOCKS[method])
-        config.network.update(NETWORKS.get(method, {}))
-        config = tiny.resolved(config, dataset, devices=1)
+        config = config_of(method, dataset, devices=1)
         make_workdir(workdir, config, dataset.assets)
         losses = last_losses(workdir, config, dataset)
         shutil.rmtree(workdir / "checkpoints" / "4")

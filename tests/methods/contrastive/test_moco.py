@@ -14,7 +14,7 @@ CASE = Case(
         "momentum": 0.9,
         "queue": 40,
         "projector": (16, 8),
-        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+        "augment": {"area": (0.5, 1.0), "strength": 0.0, "blur": 0.0},
     }
 )
 

@@ -20,7 +20,7 @@ CASE = Case(
     {
         "temperature": 0.2,
         "projector": (16, 8),
-        "augment": {"area": (0.5, 1.0), "strength": 0.5, "blur": 0.5},
+        "augment": {"area": (0.5, 1.0), "strength": 0.0, "blur": 0.0},
     }
 )
 

@@ -25,7 +25,7 @@ CASE = Case(
         "frozen": 0.25,
         "momentum": 0.9,
         "center_momentum": 0.9,
-        "local_views": 2,
+        "local_views": 1,
         "augment": {"area": (0.5, 1.0), "small_size": 4, "small_area": (0.2, 0.5)},
     },
     network=VIT,
