@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
-from tests.references.contrastive import gradient
+from tests.references.arrays import gradient
 
 equal = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
 
@@ -21,6 +21,12 @@ def normal(*shape, seed=0, scale=1.0):
 def weigh(values):
     """A scalar to which every value contributes differently."""
     return (values * np.linspace(0.5, 1.5, len(values))).sum()
+
+
+def defaults(name):
+    """The defaults of the arguments that are passed by keyword."""
+    parameters = inspect.signature(getattr(losses, name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
 
 
 @cache
@@ -103,3 +109,32 @@ def assert_refuses(name, inputs, wrong, **options):
         jax.eval_shape(partial(f, **options), *inputs)
     assert str(inputs[wrong].shape) in str(error.value)
     assert any(str(x.shape) in str(error.value) for i, x in enumerate(inputs) if i != wrong)
+
+
+def assert_transformable(f, batches, rtol=1e-5, atol=1e-5):
+    """The scalar f(*inputs) under vmap, scan and checkpoint: value and gradients of each batch."""
+    wrt = tuple(range(len(batches[0])))
+    wrt = tuple(i for i in wrt if jnp.issubdtype(batches[0][i].dtype, jnp.floating))
+    plain, remat = jax.value_and_grad(f, wrt), jax.value_and_grad(jax.checkpoint(f), wrt)
+    inputs = tuple(jnp.stack(x) for x in zip(*batches, strict=True))
+    single = jax.jit(plain)
+    expected = jax.tree.map(lambda *x: np.stack(x), *[single(*batch) for batch in batches])
+    _, scanned = jax.jit(partial(jax.lax.scan, lambda _, x: (None, remat(*x)), None))(inputs)
+    assert_same(jax.jit(jax.vmap(plain))(*inputs), expected, rtol, atol)
+    assert_same(scanned, expected, rtol, atol)
+
+
+def assert_memory_is_linear(name, **numbers):
+    """Compiled, not run: under 48 MB at n = 8,192 (all at once 1.1 GB), no more a pair later."""
+
+    def megabytes(n):
+        z = shaped((n, 128))
+
+        def mean(a, b):
+            return getattr(losses, name)(a, b, block_size=1024, **numbers).mean()
+
+        compiled = jax.jit(jax.value_and_grad(mean, argnums=(0, 1))).lower(z, z).compile()
+        return compiled.memory_analysis().temp_size_in_bytes / 2**20
+
+    assert megabytes(8192) < 48
+    assert megabytes(65536) < 8 * 48

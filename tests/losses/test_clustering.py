@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
+from tests.losses.checks import assert_transformable, weigh
 from tests.references import clustering as reference
-from tests.references.contrastive import gradient
+from tests.references.arrays import gradient
 
 N, K = 7, 4
 sinkhorn = jax.jit(losses.sinkhorn, static_argnames=("epsilon", "iterations"))
@@ -20,11 +21,6 @@ swav = jax.jit(losses.swav, static_argnames=("epsilon", "iterations"))
 def scores(n=N, k=K, seed=0, scale=1.0):
     rng = np.random.default_rng(seed)
     return tuple(jnp.asarray(scale * rng.normal(size=(n, k)), jnp.float32) for _ in range(2))
-
-
-def weigh(values):
-    """A scalar to which every value contributes differently."""
-    return (values * np.linspace(0.5, 1.5, len(values))).sum()
 
 
 @partial(jax.jit, static_argnums=3)
@@ -165,17 +161,7 @@ def test_sinkhorn_refuses_a_vector():
 
 
 def test_vmap_scan_and_checkpoint():
-    batches = [scores(seed=seed) for seed in range(3)]
-    inputs = tuple(jnp.stack(s) for s in zip(*batches, strict=True))
-
     def f(s1, s2):
         return weigh(losses.swav(s1, s2)) + weigh(losses.sinkhorn(s1)[:, 0])
 
-    plain, remat = jax.value_and_grad(f, (0, 1)), jax.value_and_grad(jax.checkpoint(f), (0, 1))
-    single = jax.jit(plain)
-    singly = [single(*xs) for xs in batches]
-    expected = jax.tree.map(lambda *leaves: np.stack(leaves), *singly)
-    _, scanned = jax.jit(partial(jax.lax.scan, lambda _, xs: (None, remat(*xs)), None))(inputs)
-    for actual in (jax.jit(jax.vmap(plain))(*inputs), scanned):
-        for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-5)
+    assert_transformable(f, [scores(seed=seed) for seed in range(3)])

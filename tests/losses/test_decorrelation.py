@@ -10,8 +10,9 @@ import pytest
 import scipy.linalg
 
 from ssl_jax import losses
+from tests.losses.checks import assert_transformable
 from tests.references import decorrelation as reference
-from tests.references.contrastive import gradient
+from tests.references.arrays import gradient
 
 CASES = {  # the numbers of each, other than the defaults
     "barlow_twins": {"redundancy_weight": 0.1},
@@ -241,14 +242,5 @@ def test_shapes_that_differ_are_refused_by_name(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_vmap_scan_and_checkpoint(name):
-    batches = [views(seed=seed) for seed in range(3)]
-    inputs = tuple(jnp.stack(z) for z in zip(*batches, strict=True))
     f = partial(getattr(losses, name), **CASES[name])
-    plain, remat = jax.value_and_grad(f, (0, 1)), jax.value_and_grad(jax.checkpoint(f), (0, 1))
-    single = jax.jit(plain)
-    singly = [single(*xs) for xs in batches]
-    expected = jax.tree.map(lambda *leaves: np.stack(leaves), *singly)
-    _, scanned = jax.jit(partial(jax.lax.scan, lambda _, xs: (None, remat(*xs)), None))(inputs)
-    for actual in (jax.jit(jax.vmap(plain))(*inputs), scanned):
-        for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-5)
+    assert_transformable(f, [views(seed=seed) for seed in range(3)], rtol=1e-4)

@@ -18,7 +18,7 @@ from tests.losses.checks import (
     weigh,
 )
 from tests.references import pretext as reference
-from tests.references.contrastive import gradient
+from tests.references.arrays import gradient
 
 Q = 4
 WEIGHTS = jnp.array([0.5, 2.0, 1.0, 3.0])

@@ -1,4 +1,4 @@
-"""SIGReg, coding rate, MMCR and ME-MAX: values, closed forms, invariances, gradients."""
+"""Losses that spread: values, closed forms, invariances, gradients and blocks."""
 
 import inspect
 from functools import cache, partial
@@ -9,9 +9,21 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
-from tests.losses.checks import assert_same, equal, normal, shaped
+from tests.losses import checks
+from tests.losses.checks import (
+    assert_agrees,
+    assert_float32_inside,
+    assert_same,
+    assert_transformable,
+    defaults,
+    equal,
+    evaluate,
+    normal,
+    shaped,
+    weigh,
+)
 from tests.references import spread as reference
-from tests.references.contrastive import gradient
+from tests.references.arrays import gradient
 
 KEY = jax.random.key(3)
 SHAPES = {"sigreg": (7, 3), "coding_rate": (7, 3), "mmcr": (2, 7, 3), "me_max": (7, 4)}
@@ -78,9 +90,7 @@ def test_value_and_gradient_are_the_references(name, n):
 
 @pytest.mark.parametrize("name", CASES)
 def test_defaults(name):
-    parameters = inspect.signature(getattr(losses, name)).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
-    assert defaults == DEFAULTS[name]
+    assert defaults(name) == DEFAULTS[name]
     z = make(name)
     equal(run(name, z), expected_of(name, z))
 
@@ -281,3 +291,208 @@ def test_other_shapes_are_refused_by_name(name, shape):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(partial(f, KEY) if name == "sigreg" else f, shaped(shape))
     assert str(shape) in str(error.value)
+
+
+# The uniformity, which may be computed in blocks.
+
+
+BLOCKS = [None, 1, 3, 100]  # of 7 rows
+
+
+def rows(n=7, scale=1.0):
+    return normal(n, 5, scale=scale)
+
+
+def rotation():
+    random = np.random.default_rng(1).normal(size=(5, 5))
+    return jnp.asarray(np.linalg.qr(random)[0], jnp.float32)
+
+
+def test_defaults_of_uniformity():
+    assert defaults("uniformity") == {"t": 2.0, "axis_name": None, "block_size": None}
+    equal(losses.uniformity(rows()), reference.uniformity(rows()))
+
+
+@cache
+def uniformity(block_size=None):
+    """Jitted (z, t) -> the value and both gradients."""
+
+    def f(z, t):
+        return losses.uniformity(z, t=t, block_size=block_size)
+
+    return jax.jit(jax.value_and_grad(f, (0, 1)))
+
+
+def uniformity_of(z, t=2.0, block_size=None):
+    value, _ = uniformity(block_size)(z, t)
+    assert value.shape == ()
+    return value
+
+
+@pytest.mark.parametrize("n", [2, 7])
+@pytest.mark.parametrize("block_size", BLOCKS)
+def test_uniformity_is_the_references(block_size, n):
+    z = rows(n)
+    for t in (0.5, 3.0):
+        expected = (
+            reference.uniformity(z, t=t),
+            (
+                gradient(lambda z: reference.uniformity(z, t=t), z),  # noqa: B023
+                gradient(lambda t: reference.uniformity(z, t=t), t),
+            ),
+        )
+        assert_same(uniformity(block_size)(z, t), expected)
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_closed_forms_of_uniformity(block_size):
+    f = partial(uniformity_of, block_size=block_size)
+    n = 7
+    z = rows(n)
+    for t in (0.5, 2.0):
+        equal(f(jnp.stack([z[0], -3 * z[0]]), t), -4 * t)
+        equal(f(jnp.eye(n, n + 1), t), -2 * t)
+        square = jnp.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
+        equal(f(square, t), np.log((2 * np.exp(-2 * t) + np.exp(-4 * t)) / 3))
+        equal(f(z.at[1:].set(0)[:2], t), -t)  # from the centre, where a row of 0 stays
+        for same in (jnp.ones((n, 4)), 0 * z):
+            value, (slopes, _) = uniformity(block_size)(same, t)
+            equal(value, 0)
+            equal(slopes, np.zeros_like(slopes))
+
+
+def test_invariances_of_uniformity():
+    z = rows()
+    close = partial(equal, desired=uniformity_of(z), rtol=1e-4, atol=1e-5)
+    rng = np.random.default_rng(1)
+    close(uniformity_of(z[rng.permutation(7)]))
+    close(uniformity_of(z @ rotation()))
+    close(uniformity_of(-z))
+    close(uniformity_of(z * jnp.asarray(rng.uniform(0.01, 100, (7, 1)), jnp.float32)))
+
+
+def test_uniformity_prefers_rows_that_are_spread():
+    z = rows(100)
+    assert uniformity_of(z) < uniformity_of(z + 1) - 0.1
+    assert uniformity_of(z + 1) < uniformity_of(z + 3) - 0.1
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_extreme_inputs_of_uniformity(block_size):
+    z = rows()
+    scaled = [rows(scale=scale) for scale in (1e20, 1e4, 1e-8)]
+    zeros = [z.at[2].set(0), z.at[2:5].set(0), 0 * z, z.at[3].set(z[2]), z.at[3].set(-z[2])]
+    for inputs in (*scaled, *zeros):
+        for t in (2.0, 1e4):
+            value, slopes = uniformity(block_size)(inputs, t)
+            expected = reference.uniformity(inputs, t=t)
+            # of a distance of 0, |u|^2 + |u|^2 - 2 u . u, float32 knows 1e-7
+            np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5 + 5e-7 * t)
+            assert all(np.isfinite(g).all() for g in slopes)
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_uniformity_of_bfloat16_is_computed_in_float32(block_size):
+    z = rows().astype(jnp.bfloat16)
+    value, (slopes, _) = uniformity(block_size)(z, 2.0)
+    assert value.dtype == jnp.float32
+    assert slopes.dtype == jnp.bfloat16
+    np.testing.assert_allclose(value, uniformity_of(z.astype(jnp.float32)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_uniformity_takes_two_examples(block_size):
+    with pytest.raises(ValueError, match=r"\(1, 5\)"):
+        uniformity_of(rows(1), block_size=block_size)
+
+
+def test_uniformity_of_no_matrix_is_refused_by_name():
+    f = inspect.unwrap(losses.uniformity)  # without the tests' own check of types
+    for shape in ((4,), (2, 4, 3)):
+        with pytest.raises(ValueError) as error:  # noqa: PT011
+            jax.eval_shape(f, shaped(shape))
+        assert str(shape) in str(error.value)
+
+
+def test_blocks_of_uniformity_need_less_memory():
+    """A matrix of 512 by 512 takes 1 MB, blocks of 16 rows or columns of it a thirty-second."""
+
+    def temporaries(block_size):
+        compilation = uniformity(block_size).lower(shaped((512, 4)), 2.0).compile()
+        return compilation.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(None) > 2**20
+    assert temporaries(16) < 2**19
+
+
+# KoLeo, one value for each embedding.
+
+
+def koleo(z):
+    return evaluate("koleo", (z,), wrt=(0,))[0]
+
+
+def test_koleo_and_its_gradient_are_the_references():
+    assert_agrees("koleo", reference.koleo, (rows(),), wrt=(0,))
+
+
+def test_defaults_of_koleo():
+    assert defaults("koleo") == {"axis_name": None}
+    equal(losses.koleo(rows()), reference.koleo(rows()), atol=1e-5)
+
+
+def test_closed_forms_of_koleo():
+    z, n = rows(), 4
+    equal(koleo(jnp.stack([z[0], -z[0]])), np.full(2, -np.log(2)))
+    equal(koleo(jnp.eye(n)), np.full(n, -np.log(2) / 2))
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    circle = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], 1), jnp.float32)
+    equal(koleo(circle), np.full(12, -np.log(2 * np.sin(np.pi / 12))))
+    equal(koleo(jnp.ones((n, 5))), np.full(n, -np.log(1e-8)))
+
+
+def test_koleo_is_exact_for_close_neighbours():
+    """A distance taken as sqrt(2 - 2 cos) would be wrong in its first digit."""
+    z = rows()
+    z = z.at[1].set(z[0] + 2e-4 * z[2])
+    values, (_, slopes) = evaluate("koleo", (z,), wrt=(0,))
+    np.testing.assert_allclose(values, reference.koleo(z), atol=2e-3)
+    expected = gradient(lambda z: weigh(reference.koleo(z)), z, 1e-7)
+    np.testing.assert_allclose(slopes, expected, rtol=5e-3, atol=5e-3 * np.abs(expected).max())
+
+
+def test_invariances_of_koleo():
+    z = rows()
+    values = koleo(z)
+    rng = np.random.default_rng(1)
+    order = rng.permutation(7)
+    close = partial(equal, rtol=1e-4, atol=1e-5)
+    close(koleo(z[order]), values[order])
+    close(koleo(z @ rotation()), values)
+    close(koleo(z * jnp.asarray(rng.uniform(0.01, 100, (7, 1)), jnp.float32)), values)
+
+
+def test_extreme_lengths_of_koleo():
+    check = partial(checks.assert_finite, "koleo", reference.koleo, wrt=(0,))
+    for scale in (1e20, 1e4, 1e-8, 0):
+        check((rows(scale=scale),))
+    # which neighbour is nearest to a zero row is not said
+    values, gradients = evaluate("koleo", (rows().at[2].set(0),), wrt=(0,))
+    assert np.isfinite(values).all()
+    assert np.isfinite(gradients[1]).all()
+
+
+def test_koleo_of_bfloat16_is_computed_in_float32():
+    assert_float32_inside("koleo", (rows(),), wrt=(0,))
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 5)])  # no matrix, or no neighbour
+def test_shapes_that_koleo_refuses(shape):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        jax.eval_shape(inspect.unwrap(losses.koleo), shaped(shape))
+    assert str(shape) in str(error.value)
+
+
+def test_koleo_under_vmap_scan_and_checkpoint():
+    batches = [(normal(7, 5, seed=seed),) for seed in range(3)]
+    assert_transformable(lambda z: weigh(losses.koleo(z)), batches)

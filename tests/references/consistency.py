@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tests.references.contrastive import negative_log_softmax
+from tests.references.arrays import negative_log_softmax
 
 
 def uda(clean_logits, augmented_logits, *, temperature=0.4, threshold=0.8):

@@ -1,27 +1,8 @@
 """Contrastive losses re-derived with plain loops in float64."""
 
-import math
-
 import numpy as np
 
-
-def normalize(z):
-    """Rows of length 1; a zero row stays zero."""
-    z = np.asarray(z, np.float64)
-    norms = np.sqrt((z**2).sum(-1, keepdims=True))
-    return z / np.where(norms > 0, norms, 1)
-
-
-def cosines(a, b):
-    """Cosine of every row of `a` with every row of `b`."""
-    return np.array([[sum(u * v) for v in normalize(b)] for u in normalize(a)])
-
-
-def negative_log_softmax(logits, positive):
-    """-log(exp(logits[positive]) / Σ exp(logits)), the largest logit taken out of the sum."""
-    largest = max(logits)
-    total = sum(math.exp(logit - largest) for logit in logits)
-    return largest + math.log(total) - logits[positive]
+from tests.references.arrays import cosines, log_sum_exp, negative_log_softmax
 
 
 def info_nce(queries, keys, *, temperature=0.1):
@@ -43,12 +24,57 @@ def nt_xent(z1, z2, *, temperature=0.5):
     return np.array(out)
 
 
-def gradient(f, x, step=1e-6):
-    """Central differences of the scalar function `f` at the array or number `x`."""
-    x = np.array(x, np.float64)
-    out = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        e = np.zeros_like(x)
-        e[i] = step
-        out[i] = (f(x + e) - f(x - e)) / (2 * step)
-    return out
+def decoupled_nt_xent(z1, z2, *, temperature=0.1):
+    """Yeh et al. (2022): NT-Xent without the positive in the denominator; rows z1 then z2."""
+    n = len(z1)
+    z = np.concatenate([z1, z2])
+    similarities = cosines(z, z) / temperature
+    out = []
+    for i in range(2 * n):
+        positive = (i + n) % (2 * n)
+        negatives = [similarities[i, k] for k in range(2 * n) if k not in (i, positive)]
+        out.append(log_sum_exp(negatives) - similarities[i, positive])
+    return np.array(out)
+
+
+def queue_info_nce(queries, keys, queue, *, temperature=0.2):
+    """He et al. (2020), equation 1: a query's own key against the queue."""
+    own, others = cosines(queries, keys) / temperature, cosines(queries, queue) / temperature
+    return np.array([negative_log_softmax([own[i, i], *others[i]], 0) for i in range(len(queries))])
+
+
+def moco_v3(queries1, queries2, keys1, keys2, *, temperature=0.2):
+    """Chen et al. (2021), algorithm 1: each view's queries against the other's keys."""
+    one = info_nce(queries1, keys2, temperature=temperature)
+    other = info_nce(queries2, keys1, temperature=temperature)
+    return 2 * temperature * (one + other)
+
+
+def mil_nce(queries, keys, *, temperature=0.1):
+    """Miech et al. (2020), equation 1, one direction: all the keys of row i are its positives."""
+    out = []
+    for i in range(len(queries)):
+        every, positives = [], []
+        for j in range(len(keys)):
+            logits = list(cosines(queries[i : i + 1], keys[j])[0] / temperature)
+            every += logits
+            positives += logits if i == j else []
+        out.append(log_sum_exp(every) - log_sum_exp(positives))
+    return np.array(out)
+
+
+def supcon(z, labels, *, temperature=0.1):
+    """Khosla et al. (2020), equation 2 (L_out); 0 for an anchor without a positive."""
+    similarities = cosines(z, z) / temperature
+    n = len(similarities)
+    out = []
+    for i in range(n):
+        others = [k for k in range(n) if k != i]
+        logits = [similarities[i, k] for k in others]
+        losses = [
+            negative_log_softmax(logits, position)
+            for position, k in enumerate(others)
+            if labels[k] == labels[i]
+        ]
+        out.append(sum(losses) / len(losses) if losses else 0.0)
+    return np.array(out)

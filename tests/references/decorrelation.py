@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tests.references.contrastive import normalize
+from tests.references.arrays import normalize
 
 
 def center(z):

@@ -1,26 +1,8 @@
 """Losses between a student and a teacher re-derived with plain loops in float64."""
 
-import math
-
 import numpy as np
 
-from tests.references.contrastive import negative_log_softmax, normalize
-
-
-def softmax(logits):
-    """exp(logits) / Σ exp(logits), the largest logit taken out of both."""
-    largest = max(logits)
-    exponentials = [math.exp(logit - largest) for logit in logits]
-    return [e / sum(exponentials) for e in exponentials]
-
-
-def cross_entropy(target, logits):
-    """-Σ_k target_k log softmax(logits)_k."""
-    return sum(p * negative_log_softmax(list(logits), k) for k, p in enumerate(target))
-
-
-def float64(*arrays):
-    return [np.asarray(x, np.float64) for x in arrays]
+from tests.references.arrays import cross_entropy, float64, normalize, softmax
 
 
 def cosine_regression(predictions, targets):
@@ -81,13 +63,3 @@ def update_center(center, teacher, *, momentum=0.9):
         for logits in view:
             total, count = total + logits, count + 1
     return momentum * center + (1 - momentum) * total / count
-
-
-def koleo(z):
-    """Sablayrolles et al. (2019), section 3, as DINOv2 applies it: to normalised rows."""
-    z = normalize(z)
-    out = []
-    for i in range(len(z)):
-        distances = [math.sqrt(sum((z[i] - z[j]) ** 2)) for j in range(len(z)) if j != i]
-        out.append(-math.log(min(distances) + 1e-8))
-    return np.array(out)

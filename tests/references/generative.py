@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.references.contrastive_more import softplus
+from tests.references.arrays import softplus
 
 
 def discriminator(real_logits, fake_logits):

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from tests.references.contrastive import negative_log_softmax
-from tests.references.contrastive_more import softplus
+from tests.references.arrays import negative_log_softmax, softplus
 
 
 def masked_lm(logits, tokens, mask):

@@ -23,3 +23,23 @@ def masked_mse(predictions, targets, mask, *, normalize_targets=False):
                 errors.append(sum(difference**2) / len(difference))
         out.append(sum(errors) / len(errors) if errors else 0.0)
     return np.array(out)
+
+
+def smooth_l1(error, beta):
+    """Girshick (2015), equation 3, with the quadratic's width: |e| is cut where it is `beta`."""
+    error = abs(error)
+    return error**2 / (2 * beta) if error <= beta else error - beta / 2
+
+
+def masked_smooth_l1(predictions, targets, mask, *, beta=1.0):
+    """Baevski et al. (2022), equation 4: the mean over hidden positions; none: 0."""
+    predictions, targets = np.asarray(predictions, np.float64), np.asarray(targets, np.float64)
+    out = []
+    for i in range(len(predictions)):
+        errors = []
+        for j in range(predictions.shape[1]):
+            if mask[i, j]:
+                difference = predictions[i, j] - targets[i, j]
+                errors.append(sum(smooth_l1(e, beta) for e in difference) / len(difference))
+        out.append(sum(errors) / len(errors) if errors else 0.0)
+    return np.array(out)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.references.contrastive import negative_log_softmax
+from tests.references.arrays import negative_log_softmax
 
 
 def colorization(logits, targets, *, bin_weights=None):

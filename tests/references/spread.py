@@ -1,15 +1,32 @@
-"""Losses that spread embeddings or assignments re-derived with plain loops in float64."""
+"""Losses that spread embeddings or assignments, re-derived with plain loops in float64."""
 
 import cmath
 import math
 
 import numpy as np
 
-from tests.references.contrastive import normalize
+from tests.references.arrays import log_sum_exp, normalize, softmax
 from tests.references.decorrelation import cholesky, covariance
-from tests.references.distillation import softmax
 
 POINTS = [-5 + 10 * i / 16 for i in range(17)]
+
+
+def koleo(z):
+    """Sablayrolles et al. (2019), section 3, as DINOv2 applies it: to normalised rows."""
+    z = normalize(z)
+    out = []
+    for i in range(len(z)):
+        distances = [math.sqrt(sum((z[i] - z[j]) ** 2)) for j in range(len(z)) if j != i]
+        out.append(-math.log(min(distances) + 1e-8))
+    return np.array(out)
+
+
+def uniformity(z, *, t=2.0):
+    """Wang and Isola (2020), equation 2: the log of the mean Gaussian potential of two rows."""
+    z = normalize(z)
+    n = len(z)
+    exponents = [-t * sum((z[i] - z[j]) ** 2) for i in range(n) for j in range(n) if i != j]
+    return log_sum_exp(exponents) - math.log(len(exponents))
 
 
 def trapezoid(values):
