@@ -24,7 +24,7 @@ class Side(NamedTuple):
     example: Int[Array, " n"]
 
 
-def examples(n: int, axis_name: str | None) -> Int[Array, " n"]:
+def example_indices(n: int, axis_name: str | None) -> Int[Array, " n"]:
     """Returns the indices of this device's rows in the batch of all devices."""
     return jnp.arange(n) + (0 if axis_name is None else jax.lax.axis_index(axis_name) * n)
 
@@ -90,7 +90,7 @@ def _log_sum_exp_both_ways(rows: Side, columns: Side) -> tuple[Array, Array]:
 
 
 def _scores_of_others(rows: Side, columns: Side) -> Array:
-    return jnp.where(_others(rows, columns), dot_products(rows.z, columns.z), -jnp.inf)
+    return jnp.where(_other_examples(rows, columns), dot_products(rows.z, columns.z), -jnp.inf)
 
 
 class _Scored(NamedTuple):
@@ -165,19 +165,19 @@ _tiled_log_sum_exp_of_others.defvjp(_of_others_forward, _of_others_backward)
 
 def _row_softmax(rows: _Scored, columns: _Scored, scores: Array) -> Array:
     softmax = jnp.exp(scores - rows.totals[:, None]) * rows.gradients[:, None]
-    return jnp.where(_others(rows.side, columns.side), softmax, 0)
+    return jnp.where(_other_examples(rows.side, columns.side), softmax, 0)
 
 
 def _row_and_column_softmax(rows: _Scored, columns: _Scored, scores: Array) -> Array:
     softmax = jnp.exp(scores - rows.totals[:, None]) * rows.gradients[:, None]
     softmax += jnp.exp(scores - columns.totals) * columns.gradients
-    return jnp.where(_others(rows.side, columns.side), softmax, 0)
+    return jnp.where(_other_examples(rows.side, columns.side), softmax, 0)
 
 
 def _softplus_sum_of_rows(rows: Side, columns: Side) -> Array:
     scores = dot_products(rows.z, columns.z)
-    scores = jnp.where(_same(rows, columns), -scores, scores)
-    return jnp.where(_real(rows, columns), jax.nn.softplus(scores), 0).sum(axis=1)
+    scores = jnp.where(_same_example(rows, columns), -scores, scores)
+    return jnp.where(_not_padding(rows, columns), jax.nn.softplus(scores), 0).sum(axis=1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -199,9 +199,9 @@ _tiled_softplus_sum.defvjp(_softplus_forward, _softplus_backward)
 
 
 def _softplus_slope(rows: _Scored, columns: _Scored, scores: Array) -> Array:
-    same = _same(rows.side, columns.side)
+    same = _same_example(rows.side, columns.side)
     slope = jnp.where(same, -jax.nn.sigmoid(-scores), jax.nn.sigmoid(scores))
-    return jnp.where(_real(rows.side, columns.side), slope * rows.gradients[:, None], 0)
+    return jnp.where(_not_padding(rows.side, columns.side), slope * rows.gradients[:, None], 0)
 
 
 def _gradients(
@@ -228,16 +228,16 @@ def _zeros(side: Side) -> Array:
     return side.z[:, 0] * 0
 
 
-def _same(rows: Side, columns: Side) -> Bool[Array, "n m"]:
+def _same_example(rows: Side, columns: Side) -> Bool[Array, "n m"]:
     return rows.example[:, None] == columns.example
 
 
-def _real(rows: Side, columns: Side) -> Bool[Array, "n m"]:
+def _not_padding(rows: Side, columns: Side) -> Bool[Array, "n m"]:
     return (rows.example[:, None] >= 0) & (columns.example >= 0)
 
 
-def _others(rows: Side, columns: Side) -> Bool[Array, "n m"]:
-    return ~_same(rows, columns) & _real(rows, columns)
+def _other_examples(rows: Side, columns: Side) -> Bool[Array, "n m"]:
+    return ~_same_example(rows, columns) & _not_padding(rows, columns)
 
 
 def _tiling(axis_name: str | None, block_size: int | None, *sides: Side) -> Tiling | None:

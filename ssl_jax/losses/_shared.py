@@ -1,4 +1,4 @@
-"""What several losses share: the sphere, shape checks, means over devices."""
+"""Helpers that several losses share: normalization, shape checks, reductions over devices."""
 
 import jax
 import jax.numpy as jnp
@@ -10,28 +10,28 @@ _EPSILON = 1e-12
 
 
 def check_same_shape(**arrays: Array) -> None:
-    """Raise a ValueError that names all arrays and their shapes unless the shapes are one."""
+    """Raises a ValueError that lists the arrays and their shapes unless all shapes are equal."""
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"expected one shape: {listed}")
+        raise ValueError(f"expected equal shapes: {listed}")
 
 
-def check_shapes(fits: bool, expected: str, **arrays: Array) -> None:
-    """Raise a ValueError that names all arrays, their shapes and what was expected, unless fits."""
-    if not fits:
+def check_shapes(condition: bool, expected: str, **arrays: Array) -> None:
+    """Raises a ValueError that lists the arrays and their shapes unless the condition holds."""
+    if not condition:
         listed = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"expected {expected}: {listed}")
 
 
 def in_float32(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays in their common type, float32 at least."""
+    """Casts the arrays to their common type, at least float32."""
     dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
     return tuple(x.astype(dtype) for x in arrays)
 
 
-def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    """On the unit sphere; zero vectors stay zero, with a finite gradient."""
+def normalize(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+    """Scales vectors to unit length; zero vectors stay zero, with a finite gradient."""
     # Scaling by the largest entry first keeps the squares in range; its own gradient cancels.
     x = x / jnp.maximum(jax.lax.stop_gradient(jnp.abs(x).max(-1, keepdims=True)), _EPSILON)
     square = jnp.sum(x * x, axis=-1, keepdims=True)
@@ -39,34 +39,34 @@ def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
 
 
 def mean_over(x: Array, axis_name: str | None) -> Array:
-    """The mean over the devices of a mapped axis; ``x`` itself without one."""
+    """Returns the mean over the devices of a mapped axis, or ``x`` itself without one."""
     return x if axis_name is None else jax.lax.pmean(x, axis_name)
 
 
 def gather(x: Shaped[Array, "n ..."], axis_name: str | None) -> Array:
-    """The rows of all devices of a mapped axis, in order; ``x`` itself without one."""
+    """Returns the rows of all devices of a mapped axis, in order, or ``x`` itself without one."""
     return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
 
 
 def sum_over(x: Array, axis_name: str | None) -> Array:
-    """The sum over the devices of a mapped axis; ``x`` itself without one."""
+    """Returns the sum over the devices of a mapped axis, or ``x`` itself without one."""
     return x if axis_name is None else jax.lax.psum(x, axis_name)
 
 
-def rows_of_all(x: Array, axis_name: str | None) -> int:
-    """How many rows there are on all devices together."""
+def count_rows(x: Array, axis_name: str | None) -> int:
+    """Returns the number of rows on all devices of a mapped axis together."""
     return len(x) * (1 if axis_name is None else jax.lax.axis_size(axis_name))
 
 
 def distance(x: Float[Array, "n d"], y: Float[Array, "n d"]) -> Float[Array, " n"]:
-    """Euclidean; the gradient of a distance of 0 is 0."""
+    """Returns the Euclidean distance of each pair of rows; at distance 0 its gradient is 0."""
     square = jnp.sum((x - y) ** 2, axis=-1)
     apart = square > 0
     return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
 
 
 def log_sum_exp_of_columns(x: Float[Array, "n k"], axis_name: str | None) -> Float[Array, " k"]:
-    """``log(sum of exp)`` of each column, over the rows of all devices."""
+    """Returns ``log(sum of exp)`` of each column, over the rows of all devices."""
     largest = jax.lax.stop_gradient(x.max(axis=0))
     if axis_name is not None:
         largest = jax.lax.pmax(largest, axis_name)

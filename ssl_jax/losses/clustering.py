@@ -1,4 +1,4 @@
-"""Online clustering: views of an example are to be assigned to the same prototypes."""
+"""Online clustering: all views of an example are assigned to the same prototypes."""
 
 from typing import Any
 
@@ -22,22 +22,22 @@ def sinkhorn(
     iterations: int = 3,
     axis_name: str | None = None,
 ) -> Float[Array, "n k"]:
-    """Sinkhorn-Knopp: soft assignments that use all prototypes equally.
+    """Runs Sinkhorn-Knopp: returns soft assignments that use all prototypes equally.
 
-    ``exp(scores / epsilon)``, scaled in turn so that columns (prototypes) and rows (examples) have
-    equal sums; in log space, ending with the rows.
+    ``exp(scores / epsilon)`` is scaled in turn so that columns (prototypes) and rows (examples)
+    have equal sums. The computation is in log space and ends with the rows.
 
     Args:
       scores: ``[n, k]``, similarities of examples and prototypes.
-      epsilon: above 0; smaller is closer to a hard assignment.
-      iterations: at least 1; with more the columns' sums come closer to ``n / k``.
-      axis_name: the mapped axis over whose devices the columns are summed.
+      epsilon: above 0; a smaller value gives harder assignments.
+      iterations: at least 1; more bring the column sums closer to ``n / k``.
+      axis_name: mapped axis over whose devices the columns are summed.
 
     Returns:
       ``[n, k]`` in float32 or wider; each row sums to 1.
 
     Raises:
-      ValueError: ``scores`` is no matrix.
+      ValueError: if ``scores`` is not a matrix.
 
     References:
       Cuturi, Sinkhorn Distances, 2013, Algorithm 1, https://arxiv.org/abs/1306.0895; Caron et al.,
@@ -62,24 +62,25 @@ def swav(
     iterations: int = 3,
     axis_name: str | None = None,
 ) -> Float[Array, " n"]:
-    """SwAV: from one view predict the other view's assignment to prototypes.
+    """Computes SwAV's loss: from one view predict how the other view is assigned to prototypes.
 
     ``l = (ce(sinkhorn(scores2), scores1) + ce(sinkhorn(scores1), scores2)) / 2`` with
-    ``ce(q, s) = -sum_k q_k log softmax(s / temperature)_k``.
+    ``ce(q, s) = -sum_k q_k log softmax(s / temperature)_k``. The balanced assignments prevent the
+    collapse to a single prototype.
 
     Args:
       scores1: ``[n, k]``, cosine similarities of the first views and the prototypes.
-      scores2: ``[n, k]``, the same of the second views.
-      temperature: above 0; may be traced, and gradients reach it.
-      epsilon: of ``sinkhorn``.
-      iterations: of ``sinkhorn``.
-      axis_name: of ``sinkhorn``.
+      scores2: ``[n, k]``, cosine similarities of the second views and the prototypes.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      epsilon: see ``sinkhorn``.
+      iterations: see ``sinkhorn``.
+      axis_name: see ``sinkhorn``.
 
     Returns:
-      ``[n]`` in float32 or wider; no gradient goes through the assignments.
+      ``[n]`` in float32 or wider. No gradient goes through the assignments.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster Assignments,

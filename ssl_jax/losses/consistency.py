@@ -1,4 +1,4 @@
-"""Learning from few labels: unlabelled examples are to be judged alike before and after noise."""
+"""Consistency: an unlabeled example gets the same prediction before and after augmentation."""
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +15,22 @@ def uda(
     temperature: float | Float[Array, ""] = 0.4,
     threshold: float = 0.8,
 ) -> Float[Array, " n"]:
-    """UDA: the augmented example's prediction is to be the clean one's, sharpened, where sure.
+    """Computes UDA's loss: match the augmented prediction to the confident, sharpened clean one.
 
     ``l = [max softmax(clean) > threshold] KL(softmax(clean / temperature) || softmax(augmented))``.
 
     Args:
-      clean_logits: ``[n, k]``; no gradient reaches them.
+      clean_logits: ``[n, k]``. No gradient reaches them.
       augmented_logits: ``[n, k]``.
-      temperature: that sharpens the target, above 0.
-      threshold: probability of the unsharpened clean prediction, to be exceeded.
+      temperature: softmax temperature of the target, above 0; below 1 sharpens.
+      threshold: probability that the unsharpened clean prediction must exceed.
 
     Returns:
-      ``[n]`` in float32 or wider; unsure rows give 0, and the mean runs over all n.
+      ``[n]`` in float32 or wider; 0 where the prediction is not confident enough. The mean still
+      runs over all n.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Xie et al., Unsupervised Data Augmentation for Consistency Training, 2020, eq. 1 and section
@@ -37,11 +38,11 @@ def uda(
     """
     check_same_shape(clean_logits=clean_logits, augmented_logits=augmented_logits)
     clean, augmented = in_float32(jax.lax.stop_gradient(clean_logits), augmented_logits)
-    sure = jax.nn.softmax(clean, axis=-1).max(axis=-1) > threshold
+    confident = jax.nn.softmax(clean, axis=-1).max(axis=-1) > threshold
     log_target = jax.nn.log_softmax(clean / temperature, axis=-1)
     log_p = jax.nn.log_softmax(augmented, axis=-1)
     divergence = jnp.sum(jnp.exp(log_target) * (log_target - log_p), axis=-1)
-    return jnp.where(sure, divergence, 0.0)
+    return jnp.where(confident, divergence, 0.0)
 
 
 def pseudo_label(
@@ -50,27 +51,28 @@ def pseudo_label(
     *,
     threshold: float = 0.95,
 ) -> Float[Array, " n"]:
-    """FixMatch: where the weakly augmented prediction is sure, it is the label of the strong one.
+    """Computes FixMatch's loss: a confident prediction on the weak view labels the strong view.
 
     ``l = [max softmax(weak) >= threshold] -log softmax(strong)[argmax weak]``.
 
     Args:
-      weak_logits: ``[n, k]``; no gradient reaches them.
-      strong_logits: ``[n, k]``.
-      threshold: probability of the weak prediction, to be reached.
+      weak_logits: ``[n, k]``, of weakly augmented examples. No gradient reaches them.
+      strong_logits: ``[n, k]``, of strongly augmented examples.
+      threshold: probability that the weak prediction must reach.
 
     Returns:
-      ``[n]`` in float32 or wider; unsure rows give 0, and the mean runs over all n.
+      ``[n]`` in float32 or wider; 0 where the prediction is not confident enough. The mean still
+      runs over all n.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Sohn et al., FixMatch, 2020, eq. 4, https://arxiv.org/abs/2001.07685
     """
     check_same_shape(weak_logits=weak_logits, strong_logits=strong_logits)
     weak, strong = in_float32(jax.lax.stop_gradient(weak_logits), strong_logits)
-    sure = jax.nn.softmax(weak, axis=-1).max(axis=-1) >= threshold
+    confident = jax.nn.softmax(weak, axis=-1).max(axis=-1) >= threshold
     label = jnp.argmax(weak, axis=-1)
     loss = optax.losses.softmax_cross_entropy_with_integer_labels(strong, label)
-    return jnp.where(sure, loss, 0.0)
+    return jnp.where(confident, loss, 0.0)

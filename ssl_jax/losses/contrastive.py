@@ -1,21 +1,21 @@
-"""Contrastive losses: tell the other view of the same example from all other examples.
+"""Contrastive losses: tell the other view of an example apart from all other examples.
 
-All of them compare cosine similarities; they differ in what stands against the positive.
+All of them compare cosine similarities. They differ in what the positive competes with.
 
-With ``axis_name`` (inside ``shard_map`` or ``pmap``) the keys of all devices are negatives and the
-result holds this device's rows. Without it each device would see its own negatives only, and the
-gradient would be another one. In ``shard_map``, differentiate the mean over devices::
+With ``axis_name`` (inside ``shard_map`` or ``pmap``) the keys of all devices are negatives, and the
+result holds the rows of this device. Without it each device sees only its own negatives, and
+gradients differ. In ``shard_map``, differentiate the mean over devices::
 
     def loss(z1, z2):  # each device's rows, in shard_map with in_specs=P("data"), out_specs=P()
         return jax.lax.pmean(nt_xent(z1, z2, axis_name="data").mean(), "data")
     gradient = jax.grad(shard_map_of(loss))
 
-In ``pmap``, differentiate first and take the ``pmean`` of the gradients. Under plain ``jit`` with a
-batch sharded over a mesh none of this is needed: negatives are global by construction.
+In ``pmap``, differentiate first and take the ``pmean`` of the gradients. Plain ``jit`` with a batch
+sharded over a mesh needs none of this: negatives are global by construction.
 
-With ``block_size`` the similarities are computed in tiles of so many rows and columns, forward and
-backward, and an online log-sum-exp joins the tiles, so that no n x n matrix is ever held. With
-``axis_name`` too the keys are not gathered but travel round the ring of devices.
+With ``block_size`` the forward and the backward pass compute the similarities in tiles of at most
+``block_size`` rows and columns, joined by an online log-sum-exp, so no n x n matrix is ever held.
+Together with ``axis_name`` the keys are not gathered but travel around the ring of devices.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ssl_jax.losses._pairs import (
     Side,
     dot_products,
-    examples,
+    example_indices,
     log_sum_exp,
     log_sum_exp_of_others,
 )
@@ -37,8 +37,8 @@ from ssl_jax.losses._shared import (
     check_shapes,
     gather,
     in_float32,
+    normalize,
     sum_over,
-    unit,
 )
 
 
@@ -50,31 +50,39 @@ def info_nce(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " n"]:
-    """InfoNCE: each query finds its own key among the keys of the whole batch.
+    """Computes InfoNCE: each query must find its own key among the keys of the whole batch.
 
-    ``l_i = -log(exp(s_ii) / sum_j exp(s_ij))`` with ``s_ij = cos(query_i, key_j) / temperature``.
+    ``l_i = -log(exp(s_ii) / sum_j exp(s_ij))`` with ``s_ij = cos(query_i, key_j) / temperature``,
+    the cross-entropy of a classification with one class per key.
 
     Args:
-      queries: ``[n, d]``, any scale: normalised inside.
-      keys: ``[n, d]``, any scale: normalised inside; row ``i`` is the positive of query ``i``.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      queries: ``[n, d]``, of any length; normalized inside.
+      keys: ``[n, d]``, of any length; normalized inside. Row ``i`` is the positive of query ``i``.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the keys are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
-      ``[n]`` in float32 or wider. ``n = 1`` without other devices gives 0.
+      ``[n]`` in float32 or wider. A single example on a single device gives 0.
 
     Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
+      ValueError: if the shapes differ or ``block_size`` is below 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> z = jnp.ones((3, 8))  # equal embeddings give log(n)
+      >>> print(losses.info_nce(z, z).round(2))
+      [1.1 1.1 1.1]
 
     References:
       van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4,
       https://arxiv.org/abs/1807.03748
     """
     check_same_shape(queries=queries, keys=keys)
-    q, k = map(unit, in_float32(queries, keys))
+    q, k = map(normalize, in_float32(queries, keys))
     q = q / temperature
-    example = examples(len(q), axis_name)
+    example = example_indices(len(q), axis_name)
     negatives = log_sum_exp(Side(q, example), Side(k, example), axis_name, block_size)
     positives = jnp.sum(q * k, axis=-1)
     return jnp.logaddexp(negatives, positives) - positives
@@ -88,25 +96,32 @@ def nt_xent(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " 2*n"]:
-    """NT-Xent, SimCLR's loss: each of the 2n views finds its other view among the 2n - 1 others.
+    """Computes NT-Xent, SimCLR's loss: each view must find its partner among the 2n - 1 others.
 
-    ``l_i = -log(exp(s_ij) / sum_{k != i} exp(s_ik))`` with ``j`` the other view of ``i``'s example,
-    ``k`` over both views of all examples, and ``s`` the cosine similarity over the temperature.
-    The own view is left out of the denominator and the positive stays in it.
+    ``l_i = -log(exp(s_ij) / sum_{k != i} exp(s_ik))``, where ``j`` is the other view of the same
+    example, ``k`` runs over both views of all examples, and ``s`` is the cosine similarity divided
+    by the temperature. The denominator leaves out the view itself and includes the positive.
 
     Args:
-      z1: ``[n, d]``, any scale: normalised inside.
-      z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the views are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      z1: first views, ``[n, d]``, of any length; normalized inside.
+      z2: second views of the same examples, ``[n, d]``, of any length; normalized inside.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the views are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
-      ``[2n]`` in float32 or wider, z1's rows first (with ``axis_name`` this device's rows). Equal
-      embeddings everywhere give ``log(2n - 1)``.
+      ``[2n]`` in float32 or wider, ``z1``'s rows first; with ``axis_name``, the rows of this
+      device. If all embeddings are equal, the loss is ``log(2n - 1)``.
 
     Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
+      ValueError: if the shapes differ or ``block_size`` is below 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> z = jnp.ones((2, 8))  # equal embeddings give log(2n - 1)
+      >>> print(losses.nt_xent(z, z).round(2))
+      [1.1 1.1 1.1 1.1]
 
     References:
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
@@ -125,24 +140,25 @@ def decoupled_nt_xent(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " 2*n"]:
-    """Decoupled contrastive learning: NT-Xent with the positive out of the denominator.
+    """Computes the decoupled contrastive loss: NT-Xent without the positive in the denominator.
 
-    ``l_i = -s_ij + log(sum over k, neither i nor j, of exp(s_ik))``. Without the positive there the
-    gradient does not fade as soon as the positive is found, and small batches do.
+    ``l_i = -s_ij + log(sum over k, neither i nor j, of exp(s_ik))``. In NT-Xent the gradient fades
+    as soon as the positive is found. Without the positive in the denominator it does not, so small
+    batches suffice.
 
     Args:
-      z1: ``[n, d]``, ``n >= 2`` over all devices, any scale: normalised inside.
-      z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the views are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      z1: first views, ``[n, d]``, of any length; normalized inside. ``n >= 2`` over all devices.
+      z2: second views of the same examples, ``[n, d]``, of any length; normalized inside.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the views are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
-      ``[2n]`` in float32 or wider, z1's rows first; may be negative. Without a negative (``n = 1``)
-      it is minus infinity.
+      ``[2n]`` in float32 or wider, ``z1``'s rows first; may be negative. Without a negative
+      (``n = 1``) it is minus infinity.
 
     Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
+      ValueError: if the shapes differ or ``block_size`` is below 1.
 
     References:
       Yeh et al., Decoupled Contrastive Learning, 2022, eq. 6, https://arxiv.org/abs/2110.06848
@@ -159,22 +175,23 @@ def queue_info_nce(
     *,
     temperature: Number = 0.2,
 ) -> Float[Array, " n"]:
-    """MoCo's InfoNCE: each query finds its own key among itself and a queue of earlier keys.
+    """Computes MoCo's InfoNCE: each query must find its own key among a queue of earlier keys.
 
-    ``l_i = -log(exp(s_ii) / (exp(s_ii) + sum_k exp(cos(query_i, queue_k) / temperature)))``. Keys
-    and queue come from a momentum encoder: no gradient reaches them.
+    ``l_i = -log(exp(s_ii) / (exp(s_ii) + sum_k exp(cos(query_i, queue_k) / temperature)))`` with
+    ``s_ii = cos(query_i, key_i) / temperature``. The queue allows more negatives than a batch
+    holds. Keys and queue come from a momentum encoder: no gradient reaches them.
 
     Args:
-      queries: ``[n, d]``, any scale: normalised inside.
-      keys: ``[n, d]``, any scale: normalised inside; row ``i`` is the positive of query ``i``.
-      queue: ``[k, d]``, any scale: normalised inside; the negatives.
-      temperature: above 0; may be traced, and gradients reach it.
+      queries: ``[n, d]``, of any length; normalized inside.
+      keys: ``[n, d]``, of any length; normalized inside. Row ``i`` is the positive of query ``i``.
+      queue: ``[k, d]``, the negatives, of any length; normalized inside.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       He et al., Momentum Contrast for Unsupervised Visual Representation Learning, 2020, eq. 1 and
@@ -183,7 +200,11 @@ def queue_info_nce(
     check_same_shape(queries=queries, keys=keys)
     check_shapes(queue.shape[1:] == keys.shape[1:], "queue [k, d]", keys=keys, queue=queue)
     q, k, old = in_float32(queries, keys, queue)
-    q, k, old = unit(q), unit(jax.lax.stop_gradient(k)), unit(jax.lax.stop_gradient(old))
+    q, k, old = (
+        normalize(q),
+        normalize(jax.lax.stop_gradient(k)),
+        normalize(jax.lax.stop_gradient(old)),
+    )
     positives = jnp.sum(q * k, axis=-1) / temperature
     negatives = jax.nn.logsumexp(dot_products(q, old) / temperature, axis=-1)
     return jnp.logaddexp(positives, negatives) - positives
@@ -199,25 +220,25 @@ def moco_v3(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " n"]:
-    """MoCo v3's symmetric InfoNCE: each view's query finds the other view's key.
+    """Computes MoCo v3's symmetric InfoNCE: each view's query must find the other view's key.
 
-    ``l_i = 2 T (info_nce(queries1, keys2)_i + info_nce(queries2, keys1)_i)``, ``T`` the
+    ``l_i = 2 T (info_nce(queries1, keys2)_i + info_nce(queries2, keys1)_i)``, where ``T`` is the
     temperature. The keys come from a momentum encoder: no gradient reaches them.
 
     Args:
-      queries1: ``[n, d]``, of the first views, any scale: normalised inside.
+      queries1: ``[n, d]``, of the first views, of any length; normalized inside.
       queries2: ``[n, d]``, of the second views.
-      keys1: ``[n, d]``, the momentum encoder's of the first views.
-      keys2: ``[n, d]``, the same of the second views.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      keys1: ``[n, d]``, the momentum encoder's keys of the first views.
+      keys2: ``[n, d]``, the momentum encoder's keys of the second views.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the keys are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes differ, or ``block_size`` is below 1.
+      ValueError: if the shapes differ or ``block_size`` is below 1.
 
     References:
       Chen et al., An Empirical Study of Training Self-Supervised Vision Transformers, 2021,
@@ -237,28 +258,29 @@ def mil_nce(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " n"]:
-    """MIL-NCE, InfoNCE with several positives of which any may be right: their sum is to win.
+    """Computes MIL-NCE: InfoNCE with several positives per query, any of which may be right.
 
-    ``l_i = -log(sum_p exp(s_iip) / sum_j sum_p exp(s_ijp))`` with ``s_ijp = cos(query_i, key_jp) /
-    temperature``. For positives that are all to be right see ``supcon``.
+    ``l_i = -log(sum_p exp(s_iip) / sum_j sum_p exp(s_ijp))`` with
+    ``s_ijp = cos(query_i, key_jp) / temperature``. One good positive is enough for a small loss, so
+    the others may be wrong. If all positives are right, use ``supcon``.
 
     Args:
-      queries: ``[n, d]``, any scale: normalised inside.
-      keys: ``[n, p, d]``, any scale: normalised inside; ``keys[i]`` are the positives of query
-        ``i`` and negatives of all others.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      queries: ``[n, d]``, of any length; normalized inside.
+      keys: ``[n, p, d]``, of any length; normalized inside. ``keys[i]`` are the positives of query
+        ``i`` and negatives of all other queries.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the keys are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
-      ``[n]`` in float32 or wider; with one positive it is ``info_nce``.
+      ``[n]`` in float32 or wider. With one positive per query it equals ``info_nce``.
 
     Raises:
-      ValueError: the shapes do not fit, or ``block_size`` is below 1.
+      ValueError: if the shapes do not match or ``block_size`` is below 1.
 
     References:
       Miech et al., End-to-End Learning of Visual Representations from Uncurated Instructional
-      Videos, 2020, eq. 1 (there with the other queries as negatives of the keys too),
+      Videos, 2020, eq. 1 (the paper also has the other queries as negatives of the keys),
       https://arxiv.org/abs/1912.06430
     """
     check_shapes(
@@ -267,9 +289,9 @@ def mil_nce(
         queries=queries,
         keys=keys,
     )
-    q, k = map(unit, in_float32(queries, keys))
+    q, k = map(normalize, in_float32(queries, keys))
     q = q / temperature
-    example, p = examples(len(q), axis_name), keys.shape[1]
+    example, p = example_indices(len(q), axis_name), keys.shape[1]
     columns = Side(k.reshape(-1, k.shape[-1]), jnp.repeat(example, p))
     negatives = log_sum_exp(Side(q, example), columns, axis_name, block_size)
     scores = jnp.einsum("nd,npd->np", q, k, precision=jax.lax.Precision.HIGHEST)
@@ -285,32 +307,42 @@ def supcon(
     axis_name: str | None = None,
     block_size: int | None = None,
 ) -> Float[Array, " n"]:
-    """Supervised contrastive loss: examples of one class attract, all others repel.
+    """Computes the supervised contrastive loss: examples of one class attract, all others repel.
 
-    ``l_i = mean over p in P(i) of -log(exp(s_ip) / sum_{a != i} exp(s_ia))``, with ``P(i)`` the
-    other examples of ``i``'s label.
+    ``l_i = mean over p in P(i) of -log(exp(s_ip) / sum_{a != i} exp(s_ia))``, where ``P(i)`` holds
+    the other examples with the label of ``i``, and ``s`` is the cosine similarity divided by the
+    temperature.
 
     Args:
-      z: ``[n, d]``, any scale: normalised inside; each view of an example is a row.
+      z: ``[n, d]``, of any length; normalized inside. Each view of an example is one row.
       labels: ``[n]``.
-      temperature: above 0; may be traced, and gradients reach it.
-      axis_name: the mapped axis over whose devices the examples are gathered.
-      block_size: rows and columns of a tile; None compares all at once.
+      temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
+      axis_name: mapped axis over whose devices the examples are gathered.
+      block_size: rows and columns per tile; None computes all scores at once.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where no other example has the label.
 
     Raises:
-      ValueError: the shapes do not fit, or ``block_size`` is below 1.
+      ValueError: if the shapes do not match or ``block_size`` is below 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> z, labels = jnp.ones((4, 8)), jnp.array([0, 0, 0, 1])  # the last example is alone
+      >>> print(losses.supcon(z, labels).round(2))
+      [1.1 1.1 1.1 0. ]
 
     References:
       Khosla et al., Supervised Contrastive Learning, 2020, eq. 2, https://arxiv.org/abs/2004.11362
     """
     check_shapes(labels.shape == z.shape[:1], "z [n, d] and labels [n]", z=z, labels=labels)
     (z,) = in_float32(z)
-    z = unit(z) * temperature**-0.5
-    others = log_sum_exp_of_others(Side(z, examples(len(z), axis_name)), axis_name, block_size)
-    positive, has_positive = _mean_of_others_of_the_class(z, labels, axis_name)
+    z = normalize(z) * temperature**-0.5
+    others = log_sum_exp_of_others(
+        Side(z, example_indices(len(z), axis_name)), axis_name, block_size
+    )
+    positive, has_positive = _mean_of_same_label(z, labels, axis_name)
     attraction = jnp.sum(z * positive, axis=-1)
     return jnp.where(has_positive, jnp.where(has_positive, others, 0) - attraction, 0)
 
@@ -322,26 +354,26 @@ def _two_views(
     axis_name: str | None,
     block_size: int | None,
 ) -> tuple[Float[Array, "1 n"], Float[Array, "2 n"]]:
-    """Each view's logit with its other view, and the log-sum-exp with all views of all others."""
+    """Returns each view's logit with its partner and log-sum-exp over views of other examples."""
     n, d = z1.shape
-    # The views of an example side by side: one symmetric matrix, and nothing moves between devices.
+    # With the views of an example side by side the matrix is symmetric and no row changes device.
     z = jnp.stack(in_float32(z1, z2), axis=1).reshape(2 * n, d)
-    z = unit(z) * temperature**-0.5
-    example = jnp.repeat(examples(n, axis_name), 2)
+    z = normalize(z) * temperature**-0.5
+    example = jnp.repeat(example_indices(n, axis_name), 2)
     negatives = log_sum_exp_of_others(Side(z, example), axis_name, block_size)
     a, b = jnp.moveaxis(z.reshape(n, 2, d), 1, 0)
     positives = jnp.sum(a * b, axis=-1)
     return positives[None], negatives.reshape(n, 2).T
 
 
-def _mean_of_others_of_the_class(
+def _mean_of_same_label(
     z: Float[Array, "n d"], labels: Int[Array, " n"], axis_name: str | None
 ) -> tuple[Float[Array, "n d"], Bool[Array, " n"]]:
-    """For each row the mean of all other rows of its label, and whether there is one."""
+    """Returns the mean of all other rows with the label of each row, and whether there are any."""
     labels_of_all = gather(labels, axis_name)
-    classes = len(labels_of_all)  # at most
-    of_all = jnp.unique(labels_of_all, return_inverse=True, size=classes)[1]
-    of_mine = of_all[examples(len(z), axis_name)]
-    sums = sum_over(jax.ops.segment_sum(z, of_mine, classes), axis_name)
-    others = jnp.bincount(of_all, length=classes)[of_mine] - 1
-    return (sums[of_mine] - z) / jnp.maximum(others, 1)[:, None], others > 0
+    bound = len(labels_of_all)  # of the number of classes
+    classes_of_all = jnp.unique(labels_of_all, return_inverse=True, size=bound)[1]
+    classes = classes_of_all[example_indices(len(z), axis_name)]
+    sums = sum_over(jax.ops.segment_sum(z, classes, bound), axis_name)
+    others = jnp.bincount(classes_of_all, length=bound)[classes] - 1
+    return (sums[classes] - z) / jnp.maximum(others, 1)[:, None], others > 0

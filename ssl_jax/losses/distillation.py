@@ -1,6 +1,6 @@
-"""Self-distillation: a student predicts what a teacher, a slow copy of it, says of another view.
+"""Self-distillation: a student predicts what its teacher, a slowly moving copy, says about a view.
 
-The teacher side is a target: no gradient reaches targets, teachers or centres.
+No gradient reaches targets, teachers or centers.
 """
 
 import jax
@@ -13,7 +13,7 @@ from ssl_jax.losses._shared import (
     check_shapes,
     in_float32,
     mean_over,
-    unit,
+    normalize,
 )
 from ssl_jax.losses.masked import masked_mean
 
@@ -21,28 +21,36 @@ from ssl_jax.losses.masked import masked_mean
 def cosine_regression(
     predictions: Float[Array, "n d"], targets: Float[Array, "n d"]
 ) -> Float[Array, " n"]:
-    """BYOL's and SimSiam's loss: point the same way as the target.
+    """Computes the loss of BYOL and SimSiam: predictions point in the direction of targets.
 
     ``l = 2 - 2 cos(prediction, target)``, the squared distance on the unit sphere.
 
     Args:
-      predictions: ``[n, d]``, any scale: normalised inside.
-      targets: ``[n, d]``, any scale: normalised inside; no gradient reaches them.
+      predictions: ``[n, d]``, of any length; normalized inside.
+      targets: ``[n, d]``, of any length; normalized inside. No gradient reaches them.
 
     Returns:
-      ``[n]`` in float32 or wider, from 0 to 4; a zero vector gives 2.
+      ``[n]`` in float32 or wider, from 0 to 4. A zero vector gives 2.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> predictions = jnp.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+      >>> targets = jnp.array([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])  # same, orthogonal, opposite
+      >>> print(losses.cosine_regression(predictions, targets))
+      [0. 2. 4.]
 
     References:
       Grill et al., Bootstrap Your Own Latent, 2020, eq. 2, https://arxiv.org/abs/2006.07733
-      Chen, He, Exploring Simple Siamese Representation Learning, 2021, eq. 1 (there -cos),
+      Chen, He, Exploring Simple Siamese Representation Learning, 2021, eq. 1 (the paper has -cos),
       https://arxiv.org/abs/2011.10566
     """
     check_same_shape(predictions=predictions, targets=targets)
     p, t = in_float32(predictions, jax.lax.stop_gradient(targets))
-    return 2 - 2 * jnp.sum(unit(p) * unit(t), axis=-1)
+    return 2 - 2 * jnp.sum(normalize(p) * normalize(t), axis=-1)
 
 
 def cross_view(
@@ -51,21 +59,24 @@ def cross_view(
     *,
     temperature: Number = 0.1,
 ) -> Float[Array, " n"]:
-    """Every student view predicts the target distributions of the other views.
+    """Computes the cross-entropy between each target and the student's other views.
 
-    ``l = mean over pairs (i, j), i a target's view and j != i a student's, of
-    -sum_k target_ik log softmax(student_j / temperature)_k``. DINO, DINOv2 and SwAV share it.
+    ``l = mean over pairs (i, j), i a view with a target and j != i a view of the student, of -sum_k
+    target_ik log softmax(student_j / temperature)_k``. DINO, DINOv2 and SwAV share it. A view never
+    predicts its own target, so the student must learn what the views have in common.
 
     Args:
-      student: ``[v, n, k]`` logits; the first ``g`` views are the targets' own.
-      targets: ``[g, n, k]`` probabilities; no gradient reaches them.
-      temperature: of the student, above 0; may be traced, and gradients reach it.
+      student: ``[v, n, k]`` logits. The first ``g`` views are those of the targets.
+      targets: ``[g, n, k]`` probabilities. No gradient reaches them.
+      temperature: softmax temperature of the student, above 0. It may be traced, and gradients
+        reach it.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes do not fit, there are more targets than views, or there is no pair.
+      ValueError: if the shapes do not match, there are more targets than views, or there is no
+        pair.
 
     References:
       Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, eq. 3,
@@ -93,23 +104,30 @@ def dino(
     student_temperature: Number = 0.1,
     teacher_temperature: Number = 0.04,
 ) -> Float[Array, " n"]:
-    """DINO: ``cross_view`` with the teacher's centred and sharpened distribution as the target.
+    """Computes DINO's loss: ``cross_view`` with the centered, sharpened teacher as the target.
 
-    ``target = softmax((teacher - center) / teacher_temperature)``. Centring alone would lead to the
+    ``target = softmax((teacher - center) / teacher_temperature)``. Centering alone leads to the
     uniform distribution, sharpening alone to a single prototype; together they avoid both.
 
     Args:
-      student: ``[v, n, k]`` logits; the first ``g`` views are the teacher's.
-      teacher: ``[g, n, k]`` logits; no gradient reaches them.
-      center: ``[k]``, of ``update_center``; no gradient reaches it.
-      student_temperature: above 0.
-      teacher_temperature: above 0, below the student's.
+      student: ``[v, n, k]`` logits. The first ``g`` views are the teacher's.
+      teacher: ``[g, n, k]`` logits. No gradient reaches them.
+      center: ``[k]``, from ``update_center``. No gradient reaches it.
+      student_temperature: softmax temperature of the student, above 0.
+      teacher_temperature: softmax temperature of the teacher, above 0 and below the student's.
 
     Returns:
       ``[n]`` in float32 or wider. A uniform student gives ``log k``.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> student, teacher = jnp.zeros((4, 2, 8)), jnp.ones((2, 2, 8))  # v = 4, g = 2, n = 2, k = 8
+      >>> print(losses.dino(student, teacher, center=jnp.zeros(8)).round(2))  # log(8)
+      [2.08 2.08]
 
     References:
       Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, eq. 3 and
@@ -138,24 +156,24 @@ def ibot_patch(
     student_temperature: Number = 0.1,
     teacher_temperature: Number = 0.04,
 ) -> Float[Array, " n"]:
-    """IBOT's patch loss: at hidden patches the student predicts the teacher, who sees them.
+    """Computes iBOT's patch loss: at hidden patches the student predicts the teacher.
 
-    ``l = mean over hidden t of -sum_k softmax((teacher_t - center) / teacher_temperature)_k
-    log softmax(student_t / student_temperature)_k``.
+    ``l = mean over hidden t of -sum_k softmax((teacher_t - center) / teacher_temperature)_k log
+    softmax(student_t / student_temperature)_k``. The teacher sees the hidden patches.
 
     Args:
       student: ``[n, t, k]`` logits.
-      teacher: ``[n, t, k]`` logits; no gradient reaches them.
-      center: ``[k]``; no gradient reaches it.
-      mask: ``[n, t]``, True is hidden and scored.
-      student_temperature: above 0.
-      teacher_temperature: above 0.
+      teacher: ``[n, t, k]`` logits. No gradient reaches them.
+      center: ``[k]``. No gradient reaches it.
+      mask: ``[n, t]``, True where a patch is hidden and scored.
+      student_temperature: softmax temperature of the student, above 0.
+      teacher_temperature: softmax temperature of the teacher, above 0.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where nothing is hidden.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Zhou et al., iBOT: Image BERT Pre-Training with Online Tokenizer, 2022, eq. 2,
@@ -183,7 +201,7 @@ def update_center(
     momentum: Number = 0.9,
     axis_name: str | None = None,
 ) -> Float[Array, " k"]:
-    """DINO's centre: a moving mean of the teacher's logits.
+    """Returns DINO's updated center, a moving average of the teacher's logits.
 
     ``center' = momentum * center + (1 - momentum) * mean of the logits``.
 
@@ -191,13 +209,13 @@ def update_center(
       center: ``[k]``.
       teacher: ``[g, n, k]`` logits.
       momentum: from 0 to 1.
-      axis_name: the mapped axis over whose devices the mean is taken.
+      axis_name: mapped axis over whose devices the mean is taken.
 
     Returns:
-      ``[k]`` in the centre's type, without gradient.
+      ``[k]`` in the type of ``center``, without gradient.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Caron et al., 2021, eq. 4, https://arxiv.org/abs/2104.14294

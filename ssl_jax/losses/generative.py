@@ -1,4 +1,4 @@
-"""The adversarial pair: tell what is real, and pass for it."""
+"""The two losses of adversarial training: tell real from generated, and pass for real."""
 
 import jax
 from jaxtyping import Array, Float
@@ -9,19 +9,19 @@ from ssl_jax.losses._shared import check_same_shape, in_float32
 def discriminator(
     real_logits: Float[Array, " n"], fake_logits: Float[Array, " n"]
 ) -> Float[Array, " n"]:
-    """The discriminator's loss: real ones positive, generated ones negative.
+    """Computes the discriminator's loss: real examples are positive, generated ones negative.
 
     ``l = softplus(-real) + softplus(fake)``, not halved.
 
     Args:
       real_logits: ``[n]``, of real examples.
-      fake_logits: ``[n]``, of generated ones.
+      fake_logits: ``[n]``, of generated examples.
 
     Returns:
-      ``[n]`` in float32 or wider; logits of 0 give ``2 log 2``.
+      ``[n]`` in float32 or wider. Logits of 0 give ``2 log 2``.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Goodfellow et al., Generative Adversarial Networks, 2014, eq. 1,
@@ -33,15 +33,15 @@ def discriminator(
 
 
 def generator(fake_logits: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The generator's loss, in the form whose gradient does not fade: be taken for real.
+    """Computes the generator's loss: the discriminator must take generated examples for real.
 
-    ``l = softplus(-fake)``.
+    ``l = softplus(-fake)``, the form whose gradient does not fade when the discriminator is right.
 
     Args:
-      fake_logits: ``[n]``, the discriminator's, of generated examples.
+      fake_logits: ``[n]``, the discriminator's logits of generated examples.
 
     Returns:
-      ``[n]`` in float32 or wider; a logit of 0 gives ``log 2``.
+      ``[n]`` in float32 or wider. A logit of 0 gives ``log 2``.
 
     References:
       Goodfellow et al., Generative Adversarial Networks, 2014, section 3,

@@ -1,4 +1,4 @@
-"""Text: next words, masked words, and word vectors."""
+"""Language: next words, masked words, and word vectors."""
 
 import jax
 import jax.numpy as jnp
@@ -15,22 +15,30 @@ def causal_lm(
     *,
     mask: Bool[Array, "n t"] | None = None,
 ) -> Float[Array, " n"]:
-    """Next-word prediction: position ``i`` predicts token ``i + 1``; the shift happens inside.
+    """Computes next-token prediction: position ``i`` predicts token ``i + 1``.
 
-    ``l = mean over scored i of -log softmax(logits_i)[token_{i+1}]``.
+    ``l = mean over scored i of -log softmax(logits_i)[token_{i+1}]``. The shift happens inside.
 
     Args:
       logits: ``[n, t, k]`` over ``k`` tokens.
       tokens: ``[n, t]``, the text that the logits were computed from.
-      mask: ``[n, t]``, True where the token counts as a target; None counts all. The first token is
-        never a target.
+      mask: ``[n, t]``, True where a token is a target; None scores all. The first token is never a
+        target.
 
     Returns:
-      ``[n]`` in float32 or wider; 0 where no token is scored. Perplexity of a corpus is the
+      ``[n]`` in float32 or wider; 0 where no token is scored. The perplexity of a corpus is the
       exponential of the mean weighted by scored tokens, not of the mean of these rows.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> tokens = jnp.array([[1, 2, 3], [3, 2, 1]])
+      >>> logits = jnp.zeros((2, 3, 4))  # uniform over 4 tokens: log(4)
+      >>> print(losses.causal_lm(logits, tokens).round(2))
+      [1.39 1.39]
 
     References:
       Radford et al., Improving Language Understanding by Generative Pre-Training, 2018, eq. 1.
@@ -45,20 +53,20 @@ def causal_lm(
 def masked_lm(
     logits: Float[Array, "n t k"], tokens: Int[Array, "n t"], mask: Bool[Array, "n t"]
 ) -> Float[Array, " n"]:
-    """BERT's masked words: predict the tokens at the hidden positions.
+    """Computes BERT's masked language modeling: predict the tokens at the hidden positions.
 
     ``l = mean over hidden i of -log softmax(logits_i)[token_i]``.
 
     Args:
-      logits: ``[n, t, k]`` over ``k`` tokens, computed from the text with words hidden.
-      tokens: ``[n, t]``, the text itself.
-      mask: ``[n, t]``, True is hidden and scored.
+      logits: ``[n, t, k]`` over ``k`` tokens, computed from the text with some tokens hidden.
+      tokens: ``[n, t]``, the original text.
+      mask: ``[n, t]``, True where a token is hidden and scored.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where nothing is hidden.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Devlin et al., BERT, 2019, section 3.1, https://arxiv.org/abs/1810.04805
@@ -73,20 +81,21 @@ def masked_lm(
 def skip_gram(
     centers: Float[Array, "n d"], contexts: Float[Array, "n d"], negatives: Float[Array, "n m d"]
 ) -> Float[Array, " n"]:
-    """word2vec's skip-gram with negative sampling.
+    """Computes word2vec's skip-gram loss with negative sampling.
 
-    ``l = -log sigmoid(center . context) - sum_m log sigmoid(-center . negative_m)``.
+    ``l = -log sigmoid(center . context) - sum_m log sigmoid(-center . negative_m)``. A word must
+    tell its neighbors from random words.
 
     Args:
       centers: ``[n, d]``, vectors of the words in the middle.
       contexts: ``[n, d]``, output vectors of words near them.
-      negatives: ``[n, m, d]``, output vectors of words drawn at random.
+      negatives: ``[n, m, d]``, output vectors of random words.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Mikolov et al., Distributed Representations of Words and Phrases, 2013, eq. 4,
@@ -115,30 +124,31 @@ def glove(
     x_max: float = 100.0,
     alpha: float = 0.75,
 ) -> Float[Array, " n"]:
-    """GloVe: dot products of word vectors are to be logarithms of co-occurrence counts.
+    """Computes GloVe's loss: dot products of word vectors fit log co-occurrence counts.
 
-    ``l = min(1, (count / x_max)^alpha) (dot + bias_i + bias_j - log count)^2``, without a half.
+    ``l = min(1, (count / x_max)^alpha) (dot + bias_i + bias_j - log count)^2``, without a factor
+    1/2.
 
     Args:
-      dots: ``[n]``, products of a word's and a context's vector.
-      bias_i: ``[n]``, the words'.
-      bias_j: ``[n]``, the contexts'.
-      counts: ``[n]``, at least 0; a count of 0 gives a loss of 0.
-      x_max: the count from which the weight is 1.
-      alpha: the weight's exponent below it.
+      dots: ``[n]``, dot products of word and context vectors.
+      bias_i: ``[n]``, biases of the words.
+      bias_j: ``[n]``, biases of the contexts.
+      counts: ``[n]``, at least 0. A count of 0 gives a loss of 0.
+      x_max: count from which on the weight is 1.
+      alpha: exponent of the weight below ``x_max``.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Pennington et al., GloVe: Global Vectors for Word Representation, EMNLP 2014, eq. 8 and 9.
     """
     check_same_shape(dots=dots, bias_i=bias_i, bias_j=bias_j, counts=counts)
     dots, bias_i, bias_j, counts = in_float32(dots, bias_i, bias_j, counts)
-    seen = counts > 0
-    x = jnp.where(seen, counts, 1.0)
+    positive = counts > 0
+    x = jnp.where(positive, counts, 1.0)
     weight = jnp.minimum(1.0, (x / x_max) ** alpha)
-    return jnp.where(seen, weight * (dots + bias_i + bias_j - jnp.log(x)) ** 2, 0.0)
+    return jnp.where(positive, weight * (dots + bias_i + bias_j - jnp.log(x)) ** 2, 0.0)

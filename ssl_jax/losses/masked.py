@@ -1,4 +1,4 @@
-"""Reconstructing what was hidden."""
+"""Masked reconstruction: predict what was hidden."""
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +15,30 @@ def masked_mse(
     *,
     normalize_targets: bool = False,
 ) -> Float[Array, " n"]:
-    """MAE's loss: the mean squared error at the hidden patches.
+    """Computes MAE's loss: the mean squared error at the hidden patches.
 
     ``l = mean over hidden t of mean_p (prediction_tp - target_tp)^2``.
 
     Args:
-      predictions: ``[n, t, p]``, ``p`` numbers a patch.
+      predictions: ``[n, t, p]``, ``p`` values per patch.
       targets: ``[n, t, p]``.
-      mask: ``[n, t]``, True is hidden and scored.
-      normalize_targets: bring each patch to mean 0 and variance 1 (unbiased, plus 1e-6) first.
+      mask: ``[n, t]``, True where a patch is hidden and scored.
+      normalize_targets: whether to scale each target patch to mean 0 and variance 1 first (unbiased
+        variance plus 1e-6).
 
     Returns:
       ``[n]`` in float32 or wider; 0 where nothing is hidden.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from ssl_jax import losses
+      >>> predictions, targets = jnp.zeros((2, 4, 3)), 2 * jnp.ones((2, 4, 3))
+      >>> mask = jnp.array([[True, True, False, False], [False, False, False, False]])
+      >>> print(losses.masked_mse(predictions, targets, mask))
+      [4. 0.]
 
     References:
       He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, section 3,
@@ -54,27 +63,28 @@ def masked_smooth_l1(
     *,
     beta: float = 1.0,
 ) -> Float[Array, " n"]:
-    """data2vec's and I-JEPA's loss: smooth L1 distance to a teacher's features at hidden places.
+    """Computes the loss of data2vec and I-JEPA: smooth L1 error of features at hidden positions.
 
-    ``l = mean over hidden t of mean_p h(prediction_tp - target_tp)``, ``h(e) = e^2 / (2 beta)`` up
-    to ``|e| = beta`` and ``|e| - beta / 2`` beyond.
+    ``l = mean over hidden t of mean_p h(prediction_tp - target_tp)`` with ``h(e) = e^2 / (2 beta)``
+    up to ``|e| = beta`` and ``|e| - beta / 2`` beyond. Large errors count less than in a squared
+    error.
 
     Args:
       predictions: ``[n, t, p]``.
-      targets: ``[n, t, p]``; no gradient reaches them.
-      mask: ``[n, t]``, True is hidden and scored.
-      beta: where the square ends, above 0.
+      targets: ``[n, t, p]``, features of a teacher. No gradient reaches them.
+      mask: ``[n, t]``, True where a position is hidden and scored.
+      beta: error at which the loss turns from quadratic to linear, above 0.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where nothing is hidden.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Baevski et al., data2vec, 2022, section 3.4, https://arxiv.org/abs/2202.03555
       Assran et al., Self-Supervised Learning from Images with a Joint-Embedding Predictive
-      Architecture, 2023 (the authors' code; the paper has the square),
+      Architecture, 2023 (the authors' code; the paper squares the error),
       https://arxiv.org/abs/2301.08243
     """
     check_same_shape(predictions=predictions, targets=targets)
@@ -87,5 +97,5 @@ def masked_smooth_l1(
 
 
 def masked_mean(x: Float[Array, "n t"], mask: Bool[Array, "n t"]) -> Float[Array, " n"]:
-    """The mean of each row over where the mask is True; 0 where it never is."""
+    """Returns the mean of each row where the mask is True; 0 where it never is."""
     return jnp.where(mask, x, 0).sum(axis=-1) / jnp.maximum(mask.sum(axis=-1), 1)

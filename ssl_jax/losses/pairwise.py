@@ -1,6 +1,6 @@
-"""Losses of pairs by themselves: no softmax over the batch.
+"""Pairwise losses: no softmax over the batch.
 
-``axis_name`` is that of the contrastive losses.
+``axis_name`` works as in the contrastive losses.
 """
 
 import jax
@@ -10,11 +10,11 @@ from jaxtyping import Array, Float
 from ssl_jax.losses._shared import (
     check_same_shape,
     check_shapes,
+    count_rows,
     distance,
     in_float32,
-    rows_of_all,
+    normalize,
     sum_over,
-    unit,
 )
 
 
@@ -24,22 +24,23 @@ def nce(
     data_log_q: Float[Array, " n"],
     noise_log_q: Float[Array, "n m"],
 ) -> Float[Array, " n"]:
-    """Noise-contrastive estimation: tell data from noise of known density, and so learn a density.
+    """Computes noise-contrastive estimation: learn a density by telling data from noise.
 
-    ``l = -log sigmoid(s(x) - log(m q(x))) - sum_j log sigmoid(log(m q(y_j)) - s(y_j))`` with ``m``
-    noise samples ``y_j`` to each data sample ``x``.
+    ``l = -log sigmoid(s(x) - log(m q(x))) - sum_j log sigmoid(log(m q(y_j)) - s(y_j))``, where
+    ``s`` is the model's log-density, ``q`` the known density of the noise, and each data sample
+    ``x`` comes with ``m`` noise samples ``y_j``.
 
     Args:
-      data_scores: ``[n]``, the model's unnormalised log-density of the data.
-      noise_scores: ``[n, m]``, the same of the noise samples.
-      data_log_q: ``[n]``, the noise distribution's log-density of the data.
-      noise_log_q: ``[n, m]``, the same of the noise samples.
+      data_scores: ``[n]``, unnormalized log-density of the data under the model.
+      noise_scores: ``[n, m]``, unnormalized log-density of the noise samples under the model.
+      data_log_q: ``[n]``, log-density of the data under the noise distribution.
+      noise_log_q: ``[n, m]``, log-density of the noise samples under the noise distribution.
 
     Returns:
       ``[n]`` in float32 or wider, at least 0.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Gutmann, Hyvarinen, Noise-contrastive estimation, AISTATS 2010, eq. 3.
@@ -65,9 +66,9 @@ def triplet(
     *,
     margin: float = 1.0,
 ) -> Float[Array, " n"]:
-    """Triplet loss: the positive is to be nearer than the negative, by a margin.
+    """Computes the triplet loss: the positive must be closer than the negative, by a margin.
 
-    ``l = max(|a - p| - |a - n| + margin, 0)``, Euclidean, not normalised.
+    ``l = max(|a - p| - |a - n| + margin, 0)``, with Euclidean distances and nothing normalized.
 
     Args:
       anchors: ``[n, d]``.
@@ -79,10 +80,10 @@ def triplet(
       ``[n]`` in float32 or wider, at least 0. The gradient of a distance of 0 is 0.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
-      Schroff et al., FaceNet, 2015, eq. 3 (there with squared distances),
+      Schroff et al., FaceNet, 2015, eq. 3 (the paper squares the distances),
       https://arxiv.org/abs/1503.03832
     """
     check_same_shape(anchors=anchors, positives=positives, negatives=negatives)
@@ -93,48 +94,50 @@ def triplet(
 def alignment(
     z1: Float[Array, "n d"], z2: Float[Array, "n d"], *, alpha: float = 2.0
 ) -> Float[Array, " n"]:
-    """Alignment: the two views of an example lie close together. Goes with ``uniformity``.
+    """Computes the alignment loss: the two views of an example lie close together.
 
-    ``l = |u1 - u2|^alpha``, ``u`` the embeddings on the unit sphere.
+    ``l = |u1 - u2|^alpha``, where ``u`` are the embeddings on the unit sphere. Alone it collapses;
+    use it together with ``uniformity``.
 
     Args:
-      z1: ``[n, d]``, any scale: normalised inside.
-      z2: ``[n, d]``, any scale: normalised inside; row ``i`` is another view of ``z1``'s row ``i``.
-      alpha: at least 1.
+      z1: first views, ``[n, d]``, of any length; normalized inside.
+      z2: second views of the same examples, ``[n, d]``, of any length; normalized inside.
+      alpha: exponent of the distance, at least 1.
 
     Returns:
       ``[n]`` in float32 or wider, from 0 to ``2^alpha``. The gradient of a distance of 0 is 0.
 
     Raises:
-      ValueError: the shapes differ.
+      ValueError: if the shapes differ.
 
     References:
       Wang, Isola, Understanding Contrastive Representation Learning through Alignment and
       Uniformity on the Hypersphere, 2020, section 4.1.1, https://arxiv.org/abs/2005.10242
     """
     check_same_shape(z1=z1, z2=z2)
-    a, b = map(unit, in_float32(z1, z2))
+    a, b = map(normalize, in_float32(z1, z2))
     return distance(a, b) ** alpha
 
 
 def spectral_contrastive(
     z1: Float[Array, "n d"], z2: Float[Array, "n d"], *, axis_name: str | None = None
 ) -> Float[Array, " n"]:
-    """Spectral contrastive loss: the views' products are large, all other pairs' are 0.
+    """Computes the spectral contrastive loss: large products within pairs, 0 between pairs.
 
-    ``l_i = -2 z1_i . z2_i + mean over j != i of (z1_i . z2_j)^2``, not normalised. The
-    sum of squares is a quadratic form, ``z1_i^T (sum_j z2_j z2_j^T) z1_i``: no n x n matrix needed.
+    ``l_i = -2 z1_i . z2_i + mean over j != i of (z1_i . z2_j)^2``, with nothing normalized. The sum
+    of squares is a quadratic form, ``z1_i^T (sum_j z2_j z2_j^T) z1_i``, so no n x n matrix is
+    needed.
 
     Args:
-      z1: ``[n, d]``, ``n >= 2`` over all devices.
-      z2: ``[n, d]``; row ``i`` is another view of ``z1``'s row ``i``.
-      axis_name: the mapped axis over whose devices the pairs are taken.
+      z1: first views, ``[n, d]``, ``n >= 2`` over all devices.
+      z2: second views of the same examples, ``[n, d]``.
+      axis_name: mapped axis over whose devices the pairs are taken.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes differ, or there is a single example.
+      ValueError: if the shapes differ or there is a single example.
 
     References:
       HaoChen et al., Provable Guarantees for Self-Supervised Deep Learning with Spectral
@@ -142,9 +145,9 @@ def spectral_contrastive(
     """
     check_same_shape(z1=z1, z2=z2)
     a, b = in_float32(z1, z2)
-    n = rows_of_all(a, axis_name)
+    n = count_rows(a, axis_name)
     if n < 2:
-        raise ValueError(f"spectral_contrastive takes two examples: z1 {z1.shape}")
+        raise ValueError(f"spectral_contrastive needs at least two examples: z1 {z1.shape}")
     highest = jax.lax.Precision.HIGHEST
     squares = sum_over(jnp.matmul(b.T, b, precision=highest), axis_name)
     own = jnp.sum(a * b, axis=-1)

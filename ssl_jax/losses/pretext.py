@@ -13,21 +13,22 @@ def colorization(
     *,
     bin_weights: Float[Array, " q"] | None = None,
 ) -> Float[Array, " n"]:
-    """Colorful image colorization: classify each pixel's colour bin, rare colours counting more.
+    """Computes the loss of colorful image colorization: classify the color bin of each pixel.
 
-    ``l = mean over pixels of weight(bin) * -sum_q target_q log softmax(logits)_q``, the weight that
-    of the target's bin, for soft targets the likeliest one.
+    ``l = mean over pixels of weight(bin) * -sum_q target_q log softmax(logits)_q``. The weight is
+    that of the target's bin; for soft targets, of the most likely bin. With larger weights for rare
+    bins, rare colors count more.
 
     Args:
-      logits: ``[n, h, w, q]`` over ``q`` bins of colour.
-      targets: bins ``[n, h, w]`` (whole numbers), or distributions ``[n, h, w, q]``.
-      bin_weights: ``[q]``, used as given; None weighs all bins by 1.
+      logits: ``[n, h, w, q]`` over ``q`` color bins.
+      targets: integer bins ``[n, h, w]``, or distributions ``[n, h, w, q]``.
+      bin_weights: ``[q]``, used as given; None weights all bins by 1.
 
     Returns:
       ``[n]`` in float32 or wider.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: if the shapes do not match.
 
     References:
       Zhang et al., Colorful Image Colorization, 2016, eq. 2 and 3,

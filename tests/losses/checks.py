@@ -1,4 +1,4 @@
-"""What the tests of the losses share: a loss compared with its reference, and ways to refuse."""
+"""Helpers of the tests of the losses: compare a loss with its reference, check what it rejects."""
 
 import inspect
 from functools import cache, partial
@@ -19,18 +19,20 @@ def normal(*shape, seed=0, scale=1.0):
 
 
 def weigh(values):
-    """A scalar to which every value contributes differently."""
+    """Returns a weighted sum in which every value has its own weight."""
     return (values * np.linspace(0.5, 1.5, len(values))).sum()
 
 
 def defaults(name):
-    """The defaults of the arguments that are passed by keyword."""
+    """Returns the defaults of the keyword-only arguments."""
     parameters = inspect.signature(getattr(losses, name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
 
 
 @cache
 def compiled(name, wrt, options):
+    """Returns ``evaluate`` of one loss as a jitted function of (numbers, *inputs)."""
+
     def f(numbers, *inputs):
         values = getattr(losses, name)(*inputs, **numbers, **dict(options))
         return weigh(values), values
@@ -45,13 +47,13 @@ def compiled(name, wrt, options):
 
 
 def evaluate(name, inputs, *, wrt, numbers=None, **options):
-    """Jitted: the values, and of their weighted sum the gradients to numbers and inputs[wrt]."""
+    """Returns the values and the gradients of their weighted sum for numbers and inputs[wrt]."""
     options = {key: x for key, x in options.items() if x is not None}
     return compiled(name, wrt, tuple(options.items()))(numbers or {}, *inputs)
 
 
 def expected_of(f, inputs, *, wrt, numbers=None, **options):
-    """The same from the reference, by finite differences."""
+    """Returns what ``evaluate`` should: the reference's values and its finite differences."""
     inputs, numbers = [np.asarray(x) for x in inputs], numbers or {}
 
     def replaced(i, x):
@@ -72,20 +74,23 @@ def assert_same(actual, expected, rtol=2e-5, atol=2e-5):
 
 
 def assert_agrees(name, f, inputs, *, wrt, numbers=None, **options):
+    """Checks values and gradients of a loss against the reference ``f``."""
     actual = evaluate(name, inputs, wrt=wrt, numbers=numbers, **options)
     assert_same(actual, expected_of(f, inputs, wrt=wrt, numbers=numbers, **options))
 
 
 def assert_finite(name, f, inputs, *, wrt, numbers=None, atol=1e-5, **options):
-    """The reference's values, and gradients that are finite."""
+    """Checks values against the reference ``f``, and that gradients are finite."""
     values, gradients = evaluate(name, inputs, wrt=wrt, numbers=numbers, **options)
-    options.pop("block_size", None)  # which the reference does not have
+    options.pop("block_size", None)  # the reference has no blocks
     references = f(*(np.asarray(x) for x in inputs), **(numbers or {}), **options)
     np.testing.assert_allclose(values, references, rtol=1e-4, atol=atol)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
 def assert_float32_inside(name, inputs, *, wrt, numbers=None, **options):
+    """Checks that bfloat16 inputs give the values of the same numbers in float32."""
+
     def cast(inputs, dtype):
         return [x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x for x in inputs]
 
@@ -102,9 +107,9 @@ def shaped(shape, dtype="float32"):
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def assert_refuses(name, inputs, wrong, **options):
-    """Refused while tracing: the message has the shape of inputs[wrong] and one it should fit."""
-    f = inspect.unwrap(getattr(losses, name))  # without the tests' own check of types
+def assert_rejects(name, inputs, wrong, **options):
+    """Checks the error while tracing: it shows the shape of inputs[wrong] and of another input."""
+    f = inspect.unwrap(getattr(losses, name))  # without the type checks of the tests
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(partial(f, **options), *inputs)
     assert str(inputs[wrong].shape) in str(error.value)
@@ -112,7 +117,7 @@ def assert_refuses(name, inputs, wrong, **options):
 
 
 def assert_transformable(f, batches, rtol=1e-5, atol=1e-5):
-    """The scalar f(*inputs) under vmap, scan and checkpoint: value and gradients of each batch."""
+    """Checks that vmap, scan and checkpoint change no value and no gradient of the scalar ``f``."""
     wrt = tuple(range(len(batches[0])))
     wrt = tuple(i for i in wrt if jnp.issubdtype(batches[0][i].dtype, jnp.floating))
     plain, remat = jax.value_and_grad(f, wrt), jax.value_and_grad(jax.checkpoint(f), wrt)
@@ -125,7 +130,7 @@ def assert_transformable(f, batches, rtol=1e-5, atol=1e-5):
 
 
 def assert_memory_is_linear(name, **numbers):
-    """Compiled, not run: under 48 MB at n = 8,192 (all at once 1.1 GB), no more a pair later."""
+    """Checks the compiled program: under 48 MB at n = 8,192 (1.1 GB at once), then linear in n."""
 
     def megabytes(n):
         z = shaped((n, 128))

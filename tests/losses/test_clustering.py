@@ -25,7 +25,7 @@ def scores(n=N, k=K, seed=0, scale=1.0):
 
 @partial(jax.jit, static_argnums=3)
 def value_and_gradients(scores1, scores2, temperature, epsilon):
-    """Values of swav and the three gradients of their weighted sum."""
+    """Returns the values of swav and the three gradients of their weighted sum."""
 
     def f(scores1, scores2, temperature):
         values = losses.swav(scores1, scores2, temperature=temperature, epsilon=epsilon)
@@ -37,15 +37,15 @@ def value_and_gradients(scores1, scores2, temperature, epsilon):
 
 @pytest.mark.parametrize("iterations", [1, 3, 6])
 @pytest.mark.parametrize("epsilon", [0.05, 0.5])
-def test_sinkhorn_is_the_reference(iterations, epsilon):
+def test_sinkhorn_matches_the_reference(iterations, epsilon):
     for x in scores():
         expected = reference.sinkhorn(x, epsilon=epsilon, iterations=iterations)
         codes = sinkhorn(x, epsilon=epsilon, iterations=iterations)
         np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_swav_and_its_gradients_are_the_references():
-    """The reference's codes are held fixed: no gradient goes through them."""
+def test_swav_and_its_gradients_match_the_reference():
+    """The reference holds the assignments fixed: no gradient goes through them."""
     s1, s2 = scores()
     for temperature, epsilon in ((0.2, 0.3), (1.0, 0.05)):
         actual = value_and_gradients(s1, s2, temperature, epsilon)
@@ -70,7 +70,7 @@ def test_defaults():
 
 
 @pytest.mark.parametrize(("n", "k"), [(7, 4), (3, 8), (6, 6), (5, 1)])
-def test_rows_sum_to_one_and_at_last_columns_to_their_share(n, k):
+def test_row_and_column_sums_of_sinkhorn(n, k):
     x = scores(n, k)[0]
     np.testing.assert_allclose(sinkhorn(x).sum(1), np.ones(n), rtol=1e-5)
     codes = sinkhorn(x, epsilon=2.0, iterations=12)
@@ -84,15 +84,15 @@ def test_closed_forms():
     equal(sinkhorn(same), np.full((N, K), 1 / K))
     equal(swav(same, same), np.full(N, np.log(K)))
     equal(swav(same, scores()[0] * 0), np.full(N, np.log(K)))
-    equal(sinkhorn(jnp.eye(K)), np.eye(K))  # exp(-20) is left off the diagonal
+    equal(sinkhorn(jnp.eye(K)), np.eye(K))  # off the diagonal exp(-20) remains
     equal(swav(jnp.eye(K), jnp.eye(K), temperature=0.01), np.zeros(K))
     expected = np.log(K - 1 + np.exp(1 / 0.1)) - 1 / 0.1
     equal(swav(jnp.eye(K), jnp.eye(K)), np.full(K, expected), atol=1e-5)
-    collapsed = jnp.eye(K)[jnp.zeros(K, int)]  # all prefer one prototype: they share all equally
+    collapsed = jnp.eye(K)[jnp.zeros(K, int)]  # all prefer one prototype, so they share all equally
     equal(sinkhorn(collapsed), np.full((K, K), 1 / K))
 
 
-def test_one_example_and_two():
+def test_one_and_two_examples():
     for n in (1, 2):
         s1, s2 = scores(n)
         expected = reference.sinkhorn(s1, epsilon=0.5)
@@ -131,30 +131,30 @@ def test_extreme_scores():
     np.testing.assert_allclose(sinkhorn(1e4 * jnp.eye(K)), np.eye(K), atol=1e-6)
     values = swav(1e4 * jnp.eye(K), 1e4 * jnp.eye(K), temperature=0.01)
     np.testing.assert_allclose(values, np.zeros(K), atol=1e-6)
-    slopes = jax.jit(jax.grad(lambda s: (losses.sinkhorn(s, epsilon=0.01) ** 2).sum()))
-    assert np.isfinite(slopes(scores(scale=1e4)[0])).all()
+    sinkhorn_gradient = jax.jit(jax.grad(lambda s: (losses.sinkhorn(s, epsilon=0.01) ** 2).sum()))
+    assert np.isfinite(sinkhorn_gradient(scores(scale=1e4)[0])).all()
 
 
 def test_bfloat16_is_computed_in_float32():
-    halves = [s.astype(jnp.bfloat16) for s in scores()]
-    wholes = [s.astype(jnp.float32) for s in halves]
-    assert sinkhorn(halves[0]).dtype == swav(*halves).dtype == jnp.float32
-    np.testing.assert_array_equal(sinkhorn(halves[0]), sinkhorn(wholes[0]))
-    np.testing.assert_array_equal(swav(*halves), swav(*wholes))
-    slopes = jax.eval_shape(jax.grad(lambda s: swav(s, halves[1]).mean()), halves[0])
-    assert slopes.dtype == jnp.bfloat16
+    narrow = [s.astype(jnp.bfloat16) for s in scores()]
+    wide = [s.astype(jnp.float32) for s in narrow]
+    assert sinkhorn(narrow[0]).dtype == swav(*narrow).dtype == jnp.float32
+    np.testing.assert_array_equal(sinkhorn(narrow[0]), sinkhorn(wide[0]))
+    np.testing.assert_array_equal(swav(*narrow), swav(*wide))
+    gradients = jax.eval_shape(jax.grad(lambda s: swav(s, narrow[1]).mean()), narrow[0])
+    assert gradients.dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("shapes", [((4, 3), (5, 3)), ((4, 3), (4, 2)), ((4, 3), (4,))])
-def test_shapes_that_differ_are_refused_by_name(shapes):
-    f = inspect.unwrap(losses.swav)  # without the tests' own check of types
+def test_mismatched_shapes_are_rejected(shapes):
+    f = inspect.unwrap(losses.swav)  # without the type checks of the tests
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(f, *(jax.ShapeDtypeStruct(shape, "float32") for shape in shapes))
     for shape in shapes:
         assert str(shape) in str(error.value)
 
 
-def test_sinkhorn_refuses_a_vector():
+def test_sinkhorn_rejects_a_vector():
     f = inspect.unwrap(losses.sinkhorn)
     with pytest.raises(ValueError, match=r"\(4,\)"):
         jax.eval_shape(f, jax.ShapeDtypeStruct((4,), "float32"))

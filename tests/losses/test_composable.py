@@ -1,4 +1,4 @@
-"""Every loss under vmap, scan and checkpoint, value and gradient; options that change no value."""
+"""Checks that transformations and blocks change no value and no gradient of any loss."""
 
 import inspect
 from functools import partial
@@ -21,7 +21,7 @@ def z(*shape):
     return lambda key: jax.random.normal(key, shape)
 
 
-# Of each loss what is differentiated, and the loss of that; for a case a loss and option.
+# For each loss: a function that draws the differentiated input, and the loss of that input.
 CASES = {
     "info_nce": (z(2, N, D), lambda z, **o: losses.info_nce(*z, **o)),
     "nt_xent": (z(2, N, D), lambda z, **o: losses.nt_xent(*z, **o)),
@@ -99,14 +99,14 @@ def scalar(name, **options):
 )
 def test_vmap_scan_and_checkpoint_change_nothing(name, options):
     plain = jax.value_and_grad(scalar(name, **options))
-    remade = jax.value_and_grad(jax.checkpoint(scalar(name, **options)))
+    rematerialized = jax.value_and_grad(jax.checkpoint(scalar(name, **options)))
     inputs = jax.vmap(CASES[name][0])(jax.random.split(jax.random.key(0), 3))
 
     @jax.jit
     def run(inputs):
-        return jax.vmap(plain)(inputs), jax.lax.scan(lambda _, x: (None, remade(x)), None, inputs)[
-            1
-        ]
+        return jax.vmap(plain)(inputs), jax.lax.scan(
+            lambda _, x: (None, rematerialized(x)), None, inputs
+        )[1]
 
     at_once, one_by_one = run(inputs)
     assert_same(at_once, one_by_one, rtol=1e-4, atol=1e-5)
@@ -114,7 +114,7 @@ def test_vmap_scan_and_checkpoint_change_nothing(name, options):
 
 
 @pytest.mark.parametrize("name", IN_BLOCKS)
-def test_blocks_give_the_value_and_gradient_of_all_at_once(name):
+def test_blocks_change_neither_value_nor_gradient(name):
     inputs = normal(*jax.eval_shape(CASES[name][0], jax.random.key(0)).shape)
 
     @jax.jit
@@ -122,13 +122,13 @@ def test_blocks_give_the_value_and_gradient_of_all_at_once(name):
         sizes = (None, 1, 4, 100)  # of 6 rows, or 12
         return [jax.value_and_grad(scalar(name, block_size=size))(inputs) for size in sizes]
 
-    at_once, *in_tiles = run(inputs)
-    for x in in_tiles:
+    at_once, *in_blocks = run(inputs)
+    for x in in_blocks:
         assert_same(x, at_once, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", IN_BLOCKS)
-def test_a_block_of_nothing_is_refused(name):
+def test_block_size_zero_is_rejected(name):
     with pytest.raises(ValueError, match="block_size must be at least 1, not 0"):
         jax.eval_shape(
             scalar(name, block_size=0), jax.eval_shape(CASES[name][0], jax.random.key(0))

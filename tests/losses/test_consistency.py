@@ -12,7 +12,7 @@ from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     equal,
     evaluate,
     normal,
@@ -28,12 +28,12 @@ def views(n=8, k=4, scale=3.0):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_value_and_gradient_are_the_references(name):
+def test_value_and_gradient_match_the_reference(name):
     f = getattr(reference, name)
     for threshold in (0.0, 0.7):
         assert_agrees(name, f, views(), wrt=(1,), threshold=threshold)
     values = f(*views(), threshold=0.7)
-    assert 0 < (values == 0).sum() < len(values)  # the threshold lets some through, not all
+    assert 0 < (values == 0).sum() < len(values)  # some rows pass the threshold, but not all
     assert_agrees(name, f, views(n=1), wrt=(1,), threshold=0.0)
 
 
@@ -62,7 +62,7 @@ def test_the_target_gets_no_gradient(name):
 
 def test_gradients_are_prediction_minus_target():
     weak, strong = views()
-    by = np.linspace(0.5, 1.5, 8)[:, None]  # the weights of weigh
+    by = np.linspace(0.5, 1.5, 8)[:, None]  # the weights in weigh
     _, (_, g) = evaluate("uda", (weak, strong), wrt=(1,), threshold=0.0)
     equal(g, by * (jax.nn.softmax(strong) - jax.nn.softmax(weak / 0.4)))
     _, (_, g) = evaluate("pseudo_label", (weak, strong), wrt=(1,), threshold=0.0)
@@ -74,11 +74,13 @@ def test_closed_forms():
         return evaluate(name, inputs, wrt=(1,), threshold=0.7)[0]
 
     clean, augmented = views()
-    equal(run("uda", clean, clean / 0.4), np.zeros(8), atol=1e-5)  # the target itself
+    equal(
+        run("uda", clean, clean / 0.4), np.zeros(8), atol=1e-5
+    )  # the augmented prediction equals the target
     classes = jnp.arange(8) % 4
     sure = 1e4 * jax.nn.one_hot(classes, 4)
     expected = -jax.nn.log_softmax(augmented)[np.arange(8), classes]
-    for name in NAMES:  # cross-entropy and KL are the same if the target is sure
+    for name in NAMES:  # cross-entropy and KL agree for a one-hot target
         equal(run(name, sure, 0 * augmented), np.full(8, np.log(4)))
         equal(run(name, sure, augmented), expected)
         equal(run(name, sure, sure), np.zeros(8))
@@ -86,7 +88,7 @@ def test_closed_forms():
 
 
 def test_exactly_at_the_threshold():
-    """Two equal logits have probability 1/2 each: too little for uda, enough for pseudo_label."""
+    """Two equal logits have probability 1/2 each: uda needs more, pseudo_label does not."""
     even, strong = jnp.zeros((1, 2)), jnp.array([[1.0, 3.0]])
     assert losses.uda(even, strong, threshold=0.5) == 0
     assert losses.uda(even, strong, threshold=0.49) > 0.1
@@ -95,7 +97,7 @@ def test_exactly_at_the_threshold():
 
 
 def test_uda_compares_the_threshold_with_the_unsharpened_probability():
-    clean = jnp.log(jnp.array([[0.7, 0.3]]))  # sharpened: 0.89
+    clean = jnp.log(jnp.array([[0.7, 0.3]]))  # sharpened to 0.89
     assert losses.uda(clean, -clean) == 0
     assert losses.uda(clean, -clean, threshold=0.69) > 0.1
 
@@ -125,7 +127,7 @@ def test_extreme_logits(name):
 
 
 def test_extreme_logits_and_a_low_temperature():
-    """Logits of 1e6 after the division are exact to 0.1."""
+    """After the division logits reach 1e6, where float32 is exact to 0.1."""
     options = {"temperature": 0.01, "atol": 0.2}
     assert_finite("uda", reference.uda, views(scale=1e4), wrt=(0, 1), **options)
 
@@ -137,5 +139,5 @@ def test_bfloat16_is_computed_in_float32(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(5, 3), (4, 2), (4,)])
-def test_shapes_that_differ_are_refused_by_name(name, shape):
-    assert_refuses(name, [shaped((4, 3)), shaped(shape)], 1)
+def test_mismatched_shapes_are_rejected(name, shape):
+    assert_rejects(name, [shaped((4, 3)), shaped(shape)], 1)

@@ -13,7 +13,7 @@ from tests.losses.checks import (
     assert_finite,
     assert_float32_inside,
     assert_memory_is_linear,
-    assert_refuses,
+    assert_rejects,
     assert_same,
     compiled,
     defaults,
@@ -25,7 +25,7 @@ from tests.losses.checks import (
 )
 from tests.references import contrastive as reference
 
-TEMPERATURES = {  # of each loss that compares the examples of a batch; may be computed in blocks
+TEMPERATURES = {  # of the losses that compare all examples of a batch and support blocks
     "info_nce": (0.2, 1.0),
     "nt_xent": (0.2, 1.0),
     "decoupled_nt_xent": (0.2,),
@@ -42,7 +42,7 @@ DEFAULT_TEMPERATURES = {
     "supcon": 0.1,
 }
 BLOCKS = [None, 1, 3, 7, 100]  # of 7 rows, or 14
-LABELS = (0, 1, 0, 2, 1, 0, 3)  # the 2 and the 3 are alone
+LABELS = (0, 1, 0, 2, 1, 0, 3)  # labels 2 and 3 have one example each
 
 
 def batch(name, n=7, seed=0, scale=1.0):
@@ -54,7 +54,7 @@ def batch(name, n=7, seed=0, scale=1.0):
 
 
 def floats(name):
-    """The inputs that gradients reach."""
+    """Returns the indices of the inputs that gradients reach."""
     return (0,) if name == "supcon" else (0, 1)
 
 
@@ -63,7 +63,7 @@ def run(name, *inputs, temperature=None, block_size=None):
 
 
 def outputs(name, inputs, temperature=None, block_size=None):
-    """Values and gradients."""
+    """Returns values and gradients."""
     numbers = {"temperature": temperature or TEMPERATURES[name][0]}
     return evaluate(name, inputs, wrt=floats(name), numbers=numbers, block_size=block_size)
 
@@ -76,7 +76,7 @@ def reference_outputs(name, n, temperature):
 
 @pytest.mark.parametrize("block_size", BLOCKS)
 @pytest.mark.parametrize("name", TEMPERATURES)
-def test_value_and_gradients_are_the_references(name, block_size):
+def test_values_and_gradients_match_the_reference(name, block_size):
     for temperature in TEMPERATURES[name]:
         actual = outputs(name, batch(name), temperature, block_size)
         assert_same(actual, reference_outputs(name, 7, temperature))
@@ -106,7 +106,7 @@ def test_closed_forms(block_size):
     n, t = 7, 0.5
     options = {"temperature": t, "block_size": block_size}
     same = jnp.ones((n, n + 1))
-    orthonormal = jnp.eye(n, n + 1)  # the positive has cosine 1 and all the negatives 0
+    orthonormal = jnp.eye(n, n + 1)  # the positive has cosine 1, all negatives have 0
 
     info_nce, nt_xent, decoupled, supcon = (
         partial(run, name, **options)
@@ -122,24 +122,24 @@ def test_closed_forms(block_size):
     values = decoupled(orthonormal, orthonormal)
     equal(values, np.full(2 * n, np.log(2 * n - 2) - 1 / t))
 
-    a, b = jnp.eye(2 * n)[:n], jnp.eye(2 * n)[n:]  # everything is orthogonal
+    a, b = jnp.eye(2 * n)[:n], jnp.eye(2 * n)[n:]  # all pairs are orthogonal
     equal(info_nce(a, b), np.full(n, np.log(n)))
     equal(nt_xent(a, b), np.full(2 * n, np.log(2 * n - 1)))
 
     equal(supcon(same, jnp.zeros(n, int)), np.full(n, np.log(n - 1)))
     equal(supcon(same, jnp.arange(n)), np.zeros(n))
-    pairs = jnp.array([0, 0, 1, 1, 2, 2, 3])  # and one alone
+    pairs = jnp.array([0, 0, 1, 1, 2, 2, 3])  # the last one has no positive
     expected = np.full(n, np.log(1 + (n - 2) * np.exp(-1 / t)))
     expected[-1] = 0
     equal(supcon(orthonormal[pairs], pairs), expected)
 
 
 @pytest.mark.parametrize("block_size", [None, 3])
-def test_closed_forms_with_several_positives_or_queries(block_size):
+def test_closed_forms_of_mil_nce_and_moco_v3(block_size):
     n, p, t = 7, 3, 0.5
     options = {"temperature": t, "block_size": block_size}
     same, orthonormal = jnp.ones((n, n + 1)), jnp.eye(n, n + 1)
-    apart = np.log(1 + (n - 1) * np.exp(-1 / t))  # a cosine of 1 and the others 0
+    apart = np.log(1 + (n - 1) * np.exp(-1 / t))  # the positive has cosine 1, all negatives have 0
 
     def several(keys):
         return jnp.tile(keys[:, None], (1, p, 1))
@@ -147,15 +147,15 @@ def test_closed_forms_with_several_positives_or_queries(block_size):
     mil_nce = partial(run, "mil_nce", **options)
     equal(mil_nce(same, several(same)), np.full(n, np.log(n)))
     equal(mil_nce(orthonormal, several(orthonormal)), np.full(n, apart))
-    keys = several(jnp.zeros((n, n + 1)).at[:, -1].set(1))  # orthogonal to every query,
-    keys = keys.at[:, 1].set(orthonormal)  # all but one of each p
+    keys = several(jnp.zeros((n, n + 1)).at[:, -1].set(1))  # orthogonal to all queries
+    keys = keys.at[:, 1].set(orthonormal)  # except one positive per query
     expected = np.log(1 + (n - 1) * p / (np.exp(1 / t) + p - 1))
     equal(mil_nce(orthonormal, keys), np.full(n, expected))
 
     moco_v3 = partial(run, "moco_v3", **options)
     equal(moco_v3(same, same, same, same), np.full(n, 4 * t * np.log(n)))
     equal(moco_v3(*[orthonormal] * 4), np.full(n, 4 * t * apart))
-    rolled = jnp.roll(orthonormal, 1, axis=0)  # of each view, so that only the other's keys fit
+    rolled = jnp.roll(orthonormal, 1, axis=0)  # each view matches the keys of the other view only
     equal(moco_v3(orthonormal, rolled, rolled, orthonormal), np.full(n, 4 * t * apart))
     expected = 4 * t * (apart + 1 / t)
     equal(moco_v3(orthonormal, rolled, orthonormal, rolled), np.full(n, expected))
@@ -181,7 +181,7 @@ def test_how_the_losses_are_related():
 
 
 @pytest.mark.parametrize("block_size", [None, 3])
-def test_how_they_are_related_to_info_nce(block_size):
+def test_mil_nce_and_moco_v3_reduce_to_info_nce(block_size):
     t = 0.3
     info_nce = partial(run, "info_nce", temperature=t)
     options = {"temperature": t, "block_size": block_size}
@@ -239,12 +239,12 @@ def test_swapping_the_views_swaps_the_halves(name):
     equal(run(name, z2, z1), jnp.roll(run(name, z1, z2), len(z1)), rtol=1e-4)
 
 
-def test_the_names_of_the_labels_do_not_matter():
+def test_supcon_ignores_the_values_of_labels():
     z, labels = batch("supcon")
     equal(run("supcon", z, 10 - 3 * labels), run("supcon", z, labels), rtol=1e-4)
 
 
-def test_the_order_of_a_querys_keys_does_not_matter():
+def test_mil_nce_ignores_the_order_of_positives():
     queries, keys = batch("mil_nce")
     order = np.argsort(np.random.default_rng(1).random((7, 3)))
     moved = jnp.take_along_axis(keys, order[..., None], axis=1)
@@ -252,7 +252,7 @@ def test_the_order_of_a_querys_keys_does_not_matter():
 
 
 @pytest.mark.parametrize("name", ["info_nce", "mil_nce"])
-def test_negatives_are_the_keys_alone(name):
+def test_only_keys_are_negatives(name):
     queries, keys = batch(name)
     values = run(name, queries, keys)
     changed = run(name, queries.at[0].set(-queries[0]), keys)
@@ -312,16 +312,16 @@ TWO_VIEWS = [((4, 3), (5, 3)), ((4, 3), (4, 2)), ((4, 3), (4,))]
         ("queue_info_nce", [(4, 3), (4, 3), (3,)], 2),
     ],
 )
-def test_shapes_that_differ_are_refused_by_name(name, shapes, wrong):
+def test_mismatched_shapes_are_rejected(name, shapes, wrong):
     inputs = [shaped(shape) for shape in shapes]
     if name == "supcon":
         inputs[1] = shaped(shapes[1], "int32")
-    assert_refuses(name, inputs, wrong)
+    assert_rejects(name, inputs, wrong)
 
 
 @pytest.mark.parametrize("name", TEMPERATURES)
 def test_blocks_need_less_memory(name):
-    """A matrix of 512 by 512 takes 1 MB, blocks of 16 rows or columns of it a thirty-second."""
+    """A 512 x 512 matrix takes 1 MB; blocks of 16 rows or columns take a thirty-second of it."""
     z = shaped((512, 4))
     seconds = {"supcon": shaped((512,), "int32"), "mil_nce": shaped((512, 2, 4))}
     inputs = (z,) * 4 if name == "moco_v3" else (z, seconds.get(name, z))
@@ -340,7 +340,7 @@ def test_memory_in_blocks_is_linear(name):
     assert_memory_is_linear(name)
 
 
-# The loss with a queue, whose rows do not depend on each other.
+# The loss with a queue compares no examples of a batch with each other.
 
 QUEUE = {"wrt": (0,), "numbers": {"temperature": 0.3}}
 
@@ -356,7 +356,7 @@ def queries_keys_and_queue(n=6, seed=0, scale=1.0):
 
 
 @pytest.mark.parametrize("n", [1, 6])
-def test_value_and_gradient_of_queue_info_nce_are_the_references(n):
+def test_queue_info_nce_matches_the_reference(n):
     assert_agrees("queue_info_nce", reference.queue_info_nce, queries_keys_and_queue(n), **QUEUE)
 
 

@@ -14,7 +14,7 @@ from tests.losses.checks import assert_transformable
 from tests.references import decorrelation as reference
 from tests.references.arrays import gradient
 
-CASES = {  # the numbers of each, other than the defaults
+CASES = {  # numbers of each loss that differ from the defaults
     "barlow_twins": {"redundancy_weight": 0.1},
     "vicreg": {"invariance": 2.0, "variance": 3.0, "covariance": 0.5},
     "whitening_mse": {"epsilon": 0.1},
@@ -23,7 +23,7 @@ CASES = {  # the numbers of each, other than the defaults
 
 
 def views(n=12, d=4, seed=0, scale=1.0):
-    """Two views that share a part, their features of different means and deviations."""
+    """Returns two correlated views whose features have different means and deviations."""
     rng = np.random.default_rng(seed)
     shared = rng.normal(size=(n, d))
     z = [(shared + rng.normal(size=(n, d))) @ rng.normal(size=(d, d)) for _ in range(2)]
@@ -32,7 +32,7 @@ def views(n=12, d=4, seed=0, scale=1.0):
 
 
 def uncorrelated(d=8):
-    """Features [8, d] of mean 0 and biased variance 1, without any correlation."""
+    """Returns uncorrelated features [8, d] of mean 0 and biased variance 1."""
     return jnp.asarray(scipy.linalg.hadamard(8)[:, 1 : d + 1], jnp.float32)
 
 
@@ -43,13 +43,13 @@ def compiled(name, **options):
 
 @cache
 def value_and_gradients(name):
-    """Jitted (z1, z2) -> value and both gradients, with the numbers of the case."""
+    """Returns a jitted function (z1, z2) -> value and both gradients, with the numbers of CASES."""
     f = partial(getattr(losses, name), **CASES[name])
     return jax.jit(jax.value_and_grad(f, (0, 1)))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_value_and_gradients_are_the_references(name):
+def test_values_and_gradients_match_the_reference(name):
     f = partial(getattr(reference, name), **CASES[name])
     equal = partial(np.testing.assert_allclose, rtol=1e-4, atol=2e-5)
     for seed in range(2):
@@ -72,11 +72,11 @@ def test_defaults(name):
 def test_cca_takes_the_largest_correlations(components):
     z1, z2 = views()
     f = jax.jit(jax.value_and_grad(partial(losses.cca, components=components)))
-    value, slopes = f(z1, z2)
+    value, gradients = f(z1, z2)
     expected = partial(reference.cca, components=components)
     np.testing.assert_allclose(value, expected(z1, z2), rtol=1e-4)
-    slope = gradient(lambda z: expected(z, z2), z1)
-    np.testing.assert_allclose(slopes, slope, rtol=1e-3, atol=1e-4)
+    expected_gradients = gradient(lambda z: expected(z, z2), z1)
+    np.testing.assert_allclose(gradients, expected_gradients, rtol=1e-3, atol=1e-4)
 
 
 def test_closed_forms_of_barlow_twins():
@@ -98,7 +98,7 @@ def test_closed_forms_of_vicreg():
     equal = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     n, d = z.shape
     ones = jnp.ones((n, d))
-    equal(f(ones, ones), 25 * 0.99)  # each view's deviation is sqrt(1e-4), and half its hinge
+    equal(f(ones, ones), 25 * 0.99)  # the deviations are sqrt(1e-4), and the hinge is halved
     equal(f(ones, 3 * ones), 25 * 4 + 25 * 0.99)
     equal(f(2 * z, 2 * z), 0)
     equal(f(2 * z, -2 * z), 25 * 16)
@@ -116,7 +116,7 @@ def test_closed_forms_of_whitening_mse():
     equal(f(z, -z), 4)
     features = uncorrelated(6)
     equal(f(features, 3 * features), 0)
-    equal(f(features[:, :3], features[:, 3:]), 2)  # rows of signs at angles that average to 90°
+    equal(f(features[:, :3], features[:, 3:]), 2)  # rows of signs whose angles average 90°
 
 
 def test_closed_forms_of_cca():
@@ -124,7 +124,7 @@ def test_closed_forms_of_cca():
     equal = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     d = z.shape[1]
     equal(f(z, z), -d / 1.0001)
-    equal(f(z, -z[:, ::-1]), -d / 1.0001)  # a correlation has no sign
+    equal(f(z, -z[:, ::-1]), -d / 1.0001)  # canonical correlations have no sign
     equal(f(z[:, :3], z[:, 3:6]), 0, atol=1e-4)
     rho = np.array([0.9, 0.5, 0.2])
     mixed = jnp.asarray(rho * z[:, :3] + np.sqrt(1 - rho**2) * z[:, 3:6], jnp.float32)
@@ -142,7 +142,7 @@ def test_invariances(name):
     rows, columns = rng.permutation(len(z1)), rng.permutation(z1.shape[1])
     equal(f(z1[rows], z2[rows]))
     equal(f(z2, z1))
-    if name != "whitening_mse":  # Cholesky whitens the features in their order
+    if name != "whitening_mse":  # Cholesky depends on the order of the features
         equal(f(z1[:, columns], z2[:, columns]))
     if name == "vicreg":
         equal(f(z1 + 3, z2 + 3))
@@ -209,27 +209,27 @@ def test_one_example_has_no_variance(name, expected):
 
 
 @pytest.mark.parametrize("name", ["vicreg", "whitening_mse"])
-def test_an_unbiased_variance_takes_two_examples(name):
+def test_unbiased_variance_needs_two_examples(name):
     with pytest.raises(ValueError, match=r"\(1, 4\)"):
         compiled(name)(*views(n=1))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_bfloat16_is_computed_in_float32(name):
-    halves = [z.astype(jnp.bfloat16) for z in views()]
+    narrow = [z.astype(jnp.bfloat16) for z in views()]
     f = compiled(name)
-    value = f(*halves)
+    value = f(*narrow)
     assert value.dtype == jnp.float32
-    np.testing.assert_array_equal(value, f(*(z.astype(jnp.float32) for z in halves)))
-    slopes = jax.eval_shape(jax.grad(f), *halves)
-    assert slopes.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(value, f(*(z.astype(jnp.float32) for z in narrow)))
+    gradients = jax.eval_shape(jax.grad(f), *narrow)
+    assert gradients.dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_shapes_that_differ_are_refused_by_name(name):
-    f = inspect.unwrap(getattr(losses, name))  # without the tests' own check of types
+def test_mismatched_shapes_are_rejected(name):
+    f = inspect.unwrap(getattr(losses, name))  # without the type checks of the tests
     shapes = [((4, 3), (5, 3)), ((4, 3), (4,))]
-    if name != "cca":  # whose views may have features of their own
+    if name != "cca":  # cca accepts views of different width
         shapes.append(((4, 3), (4, 2)))
     for a, b in shapes:
         with pytest.raises(ValueError) as error:  # noqa: PT011

@@ -1,4 +1,4 @@
-"""Batch-coupled losses on eight devices: as jit, shard_map and pmap they equal one device."""
+"""Checks that jit, shard_map and pmap on eight devices give the losses of one device."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ PROTOTYPES = jnp.linspace(0.5, 1.5, D)
 
 
 class Case(NamedTuple):
-    """A loss; what makes its inputs, all with N rows; its traced numbers, passed by keyword."""
+    """A loss, a function that draws its inputs of N rows, and its traced keyword arguments."""
 
     name: str
     function: Callable
@@ -32,8 +32,8 @@ def embeddings(rng):
     return rng.normal(size=(N, D)), rng.normal(size=(N, D))
 
 
-def labelled(rng):
-    return rng.normal(size=(N, D)), np.arange(N) * 5 % 7 // 2  # 7, 7, 7 and 3 rows a class
+def labeled(rng):
+    return rng.normal(size=(N, D)), np.arange(N) * 5 % 7 // 2  # 7, 7, 7 and 3 rows per class
 
 
 def one_view(rng):
@@ -49,19 +49,19 @@ def two_positives(rng):
 
 
 def related(rng):
-    """Two views that share a part, their statistics well conditioned."""
+    """Returns two correlated views with well-conditioned statistics."""
     shared = rng.normal(size=(N, D))
     return shared + rng.normal(size=(N, D)), shared + rng.normal(size=(N, D))
 
 
 def update_center(teacher, **options):
-    """Distances [n] of [n, g, k] from the new centre, to which itself no gradient goes."""
+    """Returns the distances [n] of logits [n, g, k] to the new center, which has no gradient."""
     center = losses.update_center(PROTOTYPES, teacher.swapaxes(0, 1), **options)
     return ((teacher[:, 0] - center) ** 2).sum(-1)
 
 
 def moco_v3(z1, z2, **options):
-    """Keys that differ from the queries."""
+    """Makes keys that differ from the queries."""
     return losses.moco_v3(z1, z2, 2 * z1 - 1, 1 - z2, **options)
 
 
@@ -70,12 +70,12 @@ def mmcr(z, **options):
 
 
 def sinkhorn(scores, **options):
-    """The codes' weighted sums [n]: plain ones are 1 whatever the scores."""
+    """Returns weighted sums [n] of the assignments: plain sums are always 1."""
     return losses.sinkhorn(scores, epsilon=0.5, **options) @ PROTOTYPES
 
 
 def barlow_twins(z1, z2, **options):
-    """Of mixed features: without that, their scales would have no gradient."""
+    """Mixes the features first: otherwise their scales would have no gradient."""
     mix = jnp.tri(D)
     return losses.barlow_twins(z1 @ mix, z2 @ mix, **options)
 
@@ -86,7 +86,7 @@ CASES = [
     Case("decoupled_nt_xent", losses.decoupled_nt_xent, embeddings, {"temperature": 0.5}),
     Case("moco_v3", moco_v3, embeddings, {"temperature": 0.5}),
     Case("mil_nce", losses.mil_nce, two_positives, {"temperature": 0.5}),
-    Case("supcon", losses.supcon, labelled, {"temperature": 0.5}),
+    Case("supcon", losses.supcon, labeled, {"temperature": 0.5}),
     Case("clip", losses.clip, embeddings, {"logit_scale": 3.0}),
     Case(
         "sigmoid_pairwise",
@@ -125,9 +125,9 @@ def is_float(x):
 
 
 def prepare(case):
-    """Return what is replicated and differentiated, and the inputs.
+    """Returns the replicated parameters that are differentiated, and the sharded inputs.
 
-    A weight on the features of every input stands for the network before the loss.
+    A weight on the features of every input stands in for a network.
     """
     inputs = [jnp.asarray(x) for x in case.make_inputs(np.random.default_rng(0))]
     inputs = [x.astype(jnp.float32) if is_float(x) else x for x in inputs]
@@ -144,7 +144,7 @@ def evaluate(case, parameters, inputs, **options):
 
 
 def globally(values, rows):
-    """What the devices returned, [devices, ...], as one device orders it: view, device, row."""
+    """Reorders what the devices returned, [devices, ...], as one device does: view, device, row."""
     devices = len(values)
     if rows == 0:
         for other in values[1:]:
@@ -245,8 +245,8 @@ def test_an_odd_ring_equals_one_device(case, options):
 
 
 @pytest.mark.parametrize("name", ["info_nce", "clip"])
-def test_keys_that_all_devices_share_get_the_gradient_of_all(name):
-    """In shard_map without an axis: each device compares its own queries with the same keys."""
+def test_shared_keys_get_the_gradient_of_all_devices(name):
+    """In shard_map without axis_name each device compares its own queries with the same keys."""
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     queries, keys = jax.random.normal(jax.random.key(0), (2, DEVICES * 4, D))
 
@@ -269,7 +269,7 @@ def assert_close(actual, expected):
 
 
 def compiled_text(name, options, n, d):
-    """Of value and gradient on eight devices; with the axis named, in shard_map."""
+    """Returns the program of value and gradient on eight devices; with axis_name, in shard_map."""
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(AxisType.Auto,))
     z = jax.ShapeDtypeStruct((n, d), jnp.float32, sharding=NamedSharding(mesh, ROWS))
 
@@ -288,16 +288,16 @@ NUMBERS = {"info_nce": {}, "nt_xent": {}, "clip": {"logit_scale": 3.0}}
 @pytest.mark.parametrize("name", NUMBERS)
 def test_under_jit_the_devices_share_every_tile(name):
     text = compiled_text(name, {"block_size": 64, **NUMBERS[name]}, n=512, d=4)
-    assert "f32[8,64]" in text  # an eighth of a tile's rows
+    assert "f32[8,64]" in text  # one eighth of the rows of a tile
     assert "f32[64,64]" not in text
     assert "f32[512,512]" not in text
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_keys_travel_round_the_ring(name):
+def test_keys_travel_around_the_ring(name):
     text = compiled_text(name, {"block_size": 16, "axis_name": "data", **NUMBERS[name]}, 512, 4)
     assert "collective-permute" in text
     assert "all-gather" not in text
     assert "f32[16,16]" in text
     scores = re.findall(r"f32\[(\d+),(\d+)\]", text)
-    assert max(int(a) * int(b) for a, b in scores) < 64 * 512  # this device's rows, all columns
+    assert max(int(a) * int(b) for a, b in scores) < 64 * 512  # the rows of one device, all columns

@@ -40,12 +40,12 @@ def views(rng, scale):
 def patches(rng, scale):
     student, teacher = normal(rng, N, T, K, scale=scale), normal(rng, N, T, K, scale=scale)
     mask = rng.random((N, T)) < 0.6
-    mask[0], mask[1] = True, False  # one image wholly hidden and one not at all
+    mask[0], mask[1] = True, False  # one image is hidden completely, one not at all
     return student, teacher, normal(rng, K), jnp.asarray(mask)
 
 
 TEMPERATURES = {"student_temperature": 0.3, "teacher_temperature": 0.2}
-CASES = {  # what makes the inputs, of which the first is trained; its numbers
+CASES = {  # a function that draws the inputs (the first is trained), and the numbers
     "cosine_regression": (two_rows, {}),
     "cross_view": (views_and_targets, {"temperature": 0.3}),
     "dino": (views, TEMPERATURES),
@@ -61,9 +61,9 @@ def make(name, scale=1.0, seed=0):
 
 @cache
 def value_and_gradients(name):
-    """Jitted (inputs, numbers) -> values and the gradients of their weighted sum.
+    """Returns a jitted function (inputs, numbers) -> values and gradients of their weighted sum.
 
-    The gradients are those of all the inputs but a mask, and of the student's temperature.
+    Gradients are those for all inputs except a mask, and for the student's temperature.
     """
 
     def f(floats, numbers, rest):
@@ -82,7 +82,7 @@ def value_and_gradients(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_value_and_gradients_are_the_references(name):
+def test_values_and_gradients_match_the_reference(name):
     f, (inputs, numbers) = getattr(reference, name), make(name)
     first, *rest = inputs
     values, (actual, *_), temperatures = value_and_gradients(name)(inputs, numbers)
@@ -137,7 +137,7 @@ def test_closed_forms_of_cosine_regression():
 
 def test_closed_forms_of_dino_and_cross_view():
     student, teacher, center = make("dino")[0]
-    same = jnp.broadcast_to(center, teacher.shape)  # a teacher at the centre says nothing
+    same = jnp.broadcast_to(center, teacher.shape)  # a teacher at the center gives uniform targets
     dino, cross_view = jax.jit(losses.dino), jax.jit(losses.cross_view)
     equal_to(dino(0 * student, teacher, center), np.log(K))
     equal_to(dino(jnp.broadcast_to(center, student.shape), same, 0 * center), dino_entropy(center))
@@ -151,7 +151,7 @@ def test_closed_forms_of_dino_and_cross_view():
 
 
 def dino_entropy(logits):
-    """The default dino where every view has these logits and the centre is 0."""
+    """Returns dino with defaults where every view has these logits and the center is 0."""
     target = softmax(np.float64(logits) / 0.04)
     return cross_entropy(target, np.float64(logits) / 0.1)
 
@@ -165,28 +165,28 @@ def test_dino_is_cross_view_of_the_sharpened_teacher():
 
 def test_a_view_is_not_compared_with_itself():
     student, teacher, center = make("dino")[0]
-    slopes = jax.jit(jax.grad(lambda s: losses.dino(s, teacher[:1], center).sum()))(student)
-    np.testing.assert_array_equal(slopes[0], np.zeros((N, K)))
-    assert np.abs(slopes[1:]).max(axis=(1, 2)).min() > 1e-3
+    gradients = jax.jit(jax.grad(lambda s: losses.dino(s, teacher[:1], center).sum()))(student)
+    np.testing.assert_array_equal(gradients[0], np.zeros((N, K)))
+    assert np.abs(gradients[1:]).max(axis=(1, 2)).min() > 1e-3
 
 
-def test_ibot_patch_scores_the_hidden_patches_alone():
+def test_ibot_patch_scores_only_hidden_patches():
     (student, teacher, center, mask), numbers = make("ibot_patch")
     inputs = (0 * student, teacher, center, mask)
     values = value_and_gradients("ibot_patch")(inputs, numbers)[0]
     np.testing.assert_allclose(values, np.where(mask.any(1), np.log(K), 0), rtol=1e-5)
 
-    values, (slopes, *_), _ = value_and_gradients("ibot_patch")(
+    values, (gradients, *_), _ = value_and_gradients("ibot_patch")(
         (student, teacher, center, mask), numbers
     )
-    np.testing.assert_array_equal(np.abs(slopes).max(-1) > 0, mask)
+    np.testing.assert_array_equal(np.abs(gradients).max(-1) > 0, mask)
     changed = [jnp.where(mask[..., None], x, 1e4) for x in (student, teacher)]
     again = value_and_gradients("ibot_patch")((*changed, center, mask), numbers)[0]
     np.testing.assert_array_equal(again, values)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_order_of_the_examples_does_not_matter(name):
+def test_order_of_examples_does_not_matter(name):
     inputs, numbers = make(name)
     f = jax.jit(partial(getattr(losses, name), **numbers))
     values = f(*inputs)
@@ -196,7 +196,7 @@ def test_the_order_of_the_examples_does_not_matter(name):
     np.testing.assert_allclose(f(*moved), values[permutation], rtol=1e-5, atol=1e-6)
 
 
-def test_rotations_and_scales_do_not_matter_to_cosine_regression():
+def test_cosine_regression_ignores_rotations_and_scales():
     inputs, _ = make("cosine_regression")
     f = jax.jit(losses.cosine_regression)
     rng = np.random.default_rng(1)
@@ -208,7 +208,7 @@ def test_rotations_and_scales_do_not_matter_to_cosine_regression():
 
 
 @pytest.mark.parametrize("name", SHARPENED)
-def test_a_constant_added_to_the_logits_does_not_matter(name):
+def test_constants_added_to_logits_do_not_matter(name):
     inputs, numbers = make(name)
     f = jax.jit(partial(getattr(losses, name), **numbers))
     values = f(*inputs)
@@ -229,10 +229,10 @@ def test_extreme_logits(name):
     numbers = dict.fromkeys(CASES[name][1], 0.01)
     for scale in (1e4, 0.0):
         inputs, _ = make(name, scale)
-        values, slopes, temperatures = value_and_gradients(name)(inputs, numbers)
+        values, gradients, temperatures = value_and_gradients(name)(inputs, numbers)
         expected = getattr(reference, name)(*inputs, **numbers)
-        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=0.5)  # of logits up to 1e6
-        assert all(np.isfinite(x).all() for x in jax.tree.leaves((slopes, temperatures)))
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=0.5)  # logits reach 1e6
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves((gradients, temperatures)))
 
 
 def test_extreme_lengths_of_cosine_regression():
@@ -240,9 +240,9 @@ def test_extreme_lengths_of_cosine_regression():
     (p, t), _ = make("cosine_regression")
     scaled = [make("cosine_regression", scale)[0] for scale in (1e20, 1e4, 1e-8)]
     for inputs in (*scaled, (0 * p, 0 * t), (p.at[2].set(0), t), (0 * p, t)):
-        values, slopes, _ = run(list(inputs), {})
+        values, gradients, _ = run(list(inputs), {})
         np.testing.assert_allclose(values, f(*inputs), rtol=1e-5, atol=1e-5)
-        assert all(np.isfinite(x).all() for x in slopes)
+        assert all(np.isfinite(x).all() for x in gradients)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -257,17 +257,17 @@ def test_one_example(name):
 @pytest.mark.parametrize("name", CASES)
 def test_bfloat16_is_computed_in_float32(name):
     inputs, _ = make(name)
-    halves = [x if x.dtype == bool else x.astype(jnp.bfloat16) for x in inputs]
-    wholes = [x if x.dtype == bool else x.astype(jnp.float32) for x in halves]
+    narrow = [x if x.dtype == bool else x.astype(jnp.bfloat16) for x in inputs]
+    wide = [x if x.dtype == bool else x.astype(jnp.float32) for x in narrow]
     f = jax.jit(getattr(losses, name))
-    values = f(*halves)
+    values = f(*narrow)
     assert values.dtype == jnp.float32
-    np.testing.assert_array_equal(values, f(*wholes))
-    slopes = jax.eval_shape(jax.grad(lambda x, *rest: f(x, *rest).mean()), *halves)
-    assert slopes.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(values, f(*wide))
+    gradients = jax.eval_shape(jax.grad(lambda x, *rest: f(x, *rest).mean()), *narrow)
+    assert gradients.dtype == jnp.bfloat16
 
 
-MISMATCHES = [  # shapes, and which of them the message names
+MISMATCHES = [  # shapes, and the indices of those in the message
     ("cosine_regression", [(4, 3), (5, 3)], (0, 1)),
     ("cosine_regression", [(4, 3), (4, 2)], (0, 1)),
     ("cosine_regression", [(4, 3), (4,)], (0, 1)),
@@ -287,8 +287,8 @@ MISMATCHES = [  # shapes, and which of them the message names
 
 
 @pytest.mark.parametrize(("name", "shapes", "named"), MISMATCHES)
-def test_shapes_that_differ_are_refused_by_name(name, shapes, named):
-    f = inspect.unwrap(getattr(losses, name))  # without the tests' own check of types
+def test_mismatched_shapes_are_rejected(name, shapes, named):
+    f = inspect.unwrap(getattr(losses, name))  # without the type checks of the tests
     inputs = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
     if name == "ibot_patch":
         inputs[-1] = jax.ShapeDtypeStruct(shapes[-1], "bool")

@@ -10,7 +10,7 @@ from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     equal,
     evaluate,
     normal,
@@ -31,7 +31,7 @@ def wrt(name):
 
 @pytest.mark.parametrize("n", [1, 6])
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_value_and_gradients_are_the_references(name, n):
+def test_values_and_gradients_match_the_reference(name, n):
     assert_agrees(name, getattr(reference, name), logits(name, n), wrt=wrt(name))
 
 
@@ -51,7 +51,7 @@ def test_how_the_losses_are_related():
     values = losses.discriminator(real, fake)
     equal(losses.discriminator(-fake, -real), values)
     equal(losses.generator(real) + losses.generator(-fake), values)
-    log_q = normal(6, seed=3)  # a model of ratios, against one noise sample each
+    log_q = normal(6, seed=3)  # nce with one noise sample per data sample
     equal(losses.nce(real + log_q, fake[:, None], log_q, jnp.zeros((6, 1))), values)
     gradients = jax.grad(lambda *x: losses.discriminator(*x).sum(), (0, 1))(real, fake)
     equal(gradients[0], -jax.nn.sigmoid(-real))
@@ -65,7 +65,7 @@ def test_extreme_logits(name):
         assert_finite(name, getattr(reference, name), inputs, wrt=wrt(name))
 
 
-def test_a_generator_that_is_found_out_still_learns():
+def test_a_detected_generator_still_learns():
     _, (_, gradient) = evaluate("generator", (jnp.full(3, -1e4),), wrt=(0,))
     equal(gradient, -np.linspace(0.5, 1.5, 3))
 
@@ -76,5 +76,5 @@ def test_bfloat16_is_computed_in_float32(name):
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 1), ()])
-def test_shapes_that_differ_are_refused_by_name(shape):
-    assert_refuses("discriminator", [shaped((4,)), shaped(shape)], 1)
+def test_mismatched_shapes_are_rejected(shape):
+    assert_rejects("discriminator", [shaped((4,)), shaped(shape)], 1)

@@ -12,7 +12,7 @@ from tests.losses.checks import (
     assert_finite,
     assert_float32_inside,
     assert_memory_is_linear,
-    assert_refuses,
+    assert_rejects,
     assert_same,
     compiled,
     defaults,
@@ -37,7 +37,7 @@ def batch(n=7, seed=0, scale=1.0):
 
 
 def outputs(name, inputs, block_size=None, **numbers):
-    """Values and gradients."""
+    """Returns values and gradients."""
     numbers = numbers or NUMBERS[name]
     return evaluate(name, inputs, wrt=(0, 1), numbers=numbers, block_size=block_size)
 
@@ -54,7 +54,7 @@ def reference_outputs(name, n):
 
 @pytest.mark.parametrize("block_size", BLOCKS)
 @pytest.mark.parametrize("name", NUMBERS)
-def test_value_and_gradients_are_the_references(name, block_size):
+def test_values_and_gradients_match_the_reference(name, block_size):
     actual = outputs(name, batch(), block_size)
     assert_same(actual, reference_outputs(name, 7))
     assert_same(actual, outputs(name, batch()), rtol=1e-5, atol=2e-6)
@@ -95,7 +95,7 @@ def test_clip_is_the_mean_of_info_nce_both_ways():
 
 @pytest.mark.parametrize("block_size", [None, 3])
 def test_one_example(block_size):
-    for x in jax.tree.leaves(outputs("clip", batch(1), block_size)):  # nothing to tell apart
+    for x in jax.tree.leaves(outputs("clip", batch(1), block_size)):  # there are no negatives
         equal(x, np.zeros_like(x))
     actual = outputs("sigmoid_pairwise", batch(1), block_size)
     assert_same(actual, reference_outputs("sigmoid_pairwise", 1))
@@ -145,14 +145,14 @@ def test_bfloat16_is_computed_in_float32(name, block_size):
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_shapes_that_differ_are_refused_by_name(name):
+def test_mismatched_shapes_are_rejected(name):
     for texts in ((5, 3), (4, 2), (4,)):
-        assert_refuses(name, [shaped((4, 3)), shaped(texts)], 1, **NUMBERS[name])
+        assert_rejects(name, [shaped((4, 3)), shaped(texts)], 1, **NUMBERS[name])
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_blocks_need_less_memory(name):
-    """A matrix of 512 by 512 takes 1 MB, blocks of 16 rows or columns of it a thirty-second."""
+    """A 512 x 512 matrix takes 1 MB; blocks of 16 rows or columns take a thirty-second of it."""
     z = shaped((512, 4))
     run = compiled(name, (0, 1), (("block_size", 16),))
     compilation = run.lower(NUMBERS[name], z, z).compile()

@@ -1,4 +1,4 @@
-"""Losses of language: values, closed forms, invariances and gradients."""
+"""Language losses: values, closed forms, invariances and gradients."""
 
 import inspect
 from functools import partial
@@ -13,7 +13,7 @@ from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     equal,
     evaluate,
     normal,
@@ -35,7 +35,7 @@ def words(n=4, scale=1.0, d=3, m=2):
     return centers, contexts, normal(n, m, d, scale=scale, seed=1)
 
 
-def meetings(n=4, scale=1.0):
+def co_occurrences(n=4, scale=1.0):
     dots, bias_i, bias_j = normal(3, n, scale=scale)
     return dots, bias_i, bias_j, jnp.array([3.0, 0, 100, 250])[:n]
 
@@ -44,21 +44,21 @@ WRT = {"causal_lm": (0,), "masked_lm": (0,), "skip_gram": (0, 1, 2), "glove": (0
 
 
 def run(name, *inputs):
-    """The values, without compiling more than the tests of the gradients do."""
+    """Returns the values, from the programs that the tests of the gradients compile anyway."""
     return evaluate(name, inputs, wrt=WRT[name])[0]
 
 
 @pytest.mark.parametrize("n", [1, 4])
-def test_value_and_gradients_are_the_references(n):
+def test_values_and_gradients_match_the_reference(n):
     assert_agrees("causal_lm", reference.causal_lm, text(n), wrt=(0,))
     assert_agrees("masked_lm", reference.masked_lm, (*text(n), MASK[:n]), wrt=(0,))
     assert_agrees("skip_gram", reference.skip_gram, words(n), wrt=(0, 1, 2))
-    assert_agrees("glove", reference.glove, meetings(n), wrt=(0, 1, 2))
+    assert_agrees("glove", reference.glove, co_occurrences(n), wrt=(0, 1, 2))
     options = {"x_max": 10.0, "alpha": 0.5}
-    assert_agrees("glove", reference.glove, meetings(n), wrt=(0, 1, 2), **options)
+    assert_agrees("glove", reference.glove, co_occurrences(n), wrt=(0, 1, 2), **options)
 
 
-def test_causal_lm_with_a_mask_is_the_reference():
+def test_causal_lm_with_a_mask_matches_the_reference():
     logits, tokens = text()
 
     @jax.jit
@@ -69,7 +69,7 @@ def test_causal_lm_with_a_mask_is_the_reference():
 
     gradient, values = (np.asarray(x) for x in f(logits))
     equal(values, reference.causal_lm(logits, tokens, mask=MASK))
-    counts = np.roll(MASK.at[:, 0].set(False), -1, 1)  # position j answers for token j + 1
+    counts = np.roll(MASK.at[:, 0].set(False), -1, 1)  # position j predicts token j + 1
     assert (gradient[~counts] == 0).all()
     assert (gradient[counts] != 0).all()
 
@@ -107,7 +107,7 @@ def test_a_causal_lm_is_a_shifted_masked_lm():
     equal(losses.causal_lm(logits, tokens, mask=jnp.ones((4, 4), bool)), expected)
 
 
-def test_what_does_not_matter():
+def test_what_the_losses_ignore():
     logits, tokens = text()
     noise = normal(4, 4, K, seed=2)
     values = run("causal_lm", logits, tokens)
@@ -129,7 +129,7 @@ def test_invariances():
     equal(run("skip_gram", centers, contexts, negatives[:, ::-1]), values)
     equal(run("skip_gram", 4 * centers, contexts / 4, negatives / 4), values)
 
-    dots, bias_i, bias_j, counts = meetings()
+    dots, bias_i, bias_j, counts = co_occurrences()
     values = run("glove", dots, bias_i, bias_j, counts)
     equal(run("glove", dots, bias_j, bias_i, counts), values)
     equal(run("glove", dots + 1, bias_i - 1, bias_j, counts), values, atol=1e-5)
@@ -141,11 +141,11 @@ def test_extreme_inputs():
         assert_finite("causal_lm", reference.causal_lm, (logits, tokens), wrt=(0,))
         assert_finite("masked_lm", reference.masked_lm, (logits, tokens, MASK), wrt=(0,))
         assert_finite("skip_gram", reference.skip_gram, words(scale=scale), wrt=(0, 1, 2))
-        assert_finite("glove", reference.glove, meetings(scale=scale), wrt=(0, 1, 2))
+        assert_finite("glove", reference.glove, co_occurrences(scale=scale), wrt=(0, 1, 2))
 
 
-def test_words_that_never_met_teach_nothing():
-    values, (_, *gradients) = evaluate("glove", meetings(), wrt=(0, 1, 2, 3))
+def test_pairs_with_count_zero_get_no_gradient():
+    values, (_, *gradients) = evaluate("glove", co_occurrences(), wrt=(0, 1, 2, 3))
     assert values[1] == 0
     for g in gradients:
         assert np.isfinite(g).all()
@@ -157,21 +157,21 @@ def test_bfloat16_is_computed_in_float32():
     assert_float32_inside("causal_lm", text(), wrt=(0,))
     assert_float32_inside("masked_lm", (*text(), MASK), wrt=(0,))
     assert_float32_inside("skip_gram", words(), wrt=(0, 1, 2))
-    assert_float32_inside("glove", meetings(), wrt=(0, 1, 2))
+    assert_float32_inside("glove", co_occurrences(), wrt=(0, 1, 2))
 
 
 @pytest.mark.parametrize(
     ("tokens", "mask", "wrong"),
     [((4, 6), (4, 6), 1), ((3, 5), (3, 5), 1), ((4, 5), (4, 6), 2), ((4, 5), (5,), 2)],
 )
-def test_tokens_that_do_not_fit_are_refused_by_name(tokens, mask, wrong):
+def test_mismatched_tokens_are_rejected(tokens, mask, wrong):
     inputs = [shaped((4, 5, 7)), shaped(tokens, "int32"), shaped(mask, "bool")]
-    assert_refuses("masked_lm", inputs, wrong)
+    assert_rejects("masked_lm", inputs, wrong)
     if wrong == 1:
-        assert_refuses("causal_lm", inputs[:2], wrong)
+        assert_rejects("causal_lm", inputs[:2], wrong)
 
 
-def test_a_mask_that_does_not_fit_is_refused_by_name():
+def test_a_mismatched_mask_is_rejected():
     logits, tokens = text()
     with pytest.raises(ValueError, match=r"\(4, 3\)") as error:
         inspect.unwrap(losses.causal_lm)(logits, tokens, mask=MASK[:, 1:])
@@ -187,10 +187,10 @@ def test_a_mask_that_does_not_fit_is_refused_by_name():
         ([(4, 3), (4, 3), (2, 3)], 2),
     ],
 )
-def test_words_that_do_not_fit_are_refused_by_name(shapes, wrong):
-    assert_refuses("skip_gram", [shaped(shape) for shape in shapes], wrong)
+def test_mismatched_word_vectors_are_rejected(shapes, wrong):
+    assert_rejects("skip_gram", [shaped(shape) for shape in shapes], wrong)
 
 
 @pytest.mark.parametrize("wrong", [1, 2, 3])
-def test_counts_that_do_not_fit_are_refused_by_name(wrong):
-    assert_refuses("glove", [shaped((5 if i == wrong else 4,)) for i in range(4)], wrong)
+def test_mismatched_counts_are_rejected(wrong):
+    assert_rejects("glove", [shaped((5 if i == wrong else 4,)) for i in range(4)], wrong)

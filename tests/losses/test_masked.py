@@ -9,7 +9,7 @@ from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     defaults,
     equal,
     evaluate,
@@ -41,17 +41,17 @@ def masked_smooth_l1(*inputs, beta=1.0):
 
 @pytest.mark.parametrize("n", [1, 4])
 @pytest.mark.parametrize("normalize_targets", [False, True])
-def test_masked_mse_and_its_gradient_are_the_references(normalize_targets, n):
+def test_masked_mse_matches_the_reference(normalize_targets, n):
     options = {"wrt": (0,), "normalize_targets": normalize_targets}
     assert_agrees("masked_mse", reference.masked_mse, patches(n), **options)
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
-def test_masked_smooth_l1_and_its_gradient_are_the_references(beta, n):
+def test_masked_smooth_l1_matches_the_reference(beta, n):
     predictions, targets, mask = patches(n)
     errors = abs(predictions - targets)[mask]
-    assert 0 < (errors < beta).sum() < errors.size  # both branches
+    assert 0 < (errors < beta).sum() < errors.size  # errors lie on both sides of beta
     f, inputs = reference.masked_smooth_l1, (predictions, targets, mask)
     assert_agrees("masked_smooth_l1", f, inputs, wrt=(0,), beta=beta)
 
@@ -74,7 +74,7 @@ def test_closed_forms_of_masked_mse():
     equal(masked_mse(predictions, targets, every), expected)
     equal(masked_mse(predictions, targets, ~every), np.zeros(4))
 
-    targets = jnp.tile(jnp.array([-1.0, 0, 1]), (4, 4, 1))  # of unbiased variance 1
+    targets = jnp.tile(jnp.array([-1.0, 0, 1]), (4, 4, 1))  # unbiased variance 1
     values = masked_mse(0 * targets, targets, every, normalize_targets=True)
     equal(values, np.full(4, 2 / 3 / (1 + 1e-6)))
     constant = masked_mse(predictions, 0 * targets + 5, every, normalize_targets=True)
@@ -100,20 +100,22 @@ def test_closed_forms_of_masked_smooth_l1(beta):
     equal(masked_smooth_l1(far, targets, every, beta=beta), expected)
 
 
-def test_a_wide_beta_is_a_mean_squared_error():
+def test_a_large_beta_gives_the_mean_squared_error():
     inputs = patches()
     squared = evaluate("masked_mse", inputs, wrt=(0,), normalize_targets=False)[0]
     equal(masked_smooth_l1(*inputs, beta=50.0), squared / 100)
 
 
 @pytest.mark.parametrize("beta", [0.5, 2.0])
-def test_slopes_of_masked_smooth_l1(beta):
-    """Per hidden number, e / beta and no more than 1."""
+def test_gradient_of_masked_smooth_l1(beta):
+    """Each hidden value contributes e / beta, clipped to [-1, 1]."""
     predictions, targets, mask = patches()
-    _, (_, slopes) = evaluate("masked_smooth_l1", (predictions, targets, mask), wrt=(0,), beta=beta)
+    _, (_, gradients) = evaluate(
+        "masked_smooth_l1", (predictions, targets, mask), wrt=(0,), beta=beta
+    )
     shares = np.linspace(0.5, 1.5, 4) / np.maximum(mask.sum(1), 1) / 3
     errors = np.clip((predictions - targets) / beta, -1, 1)
-    equal(slopes, errors * shares[:, None, None] * mask[..., None])
+    equal(gradients, errors * shares[:, None, None] * mask[..., None])
 
 
 def test_masked_smooth_l1_gives_targets_no_gradient():
@@ -191,6 +193,6 @@ def test_masked_smooth_l1_of_bfloat16_is_computed_in_float32():
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_shapes_that_differ_are_refused_by_name(name, targets, mask, wrong):
+def test_mismatched_shapes_are_rejected(name, targets, mask, wrong):
     inputs = [shaped((4, 5, 3)), shaped(targets), shaped(mask, "bool")]
-    assert_refuses(name, inputs, wrong)
+    assert_rejects(name, inputs, wrong)

@@ -11,7 +11,7 @@ from tests.losses.checks import (
     assert_agrees,
     assert_finite,
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     defaults,
     equal,
     evaluate,
@@ -65,18 +65,18 @@ def test_defaults(name):
 
 @pytest.mark.parametrize("n", [1, 6])
 @pytest.mark.parametrize("name", ["nce", "triplet"])
-def test_value_and_gradients_are_the_references(name, n):
+def test_values_and_gradients_match_the_reference(name, n):
     assert_agrees(name, getattr(reference, name), batch(name, n), wrt=WRT[name])
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 @pytest.mark.parametrize("alpha", [1.0, 2.0, 3.0])
-def test_alignment_is_the_references(alpha, n):
+def test_alignment_matches_the_reference(alpha, n):
     assert_agrees("alignment", reference.alignment, views(n), wrt=(0, 1), alpha=alpha)
 
 
 @pytest.mark.parametrize("n", [2, 7])
-def test_spectral_contrastive_is_the_references(n):
+def test_spectral_contrastive_matches_the_reference(n):
     f = reference.spectral_contrastive
     assert_agrees("spectral_contrastive", f, views(n), wrt=(0, 1))
 
@@ -90,7 +90,7 @@ def test_rows_do_not_depend_on_each_other(name):
     assert (abs(run(name, *mixed)[:2] - values[:2]) > 1e-3).any()
 
 
-def test_which_rows_depend_on_each_other():
+def test_which_rows_a_second_view_affects():
     z1, z2 = views()
     for name in ("alignment", "spectral_contrastive"):
         values = run(name, z1, z2)
@@ -102,7 +102,7 @@ def test_which_rows_depend_on_each_other():
 def test_closed_forms_of_nce():
     n, m = 6, 4
     data, noise, data_log_q, noise_log_q = batch("nce")
-    expected = np.log(1 + m) + m * np.log((1 + m) / m)  # the model is the noise
+    expected = np.log(1 + m) + m * np.log((1 + m) / m)  # the model equals the noise
     equal(run("nce", data, noise, data, noise), np.full(n, expected))
     expected = run("nce", data, noise, data_log_q, noise_log_q)
     equal(run("nce", data + 3, noise + 3, data_log_q + 3, noise_log_q + 3), expected)
@@ -133,19 +133,19 @@ def test_closed_forms_of_alignment(alpha):
     equal(f(z, -3 * z), np.full(n, 2**alpha))
     equal(f(jnp.eye(n, 2 * n), jnp.eye(n, 2 * n, n)), np.full(n, 2 ** (alpha / 2)))
     equal(f(z, 0 * z), np.ones(n))
-    for same in (z, 0 * z):  # a distance of 0 has no slope
-        values, (_, *slopes) = evaluate("alignment", (same, same), wrt=(0, 1), alpha=alpha)
-        for x in (values, *slopes):
+    for same in (z, 0 * z):  # the gradient of a distance of 0 is 0
+        values, (_, *gradients) = evaluate("alignment", (same, same), wrt=(0, 1), alpha=alpha)
+        for x in (values, *gradients):
             np.testing.assert_array_equal(x, np.zeros_like(x))
 
 
-def test_alignment_is_a_cosine_regression():
+def test_alignment_equals_cosine_regression():
     z1, z2 = views()
     equal(run("alignment", z1, z2), losses.cosine_regression(z1, z2))
 
 
 def test_alignment_is_exact_for_close_views():
-    """A distance taken as sqrt(2 - 2 cos) would be wrong in its first digit."""
+    """The distance computed as sqrt(2 - 2 cos) would be wrong in its first digit."""
     z1, z2 = views()
     z2 = z1 + 2e-4 * z2
     expected = reference.alignment(z1, z2, alpha=1.0)
@@ -165,7 +165,7 @@ def test_closed_forms_of_spectral_contrastive():
 
 
 def test_the_minimum_of_spectral_contrastive():
-    """Two clusters of half the rows have similarities of 2 within and of 0 between."""
+    """Two clusters, each with half the rows, have products of 2 within and 0 between clusters."""
     clusters = np.sqrt(2) * jnp.repeat(jnp.eye(2, 3), 500, axis=0)
     value = run("spectral_contrastive", clusters, clusters).mean()
     np.testing.assert_allclose(value, -4 + 4 * 499 / 999, rtol=1e-5)
@@ -202,7 +202,7 @@ def test_extreme_inputs_of_triplet():
         inputs = batch("triplet", scale=scale)
         assert_finite("triplet", reference.triplet, inputs, wrt=WRT["triplet"], atol=1e-2)
     a, p, n = batch("triplet")
-    for inputs in ((a, a, n), (a, p, a), (a, a, a)):  # a distance of 0 has no slope
+    for inputs in ((a, a, n), (a, p, a), (a, a, a)):  # the gradient of a distance of 0 is 0
         assert_finite("triplet", reference.triplet, inputs, wrt=WRT["triplet"])
 
 
@@ -247,10 +247,10 @@ def test_bfloat16_is_computed_in_float32(name):
         ("spectral_contrastive", [(4, 3), (4,)], 1),
     ],
 )
-def test_shapes_that_differ_are_refused_by_name(name, shapes, wrong):
-    assert_refuses(name, [shaped(shape) for shape in shapes], wrong)
+def test_mismatched_shapes_are_rejected(name, shapes, wrong):
+    assert_rejects(name, [shaped(shape) for shape in shapes], wrong)
 
 
-def test_spectral_contrastive_takes_two_examples():
+def test_spectral_contrastive_needs_two_examples():
     with pytest.raises(ValueError, match=r"\(1, 5\)"):
         run("spectral_contrastive", *views(n=1))

@@ -10,7 +10,7 @@ import pytest
 from ssl_jax import losses
 from tests.losses.checks import (
     assert_float32_inside,
-    assert_refuses,
+    assert_rejects,
     assert_same,
     equal,
     normal,
@@ -43,7 +43,7 @@ def value_and_gradient(logits, targets, bin_weights):
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize(("soft", "weights"), [(False, None), (True, None), (True, WEIGHTS)])
-def test_value_and_gradient_are_the_references(soft, weights, n):
+def test_value_and_gradient_match_the_reference(soft, weights, n):
     logits, targets = pixels(soft, n)
 
     def f(logits):
@@ -111,11 +111,11 @@ def test_bfloat16_is_computed_in_float32(soft):
         ((4, 5, 6, 7), "float32"),
     ],
 )
-def test_targets_that_do_not_fit_are_refused_by_name(shape, dtype):
-    assert_refuses("colorization", [shaped((4, 5, 5, 7)), shaped(shape, dtype)], 1)
+def test_mismatched_targets_are_rejected(shape, dtype):
+    assert_rejects("colorization", [shaped((4, 5, 5, 7)), shaped(shape, dtype)], 1)
 
 
-def test_weights_that_do_not_fit_are_refused_by_name():
+def test_mismatched_weights_are_rejected():
     with pytest.raises(ValueError, match=r"\(4, 5, 5, 7\).*\(6,\)|\(6,\).*\(4, 5, 5, 7\)"):
         inspect.unwrap(losses.colorization)(
             jnp.zeros((4, 5, 5, 7)), jnp.zeros((4, 5, 5), int), bin_weights=jnp.ones(6)

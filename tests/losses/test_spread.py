@@ -1,4 +1,4 @@
-"""Losses that spread: values, closed forms, invariances, gradients and blocks."""
+"""Losses against collapse: values, closed forms, invariances, gradients and blocks."""
 
 import inspect
 from functools import cache, partial
@@ -27,7 +27,7 @@ from tests.references.arrays import gradient
 
 KEY = jax.random.key(3)
 SHAPES = {"sigreg": (7, 3), "coding_rate": (7, 3), "mmcr": (2, 7, 3), "me_max": (7, 4)}
-CASES = {  # the options of each, other than the defaults
+CASES = {  # options of each loss that differ from the defaults
     "sigreg": {"slices": 8},
     "coding_rate": {"distortion": 0.3},
     "mmcr": {},
@@ -49,7 +49,7 @@ def make(name, n=7, seed=0, scale=1.0):
 
 @cache
 def value_and_gradient(name, **options):
-    """Jitted z -> the value and its gradient."""
+    """Returns a jitted function z -> value and gradient."""
     f = partial(getattr(losses, name), **options)
     return jax.jit(jax.value_and_grad(partial(f, KEY) if name == "sigreg" else f))
 
@@ -72,15 +72,15 @@ def expected_of(name, z, **options):
 
 
 def assert_finite(name, z, rtol=1e-4, **options):
-    """The reference's value, and a gradient that is finite."""
-    value, slopes = value_and_gradient(name, **options)(z)
+    """Checks the value against the reference, and that the gradient is finite."""
+    value, gradients = value_and_gradient(name, **options)(z)
     np.testing.assert_allclose(value, expected_of(name, z, **options), rtol=rtol, atol=1e-5)
-    assert np.isfinite(slopes).all()
+    assert np.isfinite(gradients).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 @pytest.mark.parametrize("name", CASES)
-def test_value_and_gradient_are_the_references(name, n):
+def test_value_and_gradient_match_the_reference(name, n):
     f = partial(expected_of, name, **CASES[name])
     for seed in range(2):
         z = make(name, n, seed)
@@ -120,8 +120,8 @@ def test_invariances(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_twice_the_sample(name):
-    """Shares and statistics stay, sums grow."""
+def test_a_duplicated_batch(name):
+    """Means do not change, and sums grow."""
     z = make(name)
     value = run(name, z, **CASES[name])
     factor = {"sigreg": 2, "mmcr": np.sqrt(2)}.get(name, 1)
@@ -134,11 +134,11 @@ def test_closed_forms_of_sigreg():
     t = np.linspace(-5, 5, 17)
     gaussian = np.exp(-(t**2) / 2)
     z = jnp.zeros((n, 3))
-    value, slopes = value_and_gradient("sigreg", slices=8)(z)
+    value, gradients = value_and_gradient("sigreg", slices=8)(z)
     equal(value, n * np.trapezoid((1 - gaussian) ** 2 * gaussian, t))
-    equal(slopes, np.zeros_like(slopes))
+    equal(gradients, np.zeros_like(gradients))
 
-    signs = jnp.array([[1.0], [-1]])  # in one dimension a direction is a sign
+    signs = jnp.array([[1.0], [-1]])  # in one dimension directions are signs
     expected = 2 * np.trapezoid((np.cos(t) - gaussian) ** 2 * gaussian, t)
     equal(run("sigreg", signs, slices=8), expected)
     expected = np.trapezoid((1 - 2 * np.cos(3 * t) * gaussian + gaussian**2) * gaussian, t)
@@ -146,7 +146,7 @@ def test_closed_forms_of_sigreg():
 
 
 def test_sigreg_of_normal_samples():
-    """Expected of n of them, whatever n: the integral of (1 - exp(-t²)) exp(-t²/2)."""
+    """The expected value is the integral of (1 - exp(-t²)) exp(-t²/2) for every n."""
     samples = normal(64, 100, 4)
     f = partial(losses.sigreg, KEY, slices=16)
     value = jax.jit(jax.vmap(f))(samples).mean()
@@ -197,7 +197,7 @@ def test_closed_forms_of_mmcr():
     equal(f(same[:1]), -n)
     z = normal(n, d)
     equal(f(jnp.stack([z, -5 * z])), 0)
-    orthogonal = jnp.stack([jnp.eye(n, 2 * n), jnp.eye(n, 2 * n, n)])  # the views of every row
+    orthogonal = jnp.stack([jnp.eye(n, 2 * n), jnp.eye(n, 2 * n, n)])  # the two views of each row
     equal(f(orthogonal), -n / np.sqrt(2))
     equal(f(jnp.ones((2, 1, d)).at[1].set(0)), -1 / 2)
 
@@ -253,7 +253,7 @@ def test_extreme_lengths(name):
 def test_extreme_embeddings_of_sigreg():
     assert_finite("sigreg", make("sigreg", scale=1e-8), slices=8)
     assert_finite("sigreg", make("sigreg").at[2].set(0), slices=8)
-    # of phases up to 1e5, whose float32 is known to a hundredth
+    # phases reach 1e5, where float32 is exact to a hundredth
     assert_finite("sigreg", make("sigreg", scale=1e4), slices=8, rtol=2e-2)
 
 
@@ -267,9 +267,9 @@ def test_extreme_logits_of_me_max():
 @pytest.mark.parametrize("name", CASES)
 def test_bfloat16_is_computed_in_float32(name):
     z = make(name).astype(jnp.bfloat16)
-    value, slopes = value_and_gradient(name, **CASES[name])(z)
+    value, gradients = value_and_gradient(name, **CASES[name])(z)
     assert value.dtype == jnp.float32
-    assert slopes.dtype == jnp.bfloat16
+    assert gradients.dtype == jnp.bfloat16
     np.testing.assert_allclose(value, run(name, z.astype(jnp.float32), **CASES[name]), rtol=1e-6)
 
 
@@ -286,15 +286,14 @@ def test_bfloat16_is_computed_in_float32(name):
         ("me_max", (2, 4, 3)),
     ],
 )
-def test_other_shapes_are_refused_by_name(name, shape):
-    f = inspect.unwrap(getattr(losses, name))  # without the tests' own check of types
+def test_wrong_ranks_are_rejected(name, shape):
+    f = inspect.unwrap(getattr(losses, name))  # without the type checks of the tests
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(partial(f, KEY) if name == "sigreg" else f, shaped(shape))
     assert str(shape) in str(error.value)
 
 
-# The uniformity, which may be computed in blocks.
-
+# Uniformity, which supports blocks.
 
 BLOCKS = [None, 1, 3, 100]  # of 7 rows
 
@@ -315,7 +314,7 @@ def test_defaults_of_uniformity():
 
 @cache
 def uniformity(block_size=None):
-    """Jitted (z, t) -> the value and both gradients."""
+    """Returns a jitted function (z, t) -> value and both gradients."""
 
     def f(z, t):
         return losses.uniformity(z, t=t, block_size=block_size)
@@ -331,7 +330,7 @@ def uniformity_of(z, t=2.0, block_size=None):
 
 @pytest.mark.parametrize("n", [2, 7])
 @pytest.mark.parametrize("block_size", BLOCKS)
-def test_uniformity_is_the_references(block_size, n):
+def test_uniformity_matches_the_reference(block_size, n):
     z = rows(n)
     for t in (0.5, 3.0):
         expected = (
@@ -354,11 +353,11 @@ def test_closed_forms_of_uniformity(block_size):
         equal(f(jnp.eye(n, n + 1), t), -2 * t)
         square = jnp.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
         equal(f(square, t), np.log((2 * np.exp(-2 * t) + np.exp(-4 * t)) / 3))
-        equal(f(z.at[1:].set(0)[:2], t), -t)  # from the centre, where a row of 0 stays
+        equal(f(z.at[1:].set(0)[:2], t), -t)  # a zero row stays at the center
         for same in (jnp.ones((n, 4)), 0 * z):
-            value, (slopes, _) = uniformity(block_size)(same, t)
+            value, (gradients, _) = uniformity(block_size)(same, t)
             equal(value, 0)
-            equal(slopes, np.zeros_like(slopes))
+            equal(gradients, np.zeros_like(gradients))
 
 
 def test_invariances_of_uniformity():
@@ -371,7 +370,7 @@ def test_invariances_of_uniformity():
     close(uniformity_of(z * jnp.asarray(rng.uniform(0.01, 100, (7, 1)), jnp.float32)))
 
 
-def test_uniformity_prefers_rows_that_are_spread():
+def test_uniformity_prefers_spread_embeddings():
     z = rows(100)
     assert uniformity_of(z) < uniformity_of(z + 1) - 0.1
     assert uniformity_of(z + 1) < uniformity_of(z + 3) - 0.1
@@ -384,30 +383,30 @@ def test_extreme_inputs_of_uniformity(block_size):
     zeros = [z.at[2].set(0), z.at[2:5].set(0), 0 * z, z.at[3].set(z[2]), z.at[3].set(-z[2])]
     for inputs in (*scaled, *zeros):
         for t in (2.0, 1e4):
-            value, slopes = uniformity(block_size)(inputs, t)
+            value, gradients = uniformity(block_size)(inputs, t)
             expected = reference.uniformity(inputs, t=t)
-            # of a distance of 0, |u|^2 + |u|^2 - 2 u . u, float32 knows 1e-7
+            # in float32 a distance of 0, |u|^2 + |u|^2 - 2 u . u, is exact to 1e-7
             np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5 + 5e-7 * t)
-            assert all(np.isfinite(g).all() for g in slopes)
+            assert all(np.isfinite(g).all() for g in gradients)
 
 
 @pytest.mark.parametrize("block_size", [None, 3])
 def test_uniformity_of_bfloat16_is_computed_in_float32(block_size):
     z = rows().astype(jnp.bfloat16)
-    value, (slopes, _) = uniformity(block_size)(z, 2.0)
+    value, (gradients, _) = uniformity(block_size)(z, 2.0)
     assert value.dtype == jnp.float32
-    assert slopes.dtype == jnp.bfloat16
+    assert gradients.dtype == jnp.bfloat16
     np.testing.assert_allclose(value, uniformity_of(z.astype(jnp.float32)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("block_size", [None, 3])
-def test_uniformity_takes_two_examples(block_size):
+def test_uniformity_needs_two_examples(block_size):
     with pytest.raises(ValueError, match=r"\(1, 5\)"):
         uniformity_of(rows(1), block_size=block_size)
 
 
-def test_uniformity_of_no_matrix_is_refused_by_name():
-    f = inspect.unwrap(losses.uniformity)  # without the tests' own check of types
+def test_uniformity_rejects_wrong_ranks():
+    f = inspect.unwrap(losses.uniformity)  # without the type checks of the tests
     for shape in ((4,), (2, 4, 3)):
         with pytest.raises(ValueError) as error:  # noqa: PT011
             jax.eval_shape(f, shaped(shape))
@@ -415,7 +414,7 @@ def test_uniformity_of_no_matrix_is_refused_by_name():
 
 
 def test_blocks_of_uniformity_need_less_memory():
-    """A matrix of 512 by 512 takes 1 MB, blocks of 16 rows or columns of it a thirty-second."""
+    """A 512 x 512 matrix takes 1 MB; blocks of 16 rows or columns take a thirty-second of it."""
 
     def temporaries(block_size):
         compilation = uniformity(block_size).lower(shaped((512, 4)), 2.0).compile()
@@ -425,14 +424,14 @@ def test_blocks_of_uniformity_need_less_memory():
     assert temporaries(16) < 2**19
 
 
-# KoLeo, one value for each embedding.
+# KoLeo, which returns one value per embedding.
 
 
 def koleo(z):
     return evaluate("koleo", (z,), wrt=(0,))[0]
 
 
-def test_koleo_and_its_gradient_are_the_references():
+def test_koleo_matches_the_reference():
     assert_agrees("koleo", reference.koleo, (rows(),), wrt=(0,))
 
 
@@ -451,14 +450,14 @@ def test_closed_forms_of_koleo():
     equal(koleo(jnp.ones((n, 5))), np.full(n, -np.log(1e-8)))
 
 
-def test_koleo_is_exact_for_close_neighbours():
-    """A distance taken as sqrt(2 - 2 cos) would be wrong in its first digit."""
+def test_koleo_is_exact_for_close_neighbors():
+    """The distance computed as sqrt(2 - 2 cos) would be wrong in its first digit."""
     z = rows()
     z = z.at[1].set(z[0] + 2e-4 * z[2])
-    values, (_, slopes) = evaluate("koleo", (z,), wrt=(0,))
+    values, (_, gradients) = evaluate("koleo", (z,), wrt=(0,))
     np.testing.assert_allclose(values, reference.koleo(z), atol=2e-3)
     expected = gradient(lambda z: weigh(reference.koleo(z)), z, 1e-7)
-    np.testing.assert_allclose(slopes, expected, rtol=5e-3, atol=5e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(gradients, expected, rtol=5e-3, atol=5e-3 * np.abs(expected).max())
 
 
 def test_invariances_of_koleo():
@@ -476,7 +475,7 @@ def test_extreme_lengths_of_koleo():
     check = partial(checks.assert_finite, "koleo", reference.koleo, wrt=(0,))
     for scale in (1e20, 1e4, 1e-8, 0):
         check((rows(scale=scale),))
-    # which neighbour is nearest to a zero row is not said
+    # the nearest neighbor of a zero row is not defined
     values, gradients = evaluate("koleo", (rows().at[2].set(0),), wrt=(0,))
     assert np.isfinite(values).all()
     assert np.isfinite(gradients[1]).all()
@@ -486,8 +485,8 @@ def test_koleo_of_bfloat16_is_computed_in_float32():
     assert_float32_inside("koleo", (rows(),), wrt=(0,))
 
 
-@pytest.mark.parametrize("shape", [(4,), (1, 5)])  # no matrix, or no neighbour
-def test_shapes_that_koleo_refuses(shape):
+@pytest.mark.parametrize("shape", [(4,), (1, 5)])  # not a matrix; no neighbor
+def test_koleo_rejects_wrong_shapes(shape):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         jax.eval_shape(inspect.unwrap(losses.koleo), shaped(shape))
     assert str(shape) in str(error.value)

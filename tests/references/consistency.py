@@ -27,7 +27,7 @@ def uda(clean_logits, augmented_logits, *, temperature=0.4, threshold=0.8):
 
 
 def pseudo_label(weak_logits, strong_logits, *, threshold=0.95):
-    """Sohn et al. (2020), equation 4: cross-entropy with the weak view's class, if confident."""
+    """Sohn et al. (2020), equation 4: cross-entropy with the weak view's label, if confident."""
     weak, strong = (np.asarray(x, np.float64) for x in (weak_logits, strong_logits))
     out = []
     for p, q in zip(weak, strong, strict=True):

@@ -6,13 +6,13 @@ from tests.references.arrays import cosines, log_sum_exp, negative_log_softmax
 
 
 def info_nce(queries, keys, *, temperature=0.1):
-    """Van den Oord et al. (2018), equation 4: the key of query i is row i, the others negatives."""
+    """Van den Oord et al. (2018), equation 4: row i is the key of query i, others are negatives."""
     logits = cosines(queries, keys) / temperature
     return np.array([negative_log_softmax(list(row), i) for i, row in enumerate(logits)])
 
 
 def nt_xent(z1, z2, *, temperature=0.5):
-    """Chen et al. (2020), equation 1 and algorithm 1, the 2n rows ordered z1 then z2."""
+    """Chen et al. (2020), equation 1 and algorithm 1, with z1's rows first."""
     n = len(z1)
     z = np.concatenate([z1, z2])
     similarities = cosines(z, z) / temperature
@@ -25,7 +25,7 @@ def nt_xent(z1, z2, *, temperature=0.5):
 
 
 def decoupled_nt_xent(z1, z2, *, temperature=0.1):
-    """Yeh et al. (2022): NT-Xent without the positive in the denominator; rows z1 then z2."""
+    """Yeh et al. (2022): NT-Xent without the positive in the denominator, z1's rows first."""
     n = len(z1)
     z = np.concatenate([z1, z2])
     similarities = cosines(z, z) / temperature
@@ -38,20 +38,20 @@ def decoupled_nt_xent(z1, z2, *, temperature=0.1):
 
 
 def queue_info_nce(queries, keys, queue, *, temperature=0.2):
-    """He et al. (2020), equation 1: a query's own key against the queue."""
+    """He et al. (2020), equation 1: a query's own key competes with the queue."""
     own, others = cosines(queries, keys) / temperature, cosines(queries, queue) / temperature
     return np.array([negative_log_softmax([own[i, i], *others[i]], 0) for i in range(len(queries))])
 
 
 def moco_v3(queries1, queries2, keys1, keys2, *, temperature=0.2):
-    """Chen et al. (2021), algorithm 1: each view's queries against the other's keys."""
+    """Chen et al. (2021), algorithm 1: queries of each view, keys of the other view."""
     one = info_nce(queries1, keys2, temperature=temperature)
     other = info_nce(queries2, keys1, temperature=temperature)
     return 2 * temperature * (one + other)
 
 
 def mil_nce(queries, keys, *, temperature=0.1):
-    """Miech et al. (2020), equation 1, one direction: all the keys of row i are its positives."""
+    """Miech et al. (2020), equation 1, one direction: all keys of row i are positives."""
     out = []
     for i in range(len(queries)):
         every, positives = [], []
@@ -64,7 +64,7 @@ def mil_nce(queries, keys, *, temperature=0.1):
 
 
 def supcon(z, labels, *, temperature=0.1):
-    """Khosla et al. (2020), equation 2 (L_out); 0 for an anchor without a positive."""
+    """Khosla et al. (2020), equation 2 (L_out); an anchor without a positive gives 0."""
     similarities = cosines(z, z) / temperature
     n = len(similarities)
     out = []

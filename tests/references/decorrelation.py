@@ -1,4 +1,4 @@
-"""Losses on a batch's statistics re-derived with plain loops in float64."""
+"""Losses on batch statistics re-derived with plain loops in float64."""
 
 import math
 
@@ -13,7 +13,7 @@ def center(z):
 
 
 def covariance(a, b, divisor):
-    """Σ_i a_i b_iᵀ / divisor of rows that are centred already."""
+    """Returns Σ_i a_i b_iᵀ / divisor; the rows must be centered."""
     return sum(np.outer(u, v) for u, v in zip(a, b, strict=True)) / divisor
 
 
@@ -48,7 +48,7 @@ def vicreg(z1, z2, *, invariance=25.0, variance=25.0, covariance=1.0):
 
 
 def cholesky(a):
-    """The lower triangle L with L Lᵀ = a, row by row."""
+    """Returns the lower triangle L with L Lᵀ = a, computed row by row."""
     lower = np.zeros_like(a)
     for i in range(len(a)):
         for j in range(i + 1):
@@ -58,7 +58,7 @@ def cholesky(a):
 
 
 def whiten(z, epsilon):
-    """L⁻¹ (z - mean), where L Lᵀ is the unbiased covariance + epsilon I."""
+    """Returns L⁻¹ (z - mean), where L Lᵀ is the unbiased covariance + epsilon I."""
     z = center(z)
     n, d = z.shape
     lower = cholesky(covariance(z, z, n - 1) + epsilon * np.eye(d))
@@ -70,13 +70,13 @@ def whiten(z, epsilon):
 
 
 def whitening_mse(z1, z2, *, epsilon=1e-4):
-    """Ermolov et al. (2021), section 3, one whitening for each view."""
+    """Ermolov et al. (2021), section 3, with one whitening per view."""
     pairs = zip(normalize(whiten(z1, epsilon)), normalize(whiten(z2, epsilon)), strict=True)
     return sum(2 - 2 * sum(a * b) for a, b in pairs) / len(z1)
 
 
 def correlations(z1, z2, *, epsilon=1e-4):
-    """Canonical correlations, largest first: roots of det(S12 S22⁻¹ S21 - rho² S11) = 0."""
+    """Returns canonical correlations, largest first: roots of det(S12 S22⁻¹ S21 - rho² S11) = 0."""
     z1, z2 = center(z1), center(z2)
     n = len(z1)
     s11 = covariance(z1, z1, n) + epsilon * np.eye(z1.shape[1])

@@ -6,7 +6,7 @@ from tests.references.arrays import cross_entropy, float64, normalize, softmax
 
 
 def cosine_regression(predictions, targets):
-    """Grill et al. (2020), equation 2: |p̄ - t̄|² of the normalised rows, a zero row at cosine 0."""
+    """Grill et al. (2020), equation 2: |p̄ - t̄|² of normalized rows; a zero row has cosine 0."""
     out = []
     for p, t in zip(normalize(predictions), normalize(targets), strict=True):
         out.append(2 - 2 * sum(a * b for a, b in zip(p, t, strict=True)))
@@ -14,7 +14,7 @@ def cosine_regression(predictions, targets):
 
 
 def cross_view(student, targets, *, temperature=0.1):
-    """Caron et al. (2021), equation 3: every target view against every other student view."""
+    """Caron et al. (2021), equation 3: each target view with every other student view."""
     student, targets = float64(student, targets)
     out = np.zeros(student.shape[1])
     for n in range(len(out)):
@@ -29,7 +29,7 @@ def cross_view(student, targets, *, temperature=0.1):
 
 
 def dino(student, teacher, center, *, student_temperature=0.1, teacher_temperature=0.04):
-    """Caron et al. (2021), algorithm 1: the teacher is centred, then sharpened."""
+    """Caron et al. (2021), algorithm 1: the teacher is centered, then sharpened."""
     teacher, center = float64(teacher, center)
     targets = [
         [softmax((logits - center) / teacher_temperature) for logits in view] for view in teacher
@@ -40,7 +40,7 @@ def dino(student, teacher, center, *, student_temperature=0.1, teacher_temperatu
 def ibot_patch(
     student, teacher, center, mask, *, student_temperature=0.1, teacher_temperature=0.04
 ):
-    """Zhou et al. (2022), section 3: the hidden patches' cross-entropy, averaged in an image."""
+    """Zhou et al. (2022), section 3: mean cross-entropy over the hidden patches per image."""
     student, teacher, center = float64(student, teacher, center)
     out = []
     for s, t, hidden in zip(student, teacher, np.asarray(mask), strict=True):

@@ -17,7 +17,7 @@ def clip(image_z, text_z, *, logit_scale):
 
 
 def sigmoid_pairwise(image_z, text_z, *, logit_scale, logit_bias):
-    """Zhai et al. (2023), algorithm 1: every pair classified by itself; a row's sum."""
+    """Zhai et al. (2023), algorithm 1: each pair is classified on its own; returns row sums."""
     logits = cosines(image_z, text_z) * logit_scale + logit_bias
     out = []
     for i in range(len(logits)):

@@ -1,4 +1,4 @@
-"""Losses of language re-derived with plain loops in float64."""
+"""Language losses re-derived with plain loops in float64."""
 
 import math
 
@@ -8,7 +8,7 @@ from tests.references.arrays import negative_log_softmax, softplus
 
 
 def masked_lm(logits, tokens, mask):
-    """Devlin et al. (2019): the mean cross-entropy of the hidden tokens; none: 0."""
+    """Devlin et al. (2019): mean cross-entropy over hidden tokens; 0 without any."""
     logits = np.asarray(logits, np.float64)
     out = []
     for i in range(len(logits)):
@@ -22,7 +22,7 @@ def masked_lm(logits, tokens, mask):
 
 
 def causal_lm(logits, tokens, *, mask=None):
-    """Radford et al. (2018), equation 1: position j predicts token j + 1, if that one counts."""
+    """Radford et al. (2018), equation 1: position j predicts token j + 1 if it is scored."""
     logits = np.asarray(logits, np.float64)
     out = []
     for i in range(len(logits)):
@@ -49,7 +49,7 @@ def skip_gram(centers, contexts, negatives):
 
 
 def glove(dots, bias_i, bias_j, counts, *, x_max=100.0, alpha=0.75):
-    """Pennington et al. (2014), equations 8 and 9; words that never met give 0."""
+    """Pennington et al. (2014), equations 8 and 9; a count of 0 gives 0."""
     out = []
     for dot, i, j, count in zip(dots, bias_i, bias_j, counts, strict=True):
         if count == 0:

@@ -4,14 +4,14 @@ import numpy as np
 
 
 def normalized(patch):
-    """He et al. (2022): a patch's own mean and (unbiased) variance."""
+    """He et al. (2022): scales a patch by its own mean and unbiased variance."""
     mean = sum(patch) / len(patch)
     variance = sum((x - mean) ** 2 for x in patch) / (len(patch) - 1)
     return (patch - mean) / np.sqrt(variance + 1e-6)
 
 
 def masked_mse(predictions, targets, mask, *, normalize_targets=False):
-    """He et al. (2022): the mean over hidden patches of the mean squared error; none: 0."""
+    """He et al. (2022): mean squared error over hidden patches; 0 without any."""
     predictions, targets = np.asarray(predictions, np.float64), np.asarray(targets, np.float64)
     out = []
     for i in range(len(predictions)):
@@ -26,13 +26,13 @@ def masked_mse(predictions, targets, mask, *, normalize_targets=False):
 
 
 def smooth_l1(error, beta):
-    """Girshick (2015), equation 3, with the quadratic's width: |e| is cut where it is `beta`."""
+    """Girshick (2015), equation 3, with its quadratic part up to |e| = beta."""
     error = abs(error)
     return error**2 / (2 * beta) if error <= beta else error - beta / 2
 
 
 def masked_smooth_l1(predictions, targets, mask, *, beta=1.0):
-    """Baevski et al. (2022), equation 4: the mean over hidden positions; none: 0."""
+    """Baevski et al. (2022), equation 4: mean over hidden positions; 0 without any."""
     predictions, targets = np.asarray(predictions, np.float64), np.asarray(targets, np.float64)
     out = []
     for i in range(len(predictions)):

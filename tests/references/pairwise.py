@@ -8,7 +8,7 @@ from tests.references.arrays import normalize, softplus
 
 
 def nce(data_scores, noise_scores, data_log_q, noise_log_q):
-    """Gutmann and Hyvärinen (2010): data or one of m noise samples? Both are classified."""
+    """Gutmann and Hyvärinen (2010): classifies data and its m noise samples."""
     data_scores, noise_scores, data_log_q, noise_log_q = (
         np.asarray(x, np.float64) for x in (data_scores, noise_scores, data_log_q, noise_log_q)
     )
@@ -23,7 +23,7 @@ def nce(data_scores, noise_scores, data_log_q, noise_log_q):
 
 
 def triplet(anchors, positives, negatives, *, margin=1.0):
-    """Schroff et al. (2015), with distances that are not squared and inputs as they come."""
+    """Schroff et al. (2015), without squared distances, inputs not normalized."""
     out = []
     for a, p, n in zip(anchors, positives, negatives, strict=True):
         to_positive = math.sqrt(sum((float(x) - float(y)) ** 2 for x, y in zip(a, p, strict=True)))
@@ -33,13 +33,13 @@ def triplet(anchors, positives, negatives, *, margin=1.0):
 
 
 def alignment(z1, z2, *, alpha=2.0):
-    """Wang and Isola (2020), equation 1: a power of the distance on the sphere."""
+    """Wang and Isola (2020), equation 1: a power of the distance on the unit sphere."""
     pairs = zip(normalize(z1), normalize(z2), strict=True)
     return np.array([math.sqrt(sum((a - b) ** 2)) ** alpha for a, b in pairs])
 
 
 def spectral_contrastive(z1, z2):
-    """HaoChen et al. (2021), equation 6: negatives of a row are the other rows of `z2`."""
+    """HaoChen et al. (2021), equation 6: the negatives of a row are the other rows of z2."""
     z1, z2 = np.asarray(z1, np.float64), np.asarray(z2, np.float64)
     n = len(z1)
     out = []

@@ -6,7 +6,7 @@ from tests.references.arrays import negative_log_softmax
 
 
 def colorization(logits, targets, *, bin_weights=None):
-    """Zhang et al. (2016), equations 2 and 4, but the mean over pixels."""
+    """Zhang et al. (2016), equations 2 and 4, but as a mean over pixels."""
     logits, targets = np.asarray(logits, np.float64), np.asarray(targets)
     n, h, w, q = logits.shape
     if targets.ndim == 3:

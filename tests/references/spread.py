@@ -1,4 +1,4 @@
-"""Losses that spread embeddings or assignments, re-derived with plain loops in float64."""
+"""Losses against collapse re-derived with plain loops in float64."""
 
 import cmath
 import math
@@ -12,7 +12,7 @@ POINTS = [-5 + 10 * i / 16 for i in range(17)]
 
 
 def koleo(z):
-    """Sablayrolles et al. (2019), section 3, as DINOv2 applies it: to normalised rows."""
+    """Sablayrolles et al. (2019), section 3, on normalized rows as in DINOv2."""
     z = normalize(z)
     out = []
     for i in range(len(z)):
@@ -22,7 +22,7 @@ def koleo(z):
 
 
 def uniformity(z, *, t=2.0):
-    """Wang and Isola (2020), equation 2: the log of the mean Gaussian potential of two rows."""
+    """Wang and Isola (2020), equation 2: the log of the mean Gaussian potential of all pairs."""
     z = normalize(z)
     n = len(z)
     exponents = [-t * sum((z[i] - z[j]) ** 2) for i in range(n) for j in range(n) if i != j]
@@ -30,13 +30,13 @@ def uniformity(z, *, t=2.0):
 
 
 def trapezoid(values):
-    """The integral over [-5, 5] of what has these values at the points."""
+    """Integrates over [-5, 5] a function with these values at POINTS."""
     steps = range(len(POINTS) - 1)
     return sum((POINTS[i + 1] - POINTS[i]) * (values[i] + values[i + 1]) / 2 for i in steps)
 
 
 def sigreg(directions, z):
-    """Balestriero and LeCun (2025), algorithm 1: along each column, how far from a normal."""
+    """Balestriero and LeCun (2025), algorithm 1: distance from a normal along each column."""
     directions, z = np.asarray(directions, np.float64), np.asarray(z, np.float64)
     n = len(z)
     statistics = []
@@ -52,7 +52,7 @@ def sigreg(directions, z):
 
 
 def coding_rate(z, *, distortion=0.5):
-    """Yu et al. (2020), equation 1, negated, its ε² the distortion; log det by Cholesky."""
+    """Yu et al. (2020), equation 1, negated, with ε² the distortion; log det by Cholesky."""
     z = normalize(z)
     d = z.shape[1]
     lower = cholesky(np.eye(d) + d / distortion * covariance(z, z, len(z)))
@@ -60,13 +60,13 @@ def coding_rate(z, *, distortion=0.5):
 
 
 def mmcr(z):
-    """Yerxa et al. (2023), equation 3: minus the nuclear norm of the views' centroids."""
+    """Yerxa et al. (2023), equation 3: minus the nuclear norm of the means over views."""
     views = [normalize(view) for view in z]
     return -sum(np.linalg.svd(sum(views) / len(views), compute_uv=False))
 
 
 def me_max(logits, *, temperature=0.1):
-    """Assran et al. (2022), section 3: log k less the entropy of the mean assignment."""
+    """Assran et al. (2022), section 3: log k minus the entropy of the mean assignment."""
     rows = [softmax(row) for row in np.asarray(logits, np.float64) / temperature]
     k = len(rows[0])
     mean = [sum(row[j] for row in rows) / len(rows) for j in range(k)]
