@@ -109,7 +109,7 @@ def widths(default: Sequence[int], meaning: str, *, may_be_empty: bool = False) 
     expected = "whole numbers of at least 1" + (", or none" if may_be_empty else "")
 
     def accepts(value: Sequence[Any]) -> bool:
-        whole = all(isinstance(width, int) and width >= 1 for width in value)
+        whole = all(_has_type(width, int) and width >= 1 for width in value)
         return whole and (may_be_empty or len(value) > 0)
 
     return Setting(tuple(default), meaning, tuple, expected, accepts)

@@ -1,11 +1,10 @@
-"""Schedules and the teacher's average in closed form."""
+"""Schedules in closed form."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ssl_jax.methods.common.schedules import cosine, linear
-from ssl_jax.methods.common.teacher import follow
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 0.2), (50, 0.6), (100, 1.0), (150, 1.0)])
@@ -20,10 +19,3 @@ def test_linear(step, expected):
 
 def test_linear_over_no_steps_is_at_its_end_from_the_first_on():
     assert linear(0.0, 1.0, jnp.int32(0), 0) == 1.0
-
-
-def test_follow_is_a_moving_average_in_the_teacher_s_type():
-    teacher, student = {"w": jnp.zeros(3, jnp.bfloat16)}, {"w": jnp.ones(3)}
-    followed = follow(teacher, student, 0.75)["w"]
-    assert followed.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(np.asarray(followed, np.float32), 0.25)
