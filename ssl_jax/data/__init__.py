@@ -1,6 +1,7 @@
-"""Data: random-access sources, one way to load them, and batches that are pure functions of a step.
+"""Loads data and turns it into batches.
 
-Data in memory: `from_arrays`. Data with a name (see `load`): `load(config.data)`.
+`load(config.data)` loads data by name. `from_arrays` wraps arrays in memory. Both return a
+`Dataset` of random-access sources; `batches` reads one, as a pure function of the seed and step.
 """
 
 from ssl_jax.data.arrays import from_arrays as from_arrays

@@ -1,4 +1,4 @@
-"""Images that are arrays already: the user's own, and data sets small enough to be."""
+"""Images in memory: the user's own arrays, and data sets small enough to load whole."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from ssl_jax.errors import InputError
 
 
 class Fitted:
-    """Another source with its images, uint8 [h, w, c], brought to one size and one depth."""
+    """Another source, with its images, uint8 [h, w, c], brought to one size and channel count."""
 
     def __init__(self, source: Source, size: int, channels: int):
         self.source = source
@@ -42,14 +42,34 @@ def from_arrays(
     test_labels: np.ndarray | None = None,
     label_names: tuple[str, ...] | None = None,
 ) -> Dataset:
-    """Makes a dataset of arrays in memory.
+    """Builds a dataset from arrays in memory.
+
+    Use it for data of your own: a method trains on `images`, and evaluation fits its probes on
+    `images` and `labels` and scores them on the test arrays.
+
+    >>> import numpy as np
+    >>> from ssl_jax import data
+    >>> images = np.zeros((100, 32, 32, 3), np.uint8)
+    >>> labels = np.arange(100) % 2
+    >>> pets = data.from_arrays(
+    ...     images[:80],
+    ...     labels[:80],
+    ...     test_images=images[80:],
+    ...     test_labels=labels[80:],
+    ...     label_names=("cat", "dog"),
+    ... )
+    >>> len(pets.train), len(pets.test), pets.label_names
+    (80, 20, ('cat', 'dog'))
+    >>> pets.train[1]["image"].shape, int(pets.train[1]["label"])
+    ((32, 32, 3), 1)
 
     Args:
-      images: uint8 [n, h, h, 1 or 3] or [n, h, h]; what is trained on.
-      labels: integers [n] from 0, or None.
-      test_images: like `images`, [m, ...].
-      test_labels: integers [m], given if and only if `labels` are.
-      label_names: a name for each label; by default "0", "1", ...
+      images: training images, uint8 [n, h, h, 1 or 3] or [n, h, h].
+      labels: one class per training image, integers [n] from 0, or None.
+      test_images: test images, [m, ...], of the same size and channels as `images`.
+      test_labels: one class per test image, integers [m]; required if `labels` is given, and
+        refused otherwise.
+      label_names: one name per class; by default "0", "1", ...
 
     Returns:
       The dataset, with mean and standard deviation measured on `images`.
@@ -57,33 +77,33 @@ def from_arrays(
     Raises:
       InputError: shapes, types or labels do not agree.
     """
-    train_images = _checked_images("images", images)
-    tested = _checked_images("test_images", test_images)
-    if train_images.shape[1] != train_images.shape[2]:
-        raise InputError(f"images: shape {train_images.shape} is not square; expected [n, h, h, c]")
-    if train_images.shape[1:] != tested.shape[1:]:
+    images = _checked_images("images", images)
+    test_images = _checked_images("test_images", test_images)
+    if images.shape[1] != images.shape[2]:
+        raise InputError(f"images: shape {images.shape} is not square; expected [n, h, h, c]")
+    if images.shape[1:] != test_images.shape[1:]:
         raise InputError(
-            f"test_images: shape {tested.shape[1:]} differs from the training images'; "
-            f"expected {train_images.shape[1:]}"
+            f"test_images: shape {test_images.shape[1:]} differs from the training shape; "
+            f"expected {images.shape[1:]}"
         )
     if (labels is None) != (test_labels is None):
         missing = "labels" if labels is None else "test_labels"
-        raise InputError(f"{missing}: None while the other split has labels; expected both or none")
-    columns = {"image": train_images}
-    test_columns = {"image": tested}
+        raise InputError(f"{missing}: None but the other split has labels; expected both or none")
+    columns = {"image": images}
+    test_columns = {"image": test_images}
     if labels is not None and test_labels is not None:
-        columns["label"] = _checked_labels("labels", labels, len(train_images))
-        test_columns["label"] = _checked_labels("test_labels", test_labels, len(tested))
+        columns["label"] = _checked_labels("labels", labels, len(images))
+        test_columns["label"] = _checked_labels("test_labels", test_labels, len(test_images))
         count = 1 + max(int(columns["label"].max()), int(test_columns["label"].max()))
         label_names = tuple(label_names or map(str, range(count)))
         if len(label_names) < count:
             raise InputError(
-                f"label_names: {len(label_names)} names; expected {count}, one for each label"
+                f"label_names: {len(label_names)} names; expected {count}, one per label"
             )
     elif label_names is not None:
         raise InputError("label_names: given without labels; expected labels too")
     train = Arrays(columns)
-    size, channels = train_images.shape[2:]
+    size, channels = images.shape[2:]
     mean, std = statistics.measure(train)
     facts = {"modality": "image", "image_size": size, "channels": channels}
     facts |= {"mean": mean, "std": std}
@@ -91,24 +111,24 @@ def from_arrays(
 
 
 def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
-    """Brings images in memory to the shape that a run was trained on.
+    """Brings images in memory to the size and channels that a run was trained on.
 
     Args:
       images: [n, h, w, 1 or 3] or [n, h, w], of any size; uint8, or float from 0 to 1.
-      config_data: with the `image_size` and the `channels` that loading resolved.
+      config_data: `config.data`, with the `image_size` and `channels` that loading resolved.
 
     Returns:
       uint8 [n, image_size, image_size, channels].
 
     Raises:
-      InputError: another shape, type or range.
+      InputError: the images have another shape, type or range.
     """
     images = np.asarray(images)
     if np.issubdtype(images.dtype, np.floating):
         if not np.all((images >= 0) & (images <= 1)):
             raise InputError(
-                f"images: {images.dtype} from {images.min():g} to {images.max():g}, out of range; "
-                "expected 0 to 1"
+                f"images: {images.dtype} from {images.min():g} to {images.max():g} is out of "
+                "range; expected 0 to 1"
             )
         images = np.round(images * 255).astype(np.uint8)
     source = Arrays({"image": _checked_images("images", images)})
@@ -117,18 +137,18 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
 
 
 def conform(source: Arrays, options: Options, size: int, channels: int, title: str) -> Source:
-    """Brings images in memory to the size and channels asked for.
+    """Brings images in memory to the size and channels that the options ask for.
 
     Args:
-      source: examples with `image`, uint8 [h, w, c], and maybe `label`.
-      options: what is asked for, and how much memory may be used.
-      size: height and width of the images if nothing is asked for.
-      channels: likewise.
+      source: examples with `image`, uint8 [h, w, c], and optionally `label`.
+      options: the size and channels to produce, and how much memory may be used.
+      size: height and width in pixels, used if the options give none.
+      channels: number of channels, used if the options give none.
       title: what the progress bar calls the images.
 
     Returns:
-      The source itself if it has that shape; else a copy in memory, or, when that would be larger
-      than `cache_mib`, a source that resizes as it is read.
+      The source itself if its images already have that shape. Otherwise a resized copy in memory,
+      or, if the copy would exceed `cache_mib`, a source that resizes each image on access.
     """
     size = options.image_size or size
     channels = options.channels or channels
@@ -144,21 +164,21 @@ def _checked_images(name: str, images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise InputError(f"{name}: type {images.dtype} is not supported; expected uint8")
-    whole = images[..., None] if images.ndim == 3 else images
-    if whole.ndim != 4 or whole.shape[3] not in (1, 3) or 0 in whole.shape:
+    with_channels = images[..., None] if images.ndim == 3 else images
+    if with_channels.ndim != 4 or with_channels.shape[3] not in (1, 3) or 0 in with_channels.shape:
         raise InputError(
             f"{name}: shape {images.shape} is not supported; "
             "expected images [n, h, w], [n, h, w, 1] or [n, h, w, 3]"
         )
-    return whole
+    return with_channels
 
 
 def _checked_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
     labels = np.asarray(labels)
-    whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.shape != (count,) or labels.min() < 0:
+    integers = np.issubdtype(labels.dtype, np.integer)
+    if not integers or labels.shape != (count,) or labels.min() < 0:
         raise InputError(
-            f"{name}: {labels.dtype} {labels.shape} is wrong; "
-            f"expected {count} integers that are not negative, one for each image"
+            f"{name}: {labels.dtype} {labels.shape} is not valid; "
+            f"expected {count} integers that are not negative, one per image"
         )
     return labels.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The data that can be named, and loading it."""
+"""Loads data by name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,48 +17,57 @@ Opener = Callable[[Options], Dataset]
 def load(config_data: Mapping[str, Any]) -> Dataset:
     """Loads the data that a config names.
 
+    One call covers the bundled data sets, TFDS, and your own folders: only the name changes, and
+    every source comes back with examples of one shape, split for pretraining, probing and testing.
+
     Args:
       config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
-        `name` is a key of `OPENERS`, or `tfds:NAME` for any data set of images that TFDS knows, or
-        `folder:/path` for a tree of picture files, or `text:/path` for a file of text or a tree of
-        them. The facts of an earlier load, stored in it, give the same data again.
+        `name` is one of:
+
+        - a key of `OPENERS`;
+        - `tfds:NAME`, for any image data set that TFDS knows;
+        - `folder:/path`, for a tree of image files;
+        - `text:/path`, for one text file or a tree of them.
+
+        If it holds the facts of an earlier load, the same data is loaded again.
 
     Returns:
-      The dataset; its examples have the shape that `facts` says.
+      The dataset; `facts` gives the shape of its examples.
 
     Raises:
-      InputError: a key, the name or the data behind it is wrong; in one line.
+      InputError: a key, the name, or the data itself is not valid; the message is one line.
     """
-    asked = options.read(config_data)
-    return _opener(asked.name)(asked)
+    requested = options.read(config_data)
+    return _opener(requested.name)(requested)
 
 
 def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) -> Dataset:
-    """Loads the data that a workdir's `config.json` names; the workdir may come from anyone.
+    """Loads the data that a workdir's `config.json` names, without trusting the workdir.
 
-    Files of a TFDS data set name modules that TFDS imports. So only names of TFDS's own catalogue
-    are taken, and a `data_dir` has to be given anew. The other sources only read files.
+    TFDS imports modules that the files of a data set name, so a stranger's files could run code.
+    Therefore only names from TFDS's own catalog are accepted, and the `data_dir` of the config is
+    ignored: the caller has to pass one. The other sources only read files.
 
     Args:
       config_data: `config.data` of the run.
-      data_dir: where TFDS keeps its data; None is TFDS's own default.
+      data_dir: where TFDS keeps its data; None means TFDS's default.
 
     Returns:
       The dataset.
 
     Raises:
-      InputError: as `load`; or TFDS's catalogue does not have the name; or the config has a
-        `data_dir` and none is given.
+      InputError: as for `load`; or the name is not in TFDS's catalog; or the config has a
+        `data_dir` and the caller passes none.
     """
-    asked = options.read(config_data)
-    if asked.data_dir is not None and data_dir is None:
+    requested = options.read(config_data)
+    if requested.data_dir is not None and data_dir is None:
         raise InputError(
-            f"--data_dir: is missing; the run's config.json names {asked.data_dir!r}, which is "
-            "ignored for safety; expected --data_dir, if you trust that folder"
+            f"--data_dir: is missing; the run's config.json names {requested.data_dir!r}, which is "
+            "ignored for safety; expected --data_dir with that folder, if you trust it"
         )
-    if asked.name.startswith("tfds:"):
-        check_in_catalogue(asked.name.removeprefix("tfds:"))
-    return _opener(asked.name)(asked._replace(data_dir=data_dir))
+    if requested.name.startswith("tfds:"):
+        check_in_catalogue(requested.name.removeprefix("tfds:"))
+    return _opener(requested.name)(requested._replace(data_dir=data_dir))
 
 
 def _opener(name: str) -> Opener:
@@ -74,23 +83,23 @@ def _opener(name: str) -> Opener:
     )
 
 
-def _of_pictures(opener: Opener) -> Opener:
-    """An opener with what images and clips share: holding out, and mean and std as facts."""
+def _with_pixel_options(opener: Opener) -> Opener:
+    """Makes an opener of images or clips apply `holdout` and add `mean` and `std` to the facts."""
 
-    def opened(asked: Options) -> Dataset:
-        dataset = opener(asked)
-        options.check_statistics(asked, dataset.facts["channels"])
-        if asked.holdout:
-            dataset = hold_out(dataset, asked.holdout)
-        return dataset._replace(facts=_with_statistics(dataset, asked))
+    def opened(requested: Options) -> Dataset:
+        dataset = opener(requested)
+        options.check_statistics(requested, dataset.facts["channels"])
+        if requested.holdout:
+            dataset = hold_out(dataset, requested.holdout)
+        return dataset._replace(facts=_with_statistics(dataset, requested))
 
     return opened
 
 
-def _with_statistics(dataset: Dataset, asked: Options) -> dict[str, Any]:
-    """The facts with mean and std: what is asked for, else what is known, else measured."""
+def _with_statistics(dataset: Dataset, requested: Options) -> dict[str, Any]:
+    """Adds mean and std to the facts: from the options, else known ones, else measured ones."""
     facts = dict(dataset.facts)
-    given = {"mean": asked.mean, "std": asked.std}
+    given = {"mean": requested.mean, "std": requested.std}
     facts.update({key: tuple(values) for key, values in given.items() if values is not None})
     if "mean" not in facts or "std" not in facts:
         mean, std = statistics.measure(dataset.pretrain)
@@ -99,17 +108,19 @@ def _with_statistics(dataset: Dataset, asked: Options) -> dict[str, Any]:
 
 
 OPENERS: dict[str, Opener] = {
-    "fashion_mnist_mini": _of_pictures(fashion_mnist.open_mini),
-    "fashion_mnist": _of_pictures(fashion_mnist.open_whole),
-    "moving_fashion": _of_pictures(moving_fashion.open_moving),
-    "cifar10": _of_pictures(lambda asked: open_tfds(asked, "cifar10")),
-    "cifar100": _of_pictures(lambda asked: open_tfds(asked, "cifar100")),
-    "stl10": _of_pictures(lambda asked: open_tfds(asked, "stl10")),
-    "imagenet": _of_pictures(lambda asked: open_tfds(asked, "imagenet2012")),
+    "fashion_mnist_mini": _with_pixel_options(fashion_mnist.open_mini),
+    "fashion_mnist": _with_pixel_options(fashion_mnist.open_whole),
+    "moving_fashion": _with_pixel_options(moving_fashion.open_moving),
+    "cifar10": _with_pixel_options(lambda requested: open_tfds(requested, "cifar10")),
+    "cifar100": _with_pixel_options(lambda requested: open_tfds(requested, "cifar100")),
+    "stl10": _with_pixel_options(lambda requested: open_tfds(requested, "stl10")),
+    "imagenet": _with_pixel_options(lambda requested: open_tfds(requested, "imagenet2012")),
     "python_docs": text.open_python_docs,
 }
 PREFIXES: dict[str, Opener] = {
-    "tfds:": _of_pictures(lambda asked: open_tfds(asked, asked.name.removeprefix("tfds:"))),
-    "folder:": _of_pictures(open_folder),
+    "tfds:": _with_pixel_options(
+        lambda requested: open_tfds(requested, requested.name.removeprefix("tfds:"))
+    ),
+    "folder:": _with_pixel_options(open_folder),
     "text:": text.open_text,
 }

@@ -1,4 +1,4 @@
-"""What data is to the library: sources with random access, and the three that a run needs."""
+"""Data as the library sees it: random-access sources, and the three that a run reads."""
 
 import functools
 import os
@@ -12,12 +12,13 @@ Example = dict[str, np.ndarray]
 
 
 class Source(Protocol):
-    """A random-access source of examples, which is what grain reads.
+    """A random-access source of examples; grain reads the same interface.
 
-    Images are `{"image": uint8 [h, w, c], "label": int32 []}`, the label only where there is one;
-    clips are `{"video": uint8 [f, h, w, c], ...}`, text is `{"tokens": int32 [t], ...}`.
-    A source that can gather many examples at once has `take(indices) -> {name: [n, ...]}` as well,
-    and one that knows its labels without reading the examples has `labels`, int32 [n].
+    An image is `{"image": uint8 [h, w, c], "label": int32 []}`, without `label` if the data has
+    none. A clip is `{"video": uint8 [f, h, w, c], ...}`, a text is `{"tokens": int32 [t], ...}`.
+
+    Two members are optional. `take(indices) -> {name: [n, ...]}` reads many examples at once.
+    `labels`, int32 [n], gives the labels without reading the examples.
     """
 
     def __len__(self) -> int: ...
@@ -32,14 +33,15 @@ class Dataset(NamedTuple):
       pretrain: what the method trains on; its labels, if any, are ignored.
       train: what probes are fitted on.
       test: what probes are scored on.
-      label_names: the name of each label id, or None for data without labels.
-      facts: what loading resolved, for `config.data` to store. `modality`: "image", "video" or
-        "text". Images: `image_size`, `channels`, `mean` and `std` (a channel each, of pixels in
-        [0, 1]). Video: `frames` too. Text: `vocabulary` and `tokens`, which are as many.
-      notes: lines to tell the user: what was chosen and what was left out.
-      unreadable: the paths of files that were skipped because they cannot be read.
-      further_labels: further columns with labels that probes are scored on, with their names.
-      assets: text files, by name, that a run's folder keeps beside config.json.
+      label_names: one name per label id, or None for data without labels.
+      facts: what loading resolved, to be stored in `config.data`. All data: `modality`, which is
+        "image", "video" or "text". Images: `image_size`, `channels`, and `mean` and `std` (one
+        number per channel, of pixels in [0, 1]). Video: the same and `frames`. Text: `vocabulary`,
+        the size of the tokenizer, and `tokens`, the length of a window.
+      notes: lines to show the user: what was chosen and what was left out.
+      unreadable: paths of files that were skipped because they cannot be read.
+      further_labels: other label columns that probes are scored on, each with its label names.
+      assets: text files, by name, that are stored in a run's folder beside config.json.
     """
 
     pretrain: Source
@@ -57,7 +59,7 @@ class Arrays:
     """A source whose examples are the rows of arrays in memory.
 
     Args:
-      columns: arrays that share their first axis, `{name: [n, ...]}`.
+      columns: `{name: [n, ...]}`, arrays of the same length.
     """
 
     def __init__(self, columns: Mapping[str, np.ndarray]):
@@ -104,7 +106,7 @@ class Subset:
 
 
 class Chain:
-    """Sources one after the other, as one without labels."""
+    """Several sources joined into one, without their labels."""
 
     labels = None
 
@@ -116,38 +118,40 @@ class Chain:
         return int(self.ends[-1])
 
     def __getitem__(self, index: int) -> Example:
-        part = int(np.searchsorted(self.ends, index, side="right"))
-        example = self.parts[part][index - self.ends[part] + len(self.parts[part])]
+        number = int(np.searchsorted(self.ends, index, side="right"))
+        part = self.parts[number]
+        example = part[index - self.ends[number] + len(part)]
         return {name: value for name, value in example.items() if name != "label"}
 
     def take(self, indices: np.ndarray) -> Example:
         """Reads the examples at `indices`, int [m], as a batch `{name: [m, ...]}`."""
-        owner = np.searchsorted(self.ends, indices, side="right")
+        part_of = np.searchsorted(self.ends, indices, side="right")
         batch: dict[str, np.ndarray] = {}
         for number, (part, end) in enumerate(zip(self.parts, self.ends, strict=True)):
-            rows = np.flatnonzero(owner == number)
+            rows = np.flatnonzero(part_of == number)
             if not len(rows):
                 continue
             for name, values in gather(part, indices[rows] - end + len(part)).items():
                 if name != "label":
-                    whole = (len(indices), *values.shape[1:])
-                    batch.setdefault(name, np.empty(whole, values.dtype))[rows] = values
+                    shape = (len(indices), *values.shape[1:])
+                    batch.setdefault(name, np.empty(shape, values.dtype))[rows] = values
         return batch
 
 
 @functools.cache
 def readers() -> ThreadPoolExecutor:
-    """The threads that decode examples, one per core; decoders release the interpreter lock."""
-    allowed = getattr(os, "sched_getaffinity", None)  # a container's cores, where it can be asked
-    cores = len(allowed(0)) if allowed else os.cpu_count()
+    """Returns the threads that decode examples, one per core; decoders release the GIL."""
+    # The affinity respects a container's limit, but not every operating system has it.
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
     return ThreadPoolExecutor(cores, thread_name_prefix="ssl_jax-read")
 
 
 def gather(source: Source, indices: np.ndarray) -> Example:
     """Reads the examples at `indices`, int [n], as one batch `{name: [n, ...]}`.
 
-    A source without `take` is read by several threads at once; what is there is copied into the
-    batch while they go on.
+    Several threads read a source without `take`. Each example is copied into the batch while the
+    threads go on with the next ones.
     """
     take = getattr(source, "take", None)
     if take is not None:
@@ -162,5 +166,5 @@ def gather(source: Source, indices: np.ndarray) -> Example:
 
 
 def labels_of(source: Source) -> np.ndarray | None:
-    """The labels of a source, int32 [n], or None if it does not know them without reading."""
+    """Returns a source's labels, int32 [n], or None if only reading the examples reveals them."""
     return getattr(source, "labels", None)

@@ -1,4 +1,4 @@
-"""Documents: reading them, keeping each paragraph once, and cutting off a part to test on."""
+"""Reads documents, removes repeated paragraphs, and splits off the end of each for testing."""
 
 import re
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from ssl_jax.data.tree import files_below
 from ssl_jax.errors import InputError
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
-_SHORTEST = 40
+_MIN_CHARACTERS = 40
 
 
 class Document(NamedTuple):
-    """A text, and its label or None."""
+    """A text and its label, or None."""
 
     text: str
     label: str | None
 
 
 def read(path: Path, unreadable: Unreadable) -> list[Document]:
-    """The documents of a UTF-8 file, or of all files ending in txt below a folder.
+    """Reads one UTF-8 file, or all files below a folder that end in .txt.
 
-    A document's label is the first folder on its path below `path`. A file that cannot be read or
-    is not UTF-8 is recorded as unreadable; one without a word is left out.
+    A document's label is the first folder on its path below `path`. Files that cannot be read or
+    are not UTF-8 are recorded as unreadable. Files that hold only white space are left out.
 
     Raises:
       InputError: a folder cannot be listed, too many files are unreadable, or the path is neither a
@@ -47,10 +47,11 @@ def read(path: Path, unreadable: Unreadable) -> list[Document]:
 
 
 def distinct(documents: Sequence[Document]) -> list[Document]:
-    """The same documents, with every paragraph in one place only.
+    """Removes repeated paragraphs, so that each stays in one place only.
 
-    That is the shortest document that has it, so that a chapter gives way to its sections. White
-    space makes no difference. Paragraphs of fewer than 40 characters, such as headings, stay.
+    A paragraph stays in the shortest document that contains it: a section keeps its text, and the
+    chapter that repeats the section loses it. Differences in white space are ignored. Paragraphs
+    of fewer than 40 characters, such as headings, are never removed.
     """
     seen: set[str] = set()
     texts = [document.text for document in documents]
@@ -60,19 +61,20 @@ def distinct(documents: Sequence[Document]) -> list[Document]:
             plain = " ".join(paragraph.split())
             if plain not in seen:
                 kept.append(paragraph)
-            if len(plain) >= _SHORTEST:
+            if len(plain) >= _MIN_CHARACTERS:
                 seen.add(plain)
         texts[index] = "\n\n".join(kept)
     return [document._replace(text=text) for document, text in zip(documents, texts, strict=True)]
 
 
 def cut(text: str) -> tuple[str, str]:
-    """A text in two: the second part is its last fifth, or down to its last tenth.
+    """Cuts a text in two; the second part is between a fifth and a tenth of it.
 
-    The border is that of a paragraph if there is one, else of a line, else of a word.
+    The cut is at the end of a paragraph if one ends in that range, else of a line, else of a word,
+    else exactly at four fifths.
     """
     earliest, latest = len(text) * 4 // 5, len(text) * 9 // 10
-    for border in ("\n\n", "\n", " "):
-        if -1 < (at := text.find(border, earliest)) <= latest:
-            return text[:at], text[at + len(border) :]
+    for separator in ("\n\n", "\n", " "):
+        if -1 < (at := text.find(separator, earliest)) <= latest:
+            return text[:at], text[at + len(separator) :]
     return text[:earliest], text[earliest:]

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: a part of it inside this package, and the whole from Debian's package or TFDS."""
+"""Fashion-MNIST: a subset bundled with this package, and all of it from Debian or TFDS."""
 
 import importlib.resources
 import io
@@ -30,12 +30,12 @@ LABEL_NAMES = (
 
 
 def open_mini(options: Options) -> Dataset:
-    """Opens the 10,000 training and 2,000 test images inside this package."""
+    """Opens the 10,000 training and 2,000 test images bundled with this package."""
     return _dataset(options, **read_mini())
 
 
 def open_whole(options: Options) -> Dataset:
-    """Opens all 70,000 images, from Debian's package `dataset-fashion-mnist` or else TFDS."""
+    """Opens all 70,000 images, from Debian's package `dataset-fashion-mnist` or else from TFDS."""
     if not DEBIAN_FOLDER.is_dir():
         try:
             return open_tfds(options, "fashion_mnist")
@@ -45,7 +45,7 @@ def open_whole(options: Options) -> Dataset:
 
 
 def read_mini() -> dict[str, np.ndarray]:
-    """Reads the images inside this package; returns arrays named as by `read_folder`."""
+    """Reads the bundled images; returns the same keys and shapes as `read_folder`."""
     folder = importlib.resources.files("ssl_jax.data") / "embedded"
     content = (folder / "fashion_mnist_mini.npz").read_bytes()
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -53,10 +53,10 @@ def read_mini() -> dict[str, np.ndarray]:
 
 
 def read_folder(folder: Path) -> dict[str, np.ndarray]:
-    """Reads the four IDX files.
+    """Reads the four IDX files of Fashion-MNIST.
 
     Returns:
-      `train_images` uint8 [n, 28, 28] and `train_labels` uint8 [n], and likewise for `test`.
+      `train_images`, uint8 [n, 28, 28], `train_labels`, uint8 [n], `test_images` and `test_labels`.
 
     Raises:
       InputError: a file is missing or damaged, or labels and images do not agree.
@@ -83,8 +83,8 @@ def _dataset(
     test_labels: np.ndarray,
 ) -> Dataset:
     def source(images: np.ndarray, labels: np.ndarray, title: str) -> Source:
-        arrays = Arrays({"image": images[..., None], "label": labels.astype(np.int32)})
-        return conform(arrays, options, images.shape[1], 1, title)
+        columns = {"image": images[..., None], "label": labels.astype(np.int32)}
+        return conform(Arrays(columns), options, images.shape[1], 1, title)
 
     train = source(train_images, train_labels, "training")
     facts: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Picture files as a source: decoded when they are read, or all at once when they fit in memory."""
+"""Image files as a source: decoded on access, or all at once if they fit in memory."""
 
 import logging
 import threading
@@ -14,25 +14,28 @@ from ssl_jax.data.dataset import Arrays, Example
 from ssl_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
-_NAMED = 3
+_PATHS_SHOWN = 3
 
 
 class Header(NamedTuple):
-    """What a file says of its picture undecoded: the shorter side, and whether it is grey."""
+    """What a file's header says: the length of the shorter side, and whether the image is gray."""
 
     shorter: int
     grey: bool
 
 
 class Unreadable:
-    """The files found unreadable so far, from several threads; too many are an error.
+    """Collects the files that cannot be read, and raises an error once there are too many.
+
+    Several threads may add files.
 
     Args:
-      name: the data's name, for the message.
-      limit: how many are skipped before giving up.
+      name: the name of the data, for the error message.
+      limit: how many unreadable files are skipped before an error is raised.
 
     Attributes:
-      log: whether to log each file once, when nobody will read `paths` any more.
+      log: whether to log each file, once; for files found after `paths` was reported.
+      paths: the files found so far.
     """
 
     def __init__(self, name: str, limit: int):
@@ -46,27 +49,28 @@ class Unreadable:
         """Records a file.
 
         Raises:
-          InputError: it is one more than the limit.
+          InputError: there are now more files than the limit allows.
         """
         with self._lock:
             if self.log and str(path) not in self.paths:
-                _log.warning("skipped %s, which cannot be read", path)
+                _log.warning("skipped %s: it cannot be read", path)
             self.paths.add(str(path))
             if len(self.paths) > self.limit:
-                few = ", ".join(map(repr, sorted(self.paths)[:_NAMED]))
+                shown = ", ".join(map(repr, sorted(self.paths)[:_PATHS_SHOWN]))
+                more = " and more" * (self.limit >= _PATHS_SHOWN)
                 raise InputError(
                     f"data.max_unreadable: {self.limit} is exceeded in {self.name}; expected no "
-                    f"more unreadable files, found {few}{' and more' * (self.limit >= _NAMED)}"
+                    f"more unreadable files, found {shown}{more}"
                 )
 
 
 class Files:
-    """Picture files, decoded when they are read.
+    """Image files, decoded on access.
 
-    A file that cannot be decoded gives way to the next one that can, always to the same.
+    A file that cannot be decoded is replaced by the next one that can, the same one each time.
 
     Args:
-      paths: the files.
+      paths: the n files.
       labels: int32 [n], or None.
       size: height and width of an example in pixels.
       channels: 1 or 3.
@@ -95,14 +99,17 @@ class Files:
             example = self.read((index + offset) % len(self.paths))
             if example is not None:
                 return example
-        raise InputError(f"data.name: {self.unreadable.name!r} has no image that can be decoded")
+        raise InputError(
+            f"data.name: {self.unreadable.name!r} has no image that can be decoded; "
+            "expected at least one"
+        )
 
     def read(self, index: int) -> Example | None:
-        """Reads one example, or records its file as unreadable and returns None."""
+        """Reads one example; if that fails, records the file as unreadable and returns None."""
         path = self.paths[index]
         try:
             image = pixels.decode(str(path), self.size, self.channels)
-        except Exception:  # Pillow's decoders raise nearly every type there is
+        except Exception:  # Pillow's decoders raise exceptions of almost any type
             self.unreadable.add(path)
             return None
         if self.labels is None:
@@ -110,18 +117,18 @@ class Files:
         return {"image": image, "label": self.labels[index]}
 
     def in_memory(self, title: str) -> Arrays | None:
-        """Decodes everything that can be decoded; None if nothing can."""
+        """Decodes all files that can be decoded; returns None if there are none."""
         return memory.read_all(self.read, len(self.paths), title)
 
 
 def headers(paths: list[Path], unreadable: Unreadable) -> list[Header | None]:
-    """Reads the headers of all files; None for one that is not readable, which is recorded."""
+    """Reads the headers of all files; an unreadable file is recorded and gives None."""
 
     def header(path: Path) -> Header | None:
         try:
             with Image.open(path, formats=pixels.FORMATS) as image:
                 return Header(min(image.size), pixels.is_grey(image))
-        except Exception:  # as above
+        except Exception:  # see Files.read
             unreadable.add(path)
             return None
 

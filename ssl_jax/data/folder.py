@@ -1,10 +1,11 @@
-"""A folder of pictures as a dataset.
+"""Opens a folder of images as a dataset.
 
-Pictures are files ending in png, jpg, jpeg, webp, bmp, gif, tif or tiff; tree.py finds them.
+Images are files ending in png, jpg, jpeg, webp, bmp, gif, tif or tiff; tree.py finds them.
 
-`train/` and the first there is of `test/`, `val/`, `validation/` and `valid/`, in capitals or not,
-are the splits; what lies beside them is left out. Without `train/` all pictures are for training.
-What becomes of them, and of labels, is in splits.py.
+If the folder has a sub-folder `train/`, that is the training split. The test split is then the
+first of `test/`, `val/`, `validation/` and `valid/` that exists, and everything else in the folder
+is ignored. Upper and lower case make no difference. Without `train/`, all images are for training.
+splits.py has the rules for labels and for a missing test split.
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def open_folder(options: Options) -> Dataset:
     """Opens `folder:/path` by the rules at the top of this file.
 
     Raises:
-      InputError: the folder is missing, is none, holds no readable picture or too few, or holds
-        more than `max_unreadable` files that cannot be read.
+      InputError: the path is missing or is not a folder, or the folder holds too few readable
+        images, or more than `max_unreadable` files that cannot be read.
     """
     root = _root(options.name)
     unreadable = Unreadable(options.name, options.max_unreadable)
@@ -55,29 +56,32 @@ def open_folder(options: Options) -> Dataset:
         pictures = [*train, *test]
         _check_any(train, options.name, unreadable)
     else:
-        notes.append("images are decoded as they are read: too many for data.cache_mib")
+        notes.append("images are decoded on every read: they do not fit in data.cache_mib")
         unreadable.log = True
 
     splits = divide(train, test, options.name)
     rows = {picture.path: row for row, picture in enumerate(pictures)}
     numbers = {label: number for number, label in enumerate(splits.label_names or ())}
-    every_label = [numbers.get(picture.label or "", -1) for picture in pictures]
-    labels = np.array(every_label, np.int32)
+    labels = np.array([numbers.get(picture.label or "", -1) for picture in pictures], np.int32)
 
-    def source(part: list[Picture], labelled: bool) -> Source:
-        here = np.array([rows[picture.path] for picture in part])
+    def source(part: list[Picture], with_labels: bool) -> Source:
+        part_rows = np.array([rows[picture.path] for picture in part])
         if images is None:
             paths = [picture.path for picture in part]
-            return Files(paths, labels[here] if labelled else None, size, channels, unreadable)
-        columns = {**images.columns, "label": labels} if labelled else images.columns
-        return Subset(Arrays(columns), here)
+            part_labels = labels[part_rows] if with_labels else None
+            return Files(paths, part_labels, size, channels, unreadable)
+        columns = {**images.columns, "label": labels} if with_labels else images.columns
+        return Subset(Arrays(columns), part_rows)
 
-    labelled = splits.label_names is not None
-    trained = source(splits.train, labelled)
+    with_labels = splits.label_names is not None
+    train_source = source(splits.train, with_labels)
+    pretrain_source: Source = train_source
+    if splits.unlabelled:
+        pretrain_source = Chain(source(splits.unlabelled, False), train_source)
     return Dataset(
-        pretrain=Chain(source(splits.unlabelled, False), trained) if splits.unlabelled else trained,
-        train=trained,
-        test=source(splits.test, labelled),
+        pretrain=pretrain_source,
+        train=train_source,
+        test=source(splits.test, with_labels),
         label_names=splits.label_names and tuple(map(printable, splits.label_names)),
         facts={"modality": "image", "image_size": size, "channels": channels},
         notes=(*notes, *splits.notes),
@@ -86,7 +90,10 @@ def open_folder(options: Options) -> Dataset:
 
 
 def choose_size(shorter_sides: Sequence[int]) -> int:
-    """The size images are brought to if none is asked for: their median, within 16 to 64."""
+    """Returns the image size to use if the config sets none.
+
+    It is the median of the shorter sides, rounded down to a multiple of 4, from 16 to 64.
+    """
     median = min(int(np.median(shorter_sides)), _MAX_CHOSEN_SIZE)
     return max(median // 4 * 4, _MIN_CHOSEN_SIZE)
 
@@ -104,7 +111,7 @@ def _root(name: str) -> Path:
 
 
 def _split_roots(root: Path) -> tuple[Path, Path | None, list[str]]:
-    """Where training pictures are, where test pictures are or None, and lines to tell the user."""
+    """Returns the training folder, the test folder or None, and notes for the user."""
     entries = sorted(entry for entry in root.iterdir() if not hidden(entry.name))
     folders = {entry.name.lower(): entry for entry in entries if entry.is_dir()}
     if "train" not in folders:
@@ -112,7 +119,7 @@ def _split_roots(root: Path) -> tuple[Path, Path | None, list[str]]:
     train = folders["train"]
     test = next((folders[name] for name in _TEST_NAMES if name in folders), None)
     others = [printable(entry.name) for entry in entries if entry not in (train, test)]
-    notes = [f"left out, beside the splits: {', '.join(others)}"] if others else []
+    notes = [f"ignored, outside the splits: {', '.join(others)}"] if others else []
     return train, test, notes
 
 
@@ -122,15 +129,16 @@ def _check_any(pictures: list[Picture], name: str, unreadable: Unreadable) -> No
     if unreadable.paths:
         raise InputError(
             f"data.name: {name!r} holds no readable image to train on; "
-            f"expected some beside the {len(unreadable.paths)} unreadable"
+            f"expected at least one besides the {len(unreadable.paths)} unreadable files"
         )
     raise InputError(
-        f"data.name: {name!r} holds no image to train on; expected files in {', '.join(_ENDINGS)}"
+        f"data.name: {name!r} holds no image to train on; "
+        f"expected files ending in {', '.join(_ENDINGS)}"
     )
 
 
 def _pictures(root: Path, unreadable: Unreadable) -> list[Picture]:
-    """All pictures below a folder whose headers can be read, sorted by their path inside it."""
+    """Returns the images below a folder whose headers can be read, sorted by relative path."""
     paths = files_below(root, _ENDINGS)
     return [
         Picture(path, PurePosixPath(path.relative_to(root)), header)

@@ -1,4 +1,4 @@
-"""Choosing recipes without the test set: class-balanced training images in its place."""
+"""Holds out class-balanced training images, so that recipes are chosen without the test set."""
 
 import numpy as np
 
@@ -9,46 +9,47 @@ _SEED = 20170825
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
-    """Takes `count` images out of what is trained on and makes them the test set.
+    """Removes `count` images from the training set and makes them the test set.
 
-    The draw depends on the data only, not on the run's seed. The classes differ by one image at
-    most, as long as each has enough; without labels the draw is uniform.
+    The draw depends only on the data, not on the run's seed. Class counts differ by at most one
+    image, unless a class is too small. Without labels the draw is uniform.
 
     Raises:
-      InputError: as many images are asked for as there are, or more.
+      InputError: `count` is not less than the number of training images.
     """
     total = len(dataset.train)
     if count >= total:
         raise InputError(
             f"data.holdout: {count} leaves no training image; expected less than {total}"
         )
-    held = draw(dataset.train, count)
-    rest = Subset(dataset.train, np.setdiff1d(np.arange(total), held))
+    held_out = draw(dataset.train, count)
+    rest = Subset(dataset.train, np.setdiff1d(np.arange(total), held_out))
 
-    def without(source: Source) -> Source:
+    def without_held_out(source: Source) -> Source:
         if isinstance(source, Chain):
-            return Chain(*map(without, source.parts))
+            return Chain(*map(without_held_out, source.parts))
         return rest if source is dataset.train else source
 
-    note = f"holdout: {count} training images take the place of the test set"
+    note = f"holdout: {count} training images replace the test set"
     return dataset._replace(
-        pretrain=without(dataset.pretrain),
+        pretrain=without_held_out(dataset.pretrain),
         train=rest,
-        test=Subset(dataset.train, held),
+        test=Subset(dataset.train, held_out),
         notes=(*dataset.notes, note),
     )
 
 
 def draw(source: Source, count: int) -> np.ndarray:
-    """Draws `count` indices of a source, as `hold_out` does."""
+    """Draws the `count` indices of a source that `hold_out` would hold out."""
     labels = labels_of(source)
     return balanced(np.zeros(len(source), int) if labels is None else labels, count, _SEED)
 
 
 def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draws `count` indices, as evenly over the labels as their numbers allow, sorted.
+    """Draws `count` indices, spread over the labels as evenly as possible; returns them sorted.
 
-    The draw uses only what NumPy promises to keep: the raw stream of its Philox generator.
+    The draw only uses the raw stream of NumPy's Philox generator, which NumPy promises not to
+    change.
     """
     shuffled = np.argsort(np.random.Philox(seed).random_raw(len(labels)), kind="stable")
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]

@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST family: a short header, then the numbers."""
+"""Reads IDX, the file format of the MNIST family: a short header, then the numbers."""
 
 import gzip
 import math
@@ -20,10 +20,10 @@ def read(path: Path) -> np.ndarray:
       path: the file.
 
     Returns:
-      uint8, with as many axes as the header says.
+      uint8, with the shape that the header gives.
 
     Raises:
-      InputError: the file is missing, damaged, of another format or of another type of number.
+      InputError: the file is missing or damaged, has another format, or holds another number type.
     """
     try:
         content = path.read_bytes()
@@ -40,7 +40,9 @@ def read(path: Path) -> np.ndarray:
     if len(content) < start:
         raise InputError(f"{path}: {len(content)} bytes of content; expected at least {start}")
     shape = struct.unpack(f">{axes}I", content[4:start])
-    wanted = start + math.prod(shape)
-    if len(content) != wanted:
-        raise InputError(f"{path}: {len(content)} bytes of content; expected {wanted} for {shape}")
+    expected = start + math.prod(shape)
+    if len(content) != expected:
+        raise InputError(
+            f"{path}: {len(content)} bytes of content; expected {expected} for shape {shape}"
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

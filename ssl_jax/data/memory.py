@@ -1,4 +1,4 @@
-"""Keeping decoded examples in memory when they fit."""
+"""Keeps decoded examples in memory if they fit."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +10,11 @@ from rich.progress import MofNCompleteColumn, Progress
 from ssl_jax.data.dataset import Arrays, Example, readers
 
 _CHUNK = 64
-_PATIENCE_SECONDS = 2.0
+_SILENT_SECONDS = 2.0
 
 
 def fits(count: int, size: int, channels: int, cache_mib: int) -> bool:
-    """Whether `count` images, uint8 [size, size, channels], fit in `cache_mib` MiB."""
+    """Returns whether `count` images, uint8 [size, size, channels], fit in `cache_mib` MiB."""
     return count * size * size * channels <= cache_mib * 2**20
 
 
@@ -22,12 +22,12 @@ def read_all(read: Callable[[int], Example | None], count: int, title: str) -> A
     """Reads examples 0 to `count` - 1 in several threads and keeps them, in order.
 
     Args:
-      read: gives an example, or None for one to leave out.
-      count: how many there are.
-      title: what the progress bar says; it appears on a terminal when reading takes long.
+      read: `index -> example`, or None to leave the example out.
+      count: number of examples.
+      title: text of the progress bar, which a terminal shows if reading takes over two seconds.
 
     Returns:
-      The examples that were read, or None if there was not one.
+      The examples that were read, or None if there are none.
     """
     columns: dict[str, np.ndarray] = {}
     kept = 0
@@ -44,7 +44,7 @@ def read_all(read: Callable[[int], Example | None], count: int, title: str) -> A
 
 
 def each(function: Callable, items: list, title: str) -> list:
-    """Applies a function to every item in several threads; shows progress when it takes long."""
+    """Applies a function to each item in several threads; shows slow progress as `chunks` does."""
     results: list = []
     for start in chunks(len(items), title):
         results.extend(readers().map(function, items[start : start + _CHUNK]))
@@ -52,7 +52,7 @@ def each(function: Callable, items: list, title: str) -> list:
 
 
 def chunks(count: int, title: str) -> Iterator[int]:
-    """Yields where each chunk of work starts, with a progress bar once two seconds have passed."""
+    """Yields the start of each chunk of work; shows a progress bar after two seconds."""
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -62,7 +62,7 @@ def chunks(count: int, title: str) -> Iterator[int]:
         for start in range(0, count, _CHUNK):
             yield start
             progress.update(task, completed=min(start + _CHUNK, count))
-            if time.monotonic() - began > _PATIENCE_SECONDS:
+            if time.monotonic() - began > _SILENT_SECONDS:
                 progress.start()
     finally:
         progress.stop()

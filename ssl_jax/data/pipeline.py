@@ -1,4 +1,4 @@
-"""Batches: a pure function of (seed, step), so that a resumed run needs no saved iterator."""
+"""Batches as a pure function of (seed, step), so that resuming a run needs no saved iterator."""
 
 import contextlib
 import sys
@@ -25,34 +25,37 @@ def batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Generator[Example]:
-    """Yields the training batches from `start_step` on, without end.
+    """Yields training batches, from `start_step` on, without end.
 
-    Every epoch is another permutation of the source. Batches run over the border of epochs, so no
-    example is dropped. The next batches are read in the background; `close()` ends that.
+    Batch number i depends only on the source, the batch size and the seed, so a run that resumes
+    at step i reads exactly what it would have read without the interruption.
+
+    Each epoch is a new permutation of the source. A batch may span two epochs, so no example is
+    dropped. The next batches are read in the background until `close()` is called.
 
     Args:
-      source: what to read.
-      batch_size: examples in the global batch, whatever the number of processes.
-      seed: picks the permutations; 0 to 2**32 - 1.
-      start_step: the number of the first batch; batches before it cost nothing.
-      process_index: which process this is; it gets its contiguous slice of every global batch.
-      process_count: how many processes share a global batch.
+      source: the examples.
+      batch_size: examples in the global batch, over all processes.
+      seed: determines the permutations; 0 to 2**32 - 1.
+      start_step: number of the first batch; skipping the ones before it costs nothing.
+      process_index: index of this process, which gets a contiguous slice of each global batch.
+      process_count: number of processes that share a global batch.
 
     Returns:
       An iterator over `{name: [batch_size // process_count, ...]}`.
 
     Raises:
-      InputError: the batch is larger than the source or does not divide among the processes, or
-        the seed does not fit in 32 bits.
+      InputError: the batch is larger than the source or not divisible by the number of processes,
+        or the seed does not fit in 32 bits.
     """
     if not 1 <= batch_size <= len(source):
         raise InputError(
             f"data.batch_size: {batch_size} does not fit the source; "
-            f"expected 1 to {len(source)}, the number of its examples"
+            f"expected 1 to {len(source)}, its number of examples"
         )
     if batch_size % process_count:
         raise InputError(
-            f"data.batch_size: {batch_size} does not divide among the processes; "
+            f"data.batch_size: {batch_size} is not divisible by the number of processes; "
             f"expected a multiple of {process_count}"
         )
     if not 0 <= seed <= _MAX_SEED:
@@ -67,15 +70,15 @@ def batches(
 
 
 def padded_batches(source: Source, batch_size: int) -> Generator[tuple[Example, np.ndarray]]:
-    """Yields the whole source once, in order, in batches of one size.
+    """Yields the whole source once, in order, in batches of equal size.
 
     Args:
-      source: what to read.
+      source: the examples.
       batch_size: examples in a batch.
 
     Returns:
-      An iterator over `{name: [batch_size, ...]}` and a mask, bool [batch_size]. The last batch is
-      filled up with copies of the last example, for which the mask is False.
+      An iterator over pairs: a batch `{name: [batch_size, ...]}` and a mask, bool [batch_size]. The
+      last batch is padded with copies of the last example; the mask is False for the copies.
     """
 
     def read(start: int) -> tuple[Example, np.ndarray]:
@@ -86,16 +89,17 @@ def padded_batches(source: Source, batch_size: int) -> Generator[tuple[Example, 
 
 
 def _shuffled(first: int, count: int, size: int, seed: int) -> np.ndarray:
-    """Rows of ``grain.MapDataset.range(size).seed(seed).shuffle().repeat()``, without its chain.
+    """Returns `count` shuffled indices from position `first` on.
 
-    No permutation is held: each row is computed from its place.
+    They equal those of ``grain.MapDataset.range(size).seed(seed).shuffle().repeat()``. Each index
+    is computed from its position, so no permutation is stored.
     """
     (seed,) = np.random.SeedSequence((seed, 1)).generate_state(1).tolist()
-    places = (divmod(position, size) for position in range(first, first + count))
+    positions = (divmod(position, size) for position in range(first, first + count))
     return np.array(
         [
-            index_shuffle(place, max_index=size - 1, seed=(seed + epoch) % 2**32, rounds=4)
-            for epoch, place in places
+            index_shuffle(position, max_index=size - 1, seed=(seed + epoch) % 2**32, rounds=4)
+            for epoch, position in positions
         ]
     )
 

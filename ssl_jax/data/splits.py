@@ -1,11 +1,11 @@
-"""Which pictures of a folder are trained on, which are tested, and with which labels.
+"""Decides which images of a folder are trained and tested on, and with which labels.
 
-- A picture's label is the first folder on its path inside its split, sorted names are numbered.
-  With fewer than two label folders in the training images there are no labels.
-- Training pictures that lie beside the label folders are only pretrained on; such test pictures
+- An image's label is the first folder on its path inside its split. Label names are numbered in
+  sorted order. If the training images have fewer than two label folders, there are no labels.
+- Training images outside the label folders are only used for pretraining. Test images outside them
   are left out.
-- If no test picture is left, one in ten training pictures is the test set: by a hash of the path
-  inside the split, so that adding files never moves others.
+- If no test image is left, one in ten training images becomes a test image. A hash of the path
+  inside the split decides which, so adding files never moves others.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from ssl_jax.errors import InputError
 
 
 class Picture(NamedTuple):
-    """A readable picture file: where it is, its path inside its split, and what its header says."""
+    """A readable image file: its path, its path inside its split, and its header."""
 
     path: Path
     inside: PurePosixPath
@@ -31,7 +31,10 @@ class Picture(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """Which pictures are for what, the label names or None, and lines to tell the user."""
+    """The images of each split, the label names or None, and notes for the user.
+
+    `unlabelled` images are only used for pretraining.
+    """
 
     unlabelled: list[Picture]
     train: list[Picture]
@@ -44,44 +47,45 @@ def divide(train: list[Picture], test: list[Picture], name: str) -> Splits:
     """Applies the rules at the top of this file.
 
     Args:
-      train: the pictures of the training split.
-      test: the pictures of the test split; may be empty.
-      name: the data's name, for the message.
+      train: the images of the training split.
+      test: the images of the test split; may be empty.
+      name: the name of the data, for the error message.
 
     Raises:
-      InputError: there is no picture left for one of train and test.
+      InputError: there are no test images, and too few training images to split.
     """
     notes: list[str] = []
-    unlabelled: list[Picture] = []
+    unlabeled: list[Picture] = []
     known = _labels(train)
-    labelled = len(known) > 1
-    if labelled:
-        unlabelled = [picture for picture in train if picture.label is None]
-        stray = [picture for picture in test if picture.label is None]
+    has_labels = len(known) > 1
+    if has_labels:
+        unlabeled = [picture for picture in train if picture.label is None]
+        unlabeled_test = [picture for picture in test if picture.label is None]
         train = [picture for picture in train if picture.label is not None]
         test = [picture for picture in test if picture.label is not None]
-        if unlabelled:
-            notes.append(f"{len(unlabelled)} images without a label are only pretrained on")
-        if stray:
-            notes.append(f"{len(stray)} test images without a label are left out")
-        if new := sorted(_labels(test) - known):
-            notes.append(f"labels of test images only: {', '.join(map(printable, new))}")
+        if unlabeled:
+            notes.append(f"{len(unlabeled)} images without a label are used for pretraining only")
+        if unlabeled_test:
+            notes.append(f"{len(unlabeled_test)} test images without a label are left out")
+        if test_only := sorted(_labels(test) - known):
+            notes.append(f"labels without training images: {', '.join(map(printable, test_only))}")
     elif known or _labels(test):
-        notes.append("no labels: they need two folders or more among the training images")
-    names = tuple(sorted(known | _labels(test))) if labelled else None
+        notes.append("no labels: they need at least two folders of training images")
+    names = tuple(sorted(known | _labels(test))) if has_labels else None
     if not test:
         if len(train) < 2:
             raise InputError(
-                f"data.name: {name!r} holds {len(train)} readable image to train and test on; "
-                "expected at least 2"
+                f"data.name: {name!r} holds too few readable images to train and test on; "
+                f"expected at least 2, found {len(train)}"
             )
         train, test = _split_by_hash(train)
-        notes.append(f"no test images given: {len(test)} of {len(train) + len(test)} are, by name")
-    return Splits(unlabelled, train, test, names, tuple(notes))
+        total = len(train) + len(test)
+        notes.append(f"no test images given: {len(test)} of {total} images are held out by name")
+    return Splits(unlabeled, train, test, names, tuple(notes))
 
 
 def printable(name: str) -> str:
-    """A file's name as text that can be printed and stored, whatever its bytes."""
+    """Returns a file's name as text that can be printed and stored, even if it is not UTF-8."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
@@ -90,7 +94,7 @@ def _labels(pictures: list[Picture]) -> set[str]:
 
 
 def _split_by_hash(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
-    """Splits two pictures or more, nine to one; neither part is empty."""
+    """Splits two or more images, about nine to one; neither part is empty."""
 
     def digest(picture: Picture) -> bytes:
         return hashlib.sha256(os.fsencode(str(picture.inside))).digest()

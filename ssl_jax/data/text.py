@@ -1,11 +1,12 @@
 """Text as a dataset: windows of tokens.
 
-- A paragraph is kept in one place (documents.py); then the last fifth of every document is cut off
-  to test on. What is left is trained on, by the tokeniser too.
-- `pretrain`: the documents one after the other, `END` between them, in windows that join.
-- `train`, `test`: windows inside one document, with its label. Labels with fewer than eight
-  windows, or none to train or to test on, are left out; with fewer than two there are no labels.
-- `data.holdout`: the test text is put away and what is trained on is cut once more.
+- Repeated paragraphs are removed first. Then the end of each document, a fifth to a tenth of it, is
+  cut off for testing (documents.py). The rest is for training, of the tokenizer too.
+- `pretrain`: the documents in a row, with `END` between them, cut into consecutive windows.
+- `train`, `test`: windows that each lie inside one document, with its label. A label needs eight
+  windows, at least one of them in each split; other labels are left out. With fewer than two labels
+  left there are no labels.
+- `data.holdout`: the test text is set aside, and the training text is cut once more in its place.
 """
 
 from collections import Counter
@@ -27,13 +28,13 @@ from ssl_jax.errors import InputError
 ASSET = "tokeniser.json"
 _VOCABULARY = 1024
 _TOKENS = 64
-_FEWEST = 8
+_MIN_WINDOWS = 8
 
 
 def open_python_docs(asked: Options) -> Dataset:
     """Opens the language reference that Python's `help()` shows; the labels are its topics.
 
-    It differs from one version of Python to the next.
+    The text depends on the version of Python.
     """
     from pydoc_data.topics import topics
 
@@ -41,10 +42,10 @@ def open_python_docs(asked: Options) -> Dataset:
 
 
 def open_text(asked: Options) -> Dataset:
-    """Opens `text:/path`, a UTF-8 file or a tree of `.txt` files; labels are its first folders.
+    """Opens `text:/path`, a UTF-8 file or a tree of `.txt` files; the top folders are the labels.
 
     Raises:
-      InputError: the path is missing, or holds no readable text or too little, or more than
+      InputError: the path is missing, holds too little readable text, or holds more than
         `max_unreadable` files that cannot be read.
     """
     given = asked.name.removeprefix("text:")
@@ -64,68 +65,72 @@ def open_text(asked: Options) -> Dataset:
 
 
 def windows(numbers: Int[np.ndarray, " _"], tokens: int) -> Int[np.ndarray, "w t"]:
-    """Cuts a text into windows of `tokens` tokens that join; an incomplete last one is dropped."""
+    """Cuts a text into consecutive windows of `tokens` tokens and drops an incomplete last one."""
     count = len(numbers) // tokens
     return numbers[: count * tokens].reshape(count, tokens)
 
 
 def pack(texts: Sequence[Int[np.ndarray, " _"]], tokens: int) -> Int[np.ndarray, "w t"]:
-    """The windows of texts one after the other with `END` between them."""
+    """Joins texts, with `END` between them, and cuts the result into windows."""
     end = np.full(1, tokeniser.END_ID, np.int32)
-    joined = [part for text in texts for part in (end, text)]
-    return windows(np.concatenate(joined[1:]), tokens)
+    parts = [part for text in texts for part in (end, text)]
+    return windows(np.concatenate(parts[1:]), tokens)
 
 
-def _dataset(asked: Options, whole: Sequence[Document]) -> Dataset:
+def _dataset(asked: Options, found: Sequence[Document]) -> Dataset:
     tokens = asked.tokens or _TOKENS
-    kept = documents.distinct(whole)
+    kept = documents.distinct(found)
     parts = [documents.cut(document.text) for document in kept]
     if asked.holdout:
-        parts = [documents.cut(trained) for trained, _ in parts]
+        parts = [documents.cut(training_text) for training_text, _ in parts]
     training_texts, test_texts = zip(*parts, strict=True)
-    learned = tokeniser.train(training_texts, asked.vocabulary or _VOCABULARY)
-    training_ids = tokeniser.encode_whole(learned, training_texts)
+    tokenizer_json = tokeniser.train(training_texts, asked.vocabulary or _VOCABULARY)
+    training_ids = tokeniser.encode_whole(tokenizer_json, training_texts)
+    test_ids = tokeniser.encode_whole(tokenizer_json, test_texts)
     packed = pack(training_ids, tokens)
-    trained = [windows(ids, tokens) for ids in training_ids]
-    tested = [windows(ids, tokens) for ids in tokeniser.encode_whole(learned, test_texts)]
+    training_windows = [windows(ids, tokens) for ids in training_ids]
+    test_windows = [windows(ids, tokens) for ids in test_ids]
 
     labels = [document.label for document in kept]
-    names = _names(labels, trained, tested)
-    train, test = (_source(part, labels, names) for part in (trained, tested))
+    names = _label_names(labels, training_windows, test_windows)
+    train, test = (_source(part, labels, names) for part in (training_windows, test_windows))
     if not (len(packed) and len(train) and len(test)):
         raise InputError(
             f"data.name: {asked.name!r} holds too little text; expected windows of {tokens} tokens "
             f"(data.tokens), found {len(train)} to train and {len(test)} to test on"
         )
-    notes = _notes(whole, kept, names)
-    tested_on: Source = test
+    notes = _notes(found, kept, names)
+    test_source: Source = test
     if asked.holdout:
-        tested_on = _held_out(test, asked.holdout)
-        notes.append(f"holdout: {asked.holdout} training windows take the place of the test set")
+        test_source = _held_out(test, asked.holdout)
+        notes.append(f"holdout: {asked.holdout} training windows replace the test set")
     return Dataset(
         pretrain=Arrays({"tokens": packed}),
         train=train,
-        test=tested_on,
+        test=test_source,
         label_names=names and tuple(map(printable, names)),
-        facts={"modality": "text", "vocabulary": tokeniser.size(learned), "tokens": tokens},
+        facts={"modality": "text", "vocabulary": tokeniser.size(tokenizer_json), "tokens": tokens},
         notes=tuple(notes),
-        assets={ASSET: learned},
+        assets={ASSET: tokenizer_json},
     )
 
 
-def _names(
-    labels: Sequence[str | None], trained: Sequence[np.ndarray], tested: Sequence[np.ndarray]
+def _label_names(
+    labels: Sequence[str | None],
+    training_windows: Sequence[np.ndarray],
+    test_windows: Sequence[np.ndarray],
 ) -> tuple[str, ...] | None:
-    """The labels with enough windows, sorted, or None if they are fewer than two."""
-    to_train, to_test = Counter[str](), Counter[str]()
-    for label, training_windows, test_windows in zip(labels, trained, tested, strict=True):
+    """Returns the labels with enough windows, sorted, or None if there are fewer than two."""
+    train_counts, test_counts = Counter[str](), Counter[str]()
+    for label, train, test in zip(labels, training_windows, test_windows, strict=True):
         if label is not None:
-            to_train[label] += len(training_windows)
-            to_test[label] += len(test_windows)
+            train_counts[label] += len(train)
+            test_counts[label] += len(test)
+    total = train_counts + test_counts
     names = tuple(
         label
-        for label in sorted(to_train)
-        if to_train[label] and to_test[label] and to_train[label] + to_test[label] >= _FEWEST
+        for label in sorted(train_counts)
+        if train_counts[label] and test_counts[label] and total[label] >= _MIN_WINDOWS
     )
     return names if len(names) > 1 else None
 
@@ -133,42 +138,44 @@ def _names(
 def _source(
     parts: Sequence[np.ndarray], labels: Sequence[str | None], names: tuple[str, ...] | None
 ) -> Arrays:
-    """The windows of all documents, or of those whose label is one of `names`, with its number."""
+    """Returns all windows if `names` is None; else those of documents labeled with one of them.
+
+    The latter have a `label`, the position in `names`.
+    """
     if names is None:
         return Arrays({"tokens": np.concatenate(parts)})
     numbers = {name: number for number, name in enumerate(names)}
-    used = [
-        (part, numbers[label])
+    labeled = [
+        (part, np.full(len(part), numbers[label], np.int32))
         for part, label in zip(parts, labels, strict=True)
         if label in numbers
     ]
-    by_window = [np.full(len(part), number, np.int32) for part, number in used]
-    return Arrays(
-        {"tokens": np.concatenate([part for part, _ in used]), "label": np.concatenate(by_window)}
-    )
+    labeled_parts, part_labels = zip(*labeled, strict=True)
+    return Arrays({"tokens": np.concatenate(labeled_parts), "label": np.concatenate(part_labels)})
 
 
 def _held_out(test: Arrays, count: int) -> Subset:
     if count > len(test):
         raise InputError(
-            f"data.holdout: {count} is more than the last fifth of the training text holds; "
-            f"expected at most {len(test)} windows"
+            f"data.holdout: {count} is more than the windows cut from the training text; "
+            f"expected at most {len(test)}"
         )
     return Subset(test, draw(test, count))
 
 
 def _notes(
-    whole: Sequence[Document], kept: Sequence[Document], names: tuple[str, ...] | None
+    found: Sequence[Document], kept: Sequence[Document], names: tuple[str, ...] | None
 ) -> list[str]:
-    left_out = sum(len(document.text) for document in whole)
+    """Returns notes for the user: what was left out, or is used for pretraining only."""
+    left_out = sum(len(document.text) for document in found)
     left_out -= sum(len(document.text) for document in kept)
     notes = [f"{left_out:,} characters of repeated paragraphs are left out"] if left_out else []
-    few = {document.label for document in whole} - {None, *(names or ())}
-    if names is None and few:
-        notes.append(f"no labels: they need two with {_FEWEST} windows or more")
-    elif few:
-        notes.append(f"{len(few)} labels with too little text are only pretrained on")
-    loose = sum(document.label is None for document in whole)
-    if names is not None and loose:
-        notes.append(f"{loose} texts without a label are only pretrained on")
+    too_small = {document.label for document in found} - {None, *(names or ())}
+    if names is None and too_small:
+        notes.append(f"no labels: at least two labels need {_MIN_WINDOWS} windows or more")
+    elif too_small:
+        notes.append(f"{len(too_small)} labels with too little text are used for pretraining only")
+    unlabeled = sum(document.label is None for document in found)
+    if names is not None and unlabeled:
+        notes.append(f"{unlabeled} texts without a label are used for pretraining only")
     return notes

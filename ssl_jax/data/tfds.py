@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets (TFDS), read without TensorFlow."""
+"""Reads data sets of TensorFlow Datasets (TFDS) without TensorFlow."""
 
 import functools
 import io
@@ -22,15 +22,15 @@ STATISTICS = {
     "imagenet2012": statistics.IMAGENET,
 }
 _SIZES = {"imagenet2012": 224}
-_SAMPLE = 100
-_CATALOGUED = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:\d+\.\d+\.\d+)?", re.ASCII)
+_SIZE_SAMPLE = 100
+_CATALOG_NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:\d+\.\d+\.\d+)?", re.ASCII)
 
 
 class Records:
-    """A split of a TFDS data set, whose images are decoded and resized here.
+    """A split of a TFDS data set; its images are decoded and resized on access.
 
     Args:
-      records: what `tfds.data_source` gives with the decoding of `image` skipped.
+      records: what `tfds.data_source` returns if decoding of `image` is skipped.
       labelled: whether the records have a class in `label`.
       size: height and width of an example in pixels.
       channels: 1 or 3.
@@ -61,43 +61,43 @@ class Records:
 
 
 def open_tfds(options: Options, name: str) -> Dataset:
-    """Opens a TFDS data set of images, preparing it if it is not on disk.
+    """Opens a TFDS data set of images, and prepares it first if it is not on disk.
 
-    Pretraining uses the split `unlabelled` where there is one, else `train`. The test set is the
-    split `test` or else `validation` (ImageNet: `validation`, since its test labels are secret), or
-    else every tenth training image.
+    Pretraining uses the split `unlabelled` if there is one, else `train`. The test set is the split
+    `test`, else `validation`, else every tenth training image. ImageNet is tested on `validation`,
+    since its test labels are secret.
 
     Args:
-      options: what is asked for.
-      name: the name TFDS knows it by, with a config and a version if wanted.
+      options: the options of `config.data`.
+      name: TFDS's name of the data set, with a config and a version if wanted.
 
     Raises:
-      InputError: the name is unknown, it is no data set of images or it cannot be prepared.
+      InputError: the name is unknown, or the data set has no images or cannot be prepared.
     """
     pixels.hush()
     splits, features = _prepare(options, name)
     base_name = name.split("/")[0].split(":")[0]
-    size = options.image_size or _SIZES.get(base_name) or _choose(features["image"], splits)
+    size = options.image_size or _SIZES.get(base_name) or _choose_size(features["image"], splits)
     channels = options.channels or (1 if features["image"].shape[-1] == 1 else 3)
     names = getattr(features["label"], "names", None) if "label" in features else None
     notes: list[str] = []
 
-    def source(split: str, labelled: bool) -> Source:
-        records = Records(splits[split], labelled, size, channels)
+    def source(split: str, with_labels: bool) -> Source:
+        records = Records(splits[split], with_labels, size, channels)
         if not memory.fits(len(records), size, channels, options.cache_mib):
             notes.append(
-                f"{split} images are decoded as they are read: too many for data.cache_mib"
+                f"{split} images are decoded on every read: they do not fit in data.cache_mib"
             )
             return records
         arrays = memory.read_all(records.__getitem__, len(records), f"decoding {split} images")
         return arrays or records
 
     train = source("train", names is not None)
-    tested = "validation" if base_name == "imagenet2012" else _test_split(splits)
-    if tested is not None:
-        test = source(tested, names is not None)
+    test_split = "validation" if base_name == "imagenet2012" else _test_split(splits)
+    if test_split is not None:
+        test = source(test_split, names is not None)
     else:
-        notes.append("no test split: every tenth training image is tested")
+        notes.append("no test split: every tenth training image is used for testing")
         rows = np.arange(len(train))
         test = Subset(train, rows[rows % 10 == 0])
         train = Subset(train, rows[rows % 10 != 0])
@@ -115,23 +115,23 @@ def open_tfds(options: Options, name: str) -> Dataset:
 
 
 def check_in_catalogue(name: str) -> None:
-    """Checks that a name is in TFDS's own catalogue: NAME, NAME/CONFIG or NAME:VERSION.
+    """Checks that a name is in TFDS's own catalog: NAME, NAME/CONFIG or NAME:VERSION.
 
-    TFDS's other forms (namespaces, `/key=value`) can make it read elsewhere.
+    TFDS's other forms (namespaces, `/key=value`) can make it read from other places.
 
     Raises:
-      InputError: it is not.
+      InputError: the name is not in the catalog.
     """
-    found = _CATALOGUED.fullmatch(name)
-    if not found or not _has(found["name"], found["config"]):
+    match = _CATALOG_NAME.fullmatch(name)
+    if not match or not _in_catalog(match["name"], match["config"]):
         raise InputError(
-            f"data.name: {'tfds:' + name!r} in the run's config.json is not in TFDS's catalogue; "
+            f"data.name: {'tfds:' + name!r} in the run's config.json is not in TFDS's catalog; "
             "expected one of its names"
         )
 
 
-def _has(name: str, config: str | None) -> bool:
-    """Whether TFDS's own code has this data set, in this config."""
+def _in_catalog(name: str, config: str | None) -> bool:
+    """Returns whether TFDS's own code has this data set, with this config."""
     import tensorflow_datasets as tfds
 
     if name not in tfds.list_builders(with_community_datasets=False):
@@ -147,24 +147,23 @@ def _prepare(options: Options, name: str) -> tuple[dict[str, Sequence[Any]], dic
     try:
         builder = tfds.builder(name, data_dir=options.data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        raise InputError(
-            f"{key} is not known to TFDS; expected a name from its catalogue"
-        ) from error
+        raise InputError(f"{key} is not known to TFDS; expected a name from its catalog") from error
     except Exception as error:
         raise InputError(f"{key} cannot be opened by TFDS: {_first_line(error)}") from error
     features = builder.info.features
     if "image" not in features or not isinstance(features["image"], tfds.features.Image):
-        raise InputError(f"{key} has no feature 'image'; expected a data set of images")
+        raise InputError(f"{key} has no feature 'image'; expected an image data set")
     try:
         splits = tfds.data_source(
             name,
             data_dir=options.data_dir,
             decoders={"image": tfds.decode.SkipDecoding()},
         )
-    except Exception as error:  # network, disk, a missing package: all are the user's to settle
+    except Exception as error:  # network, disk or a missing package: the user can fix each of them
         raise InputError(
-            f"{key} cannot be prepared by TFDS: {_first_line(error)}; expected it in "
-            f"{builder.data_dir}, or a network and `pip install importlib_resources tensorflow`"
+            f"{key} cannot be prepared by TFDS: {_first_line(error)}; expected the data in "
+            f"{builder.data_dir}, or a network connection and "
+            "`pip install importlib_resources tensorflow`"
         ) from error
     if not len(splits.get("train", ())):
         raise InputError(f"{key} has the splits {sorted(splits)}; expected 'train' among them")
@@ -175,17 +174,17 @@ def _test_split(splits: dict[str, Sequence[Any]]) -> str | None:
     return next((split for split in ("test", "validation") if split in splits), None)
 
 
-def _choose(feature: Any, splits: dict[str, Sequence[Any]]) -> int:
-    """The shorter side of the images if all have one shape, else chosen as for a folder."""
+def _choose_size(feature: Any, splits: dict[str, Sequence[Any]]) -> int:
+    """Returns the shorter side if all images have the same shape, else chooses as for a folder."""
     height, width, _ = feature.shape
     if height and width:
         return min(height, width)
     records = splits["train"]
-    sides = []
-    for row in np.unique(np.linspace(0, len(records) - 1, _SAMPLE).astype(int)).tolist():
+    shorter_sides = []
+    for row in np.unique(np.linspace(0, len(records) - 1, _SIZE_SAMPLE).astype(int)).tolist():
         with Image.open(io.BytesIO(records[row]["image"])) as image:
-            sides.append(min(image.size))
-    return choose_size(sides)
+            shorter_sides.append(min(image.size))
+    return choose_size(shorter_sides)
 
 
 def _first_line(error: Exception) -> str:

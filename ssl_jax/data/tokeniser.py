@@ -1,9 +1,11 @@
-"""Byte-level byte-pair encoding: text to numbers and back.
+"""Byte-level byte-pair encoding: turns text into token ids and back.
 
-As in GPT-2 (Radford et al. 2019, section 2.2) on top of Sennrich et al. 2016, Neural Machine
-Translation of Rare Words with Subword Units, algorithm 1, https://arxiv.org/abs/1508.07909: every
-byte is a token, so any text can be encoded, and pairs that are frequent inside words become tokens.
-A tokeniser is its JSON, of Hugging Face's `tokenizers`.
+Every byte is a token, so any text can be encoded. Pairs of tokens that are frequent inside words
+become tokens of their own. This follows GPT-2 (Radford et al. 2019, section 2.2), which builds on
+Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units, algorithm 1,
+https://arxiv.org/abs/1508.07909.
+
+A tokenizer is passed around as JSON, in the format of Hugging Face's `tokenizers`.
 """
 
 from collections.abc import Sequence
@@ -18,19 +20,19 @@ _MIN_FREQUENCY = 2
 
 
 def train(texts: Sequence[str], vocabulary: int) -> str:
-    """Learns the tokens of texts.
+    """Learns a tokenizer from texts.
 
     Args:
-      texts: what is counted; the same texts give the same tokeniser.
-      vocabulary: how many tokens, from 257: `END`, which is number 0, the 256 bytes, and merged
-        pairs. There are fewer where no pair is left that occurs twice.
+      texts: the texts to learn from; the same texts give the same tokenizer.
+      vocabulary: number of tokens, at least 257: `END`, which has id 0, the 256 bytes, and merged
+        pairs. The result has fewer if no remaining pair occurs twice.
 
     Returns:
-      The tokeniser's JSON.
+      The tokenizer's JSON.
     """
-    tokeniser = Tokenizer(models.BPE())
-    tokeniser.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokeniser.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         min_frequency=_MIN_FREQUENCY,
@@ -38,42 +40,43 @@ def train(texts: Sequence[str], vocabulary: int) -> str:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokeniser.train_from_iterator(texts, trainer)
-    return tokeniser.to_str()
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.to_str()
 
 
 def size(tokeniser_json: str) -> int:
-    """How many tokens a tokeniser knows."""
+    """Returns the number of tokens of a tokenizer."""
     return _load(tokeniser_json).get_vocab_size()
 
 
 def encode_whole(tokeniser_json: str, texts: Sequence[str]) -> list[Int[np.ndarray, " _"]]:
-    """Every text as int32 of the length it has."""
+    """Encodes each text in full, as int32 arrays of different lengths."""
     encodings = _load(tokeniser_json).encode_batch(list(texts))
     return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
 
 def encode(tokeniser_json: str, texts: Sequence[str], tokens: int) -> Int[np.ndarray, "n t"]:
-    """The first `tokens` tokens of every text, filled up with `END` where there are fewer.
+    """Encodes the first `tokens` tokens of each text; shorter texts are padded with `END`.
 
     Args:
-      tokeniser_json: of `train`.
-      texts: n of them; an `END` that is spelled out in one is encoded as any other text.
-      tokens: t.
+      tokeniser_json: the result of `train`.
+      texts: n texts; where one contains `END` literally, it is encoded like any other text.
+      tokens: the length t of a row.
 
     Returns:
       int32 [n, t].
     """
     encoded = np.full((len(texts), tokens), END_ID, np.int32)
-    for row, numbers in zip(encoded, encode_whole(tokeniser_json, texts), strict=True):
-        row[: len(numbers)] = numbers[:tokens]
+    for row, token_ids in zip(encoded, encode_whole(tokeniser_json, texts), strict=True):
+        row[: len(token_ids)] = token_ids[:tokens]
     return encoded
 
 
 def decode(tokeniser_json: str, ids: Int[np.ndarray, "n t"]) -> list[str]:
-    """The text of every row, int [n, t]; without the `END`s that fill it up, with those between.
+    """Decodes each row of token ids, int [n, t], into text.
 
-    A character of which a window holds some bytes only becomes U+FFFD.
+    `END` is dropped where it pads a row and kept where it separates texts. A character that is cut
+    by the edge of the window becomes U+FFFD.
     """
     ids = np.asarray(ids)
     lengths = [np.max(np.flatnonzero(row != END_ID), initial=-1) + 1 for row in ids]
@@ -82,6 +85,6 @@ def decode(tokeniser_json: str, ids: Int[np.ndarray, "n t"]) -> list[str]:
 
 
 def _load(tokeniser_json: str) -> Tokenizer:
-    tokeniser = Tokenizer.from_str(tokeniser_json)
-    tokeniser.encode_special_tokens = True
-    return tokeniser
+    tokenizer = Tokenizer.from_str(tokeniser_json)
+    tokenizer.encode_special_tokens = True
+    return tokenizer

@@ -1,7 +1,7 @@
-"""The files of a folder tree.
+"""Lists the files of a folder tree.
 
-Hidden files and folders (".x", "__MACOSX") are left out; links are followed, except back to a
-folder that holds them.
+Hidden files and folders (".x", "__MACOSX") are left out. Links are followed, unless they lead back
+to a folder that contains them.
 """
 
 import os
@@ -11,7 +11,7 @@ from ssl_jax.errors import InputError
 
 
 def files_below(root: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files with one of the endings, in capitals or not, sorted by their path below `root`.
+    """Lists the files with one of the endings, in upper or lower case, sorted by relative path.
 
     Raises:
       InputError: a folder cannot be listed.
@@ -20,12 +20,12 @@ def files_below(root: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder of that name is left out."""
+    """Returns whether a file or folder of this name is left out."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def _walk(folder: Path, endings: tuple[str, ...], above: tuple[str, ...]) -> list[Path]:
-    """The files below a folder; `above` are the real paths of the folders that hold it."""
+    """Lists the files below a folder; `above` has the real paths of the folders that contain it."""
     real = os.path.realpath(folder)
     if real in above:
         return []
@@ -33,7 +33,7 @@ def _walk(folder: Path, endings: tuple[str, ...], above: tuple[str, ...]) -> lis
         entries = list(folder.iterdir())
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be listed ({error.strerror}); expected access"
+            f"{folder}: cannot be listed ({error.strerror}); expected a folder that can be read"
         ) from error
     found: list[Path] = []
     for entry in entries:

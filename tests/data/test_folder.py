@@ -1,4 +1,4 @@
-"""Folders of pictures: what is read, what is skipped, which split, which labels."""
+"""Folders of images: which files are read or skipped, and their splits and labels."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ def load(root, **options):
 
 
 def values(source):
-    """The picture each example was made from; all pixels of one picture are the same."""
+    """Returns one pixel per example, which identifies its image, since `put` fills it evenly."""
     return [int(source[index]["image"][0, 0, 0]) for index in range(len(source))]
 
 
@@ -40,7 +40,7 @@ lazily = pytest.mark.parametrize("cache_mib", [2048, 0], ids=["memory", "lazy"])
 
 
 @lazily
-def test_flat_folder_is_split_by_name(tmp_path, cache_mib):
+def test_a_flat_folder_is_split_by_file_name(tmp_path, cache_mib):
     for number in range(60):
         put(tmp_path, f"{number:02}.png", number)
     dataset = load(tmp_path, cache_mib=cache_mib)
@@ -52,12 +52,12 @@ def test_flat_folder_is_split_by_name(tmp_path, cache_mib):
     assert dataset.facts["channels"] == 3
     assert any("no test images given" in note for note in dataset.notes)
 
-    tested = set(values(dataset.test))
+    test_before = set(values(dataset.test))
     for number in range(60, 80):
         put(tmp_path, f"{number:02}.png", number)
-    grown = set(values(load(tmp_path).test))
-    assert tested <= grown
-    assert not (grown - tested) & set(range(60))
+    test_after = set(values(load(tmp_path).test))
+    assert test_before <= test_after
+    assert not (test_after - test_before) & set(range(60))
 
 
 @lazily
@@ -74,29 +74,29 @@ def test_label_folders_and_splits(tmp_path, cache_mib):
     assert gather(dataset.test, np.array([1, 0]))["label"].tolist() == [2, 1]
     assert labels_of(dataset.train).tolist() == [0, 0, 1]
     assert labels_of(dataset.train).dtype == np.int32
-    assert dataset.notes[-1] == "labels of test images only: emu" or cache_mib == 0
+    assert dataset.notes[-1] == "labels without training images: emu" or cache_mib == 0
     assert dataset.pretrain is dataset.train
 
 
 @pytest.mark.parametrize("name", ["test", "val", "validation", "valid", "Test"])
-def test_names_of_the_test_folder(tmp_path, name):
+def test_accepted_names_of_the_test_folder(tmp_path, name):
     put(tmp_path, "train/a.png", 1)
     put(tmp_path, f"{name}/b.png", 2)
     dataset = load(tmp_path)
     assert (values(dataset.train), values(dataset.test)) == ([1], [2])
 
 
-def test_what_lies_beside_the_splits_is_left_out_and_said(tmp_path):
+def test_files_and_folders_outside_the_splits_are_ignored_with_a_note(tmp_path):
     put(tmp_path, "train/a.png", 1)
     put(tmp_path, "test/b.png", 2)
     put(tmp_path, "val/c.png", 3)
     put(tmp_path, "d.png", 4)
     dataset = load(tmp_path)
     assert (values(dataset.train), values(dataset.test)) == ([1], [2])
-    assert "left out, beside the splits: d.png, val" in dataset.notes
+    assert "ignored, outside the splits: d.png, val" in dataset.notes
 
 
-def test_train_alone_is_split(tmp_path):
+def test_a_train_folder_without_a_test_folder_is_split(tmp_path):
     for number in range(5):
         put(tmp_path, f"train/{number}.png", number)
     (tmp_path / "test").mkdir()
@@ -105,7 +105,7 @@ def test_train_alone_is_split(tmp_path):
     assert len(dataset.test) >= 1
 
 
-def test_test_without_train_is_a_label(tmp_path):
+def test_a_test_folder_without_a_train_folder_is_a_label(tmp_path):
     for label in ("test", "other"):
         for number in range(3):
             put(tmp_path, f"{label}/{number}.png")
@@ -113,7 +113,7 @@ def test_test_without_train_is_a_label(tmp_path):
 
 
 @lazily
-def test_pictures_beside_label_folders_are_only_pretrained_on(tmp_path, cache_mib):
+def test_images_outside_label_folders_are_used_for_pretraining_only(tmp_path, cache_mib):
     put(tmp_path, "train/loose.png", 1)
     put(tmp_path, "train/a/x.png", 2)
     put(tmp_path, "train/b/x.png", 3)
@@ -124,19 +124,19 @@ def test_pictures_beside_label_folders_are_only_pretrained_on(tmp_path, cache_mi
     assert values(dataset.train) == [2, 3]
     assert values(dataset.test) == [4]
     assert set(gather(dataset.pretrain, np.arange(3))) == {"image"}
-    assert "1 images without a label are only pretrained on" in dataset.notes
+    assert "1 images without a label are used for pretraining only" in dataset.notes
     assert "1 test images without a label are left out" in dataset.notes
 
 
-def test_one_label_is_none(tmp_path):
+def test_a_single_label_counts_as_no_labels(tmp_path):
     for number in range(4):
         put(tmp_path, f"images/{number}.png")
     dataset = load(tmp_path)
     assert dataset.label_names is None
-    assert "no labels: they need two folders or more among the training images" in dataset.notes
+    assert "no labels: they need at least two folders of training images" in dataset.notes
 
 
-def test_labels_of_the_test_set_alone_are_ignored(tmp_path):
+def test_labels_that_only_the_test_set_has_are_ignored(tmp_path):
     put(tmp_path, "train/a.png", 1)
     put(tmp_path, "test/x/b.png", 2)
     put(tmp_path, "test/y/c.png", 3)
@@ -145,7 +145,7 @@ def test_labels_of_the_test_set_alone_are_ignored(tmp_path):
     assert values(dataset.test) == [2, 3]
 
 
-def test_a_test_folder_without_labels_is_replaced(tmp_path):
+def test_a_test_folder_without_labels_is_not_used_if_training_images_have_labels(tmp_path):
     for number in range(4):
         put(tmp_path, f"train/{'ab'[number % 2]}/{number}.png", number)
     put(tmp_path, "test/9.png", 9)
@@ -155,7 +155,7 @@ def test_a_test_folder_without_labels_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("count", range(2, 9))
-def test_small_folders_keep_both_parts(tmp_path, count):
+def test_small_folders_have_a_nonempty_training_and_test_set(tmp_path, count):
     for number in range(count):
         put(tmp_path, f"{number}.png", number)
     dataset = load(tmp_path)
@@ -177,7 +177,7 @@ def test_hidden_and_other_files_are_ignored(tmp_path):
     assert dataset.unreadable == ()
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
+def test_links_are_followed_unless_they_form_a_cycle(tmp_path):
     root = tmp_path / "root"
     put(root, "a/1.png", 1)
     put(tmp_path / "elsewhere", "2.png", 2)
@@ -190,7 +190,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     assert dataset.label_names == ("a", "b")
 
 
-def test_names_that_are_no_text(tmp_path):
+def test_file_names_that_are_not_utf8(tmp_path):
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(folder)
     for name in (b"1.png", b"2.png"):
@@ -207,12 +207,12 @@ def test_names_that_are_no_text(tmp_path):
     ("sides", "size"),
     [([8], 16), ([19], 16), ([30, 35, 200], 32), ([63], 60), ([64], 64), ([500], 64)],
 )
-def test_the_size_is_chosen_from_the_median(sides, size):
+def test_image_size_is_chosen_from_the_median(sides, size):
     assert choose_size(sides) == size
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
-def test_the_channels_are_chosen(tmp_path, mode, channels):
+def test_channels_are_chosen_from_the_images(tmp_path, mode, channels):
     for name in "abc":
         put(tmp_path, f"{name}.png", 50, size=(40, 33), mode=mode)
     dataset = load(tmp_path, image_size=None)
@@ -224,14 +224,14 @@ def test_the_channels_are_chosen(tmp_path, mode, channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_asked_channels_are_given(tmp_path, channels):
+def test_requested_channels_are_used(tmp_path, channels):
     for name in "abc":
         put(tmp_path, f"{name}.png", 50, mode="L" if channels == 3 else "RGB")
     assert load(tmp_path, channels=channels).train[0]["image"].shape == (8, 8, channels)
 
 
 def damage(root):
-    """Four pictures that cannot be read, two of which have a good header."""
+    """Writes two good images and four unreadable ones, two of which have a valid header."""
     whole = put(root, "whole.png", 7, size=(200, 200)).read_bytes()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(root / "cut.png")
@@ -245,15 +245,15 @@ def damage(root):
 
 
 def test_unreadable_files_are_skipped_and_listed(tmp_path, capfd, caplog):
-    bad = damage(tmp_path)
+    unreadable = damage(tmp_path)
     dataset = load(tmp_path)
-    assert list(dataset.unreadable) == bad
+    assert list(dataset.unreadable) == unreadable
     assert values(dataset.train) + values(dataset.test) == [7, 7]
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
 
 
-def test_lazily_a_broken_file_gives_way_to_the_next_and_is_reported_once(tmp_path, caplog):
+def test_without_cache_a_broken_file_is_replaced_by_the_next_and_reported_once(tmp_path, caplog):
     damage(tmp_path / "train")
     for number in range(3):
         put(tmp_path, f"test/{number}.png", number)
@@ -264,7 +264,7 @@ def test_lazily_a_broken_file_gives_way_to_the_next_and_is_reported_once(tmp_pat
         assert names == ["cut.jpg", "cut.png", "renamed.jpg", "whole.png"]
         assert values(dataset.train) == values(dataset.train) == [7] * 4
     assert sorted(record.args[0].name for record in caplog.records) == ["cut.jpg", "cut.png"]
-    assert "decoded as they are read" in dataset.notes[0]
+    assert "decoded on every read" in dataset.notes[0]
 
 
 def test_too_many_unreadable_files(tmp_path):
@@ -297,7 +297,9 @@ def test_folders_that_cannot_be_used(tmp_path):
     name = f"folder:{tmp_path}"
     assert refusal(tmp_path).startswith(f"data.name: '{name}' holds no image to train on; expected")
     file = put(tmp_path, "one.png")
-    assert f"'{name}' holds 1 readable image to train and test on" in refusal(tmp_path)
+    assert (
+        f"'{name}' holds too few readable images to train and test on; expected at least 2, found 1"
+    ) in refusal(tmp_path)
     file.write_bytes(b"junk")
     message = refusal(tmp_path)
     assert message.startswith(f"data.name: '{name}' holds no readable image to train on; expected")
@@ -307,23 +309,23 @@ def test_folders_that_cannot_be_used(tmp_path):
         data.load({"name": "folder:"})
 
 
-def test_an_undecodable_test_picture_is_replaced(tmp_path):
-    """All good headers but one good picture only: nothing is left to test on."""
+def test_an_image_that_cannot_be_decoded_is_left_out_of_either_split(tmp_path):
+    """The file that is cut short still has a valid header."""
     for number in range(3):
         put(tmp_path, f"{number}.png", number)
-    for cut in range(3):
-        file = tmp_path / f"{cut}.png"
-        whole = file.read_bytes()
-        file.write_bytes(whole[:-30])
+    for number in range(3):
+        file = tmp_path / f"{number}.png"
+        content = file.read_bytes()
+        file.write_bytes(content[:-30])
         dataset = load(tmp_path)
         assert (len(dataset.train), len(dataset.test)) == (1, 1)
-        file.write_bytes(whole)
+        file.write_bytes(content)
 
 
-def test_resolved_facts_give_the_same_data_again(tmp_path):
+def test_loading_with_the_facts_gives_the_same_data(tmp_path):
     for number in range(9):
         put(tmp_path, f"{number}.png", 20 * number, size=(30, 50))
-    once = load(tmp_path, image_size=None)
-    again = load(tmp_path, **once.facts)
-    assert again.facts == once.facts
-    assert values(again.train) == values(once.train)
+    first = load(tmp_path, image_size=None)
+    again = load(tmp_path, **first.facts)
+    assert again.facts == first.facts
+    assert values(again.train) == values(first.train)

@@ -1,4 +1,4 @@
-"""Names, keys, holding out, embedded data and arrays of the user's own."""
+"""Loading by name: settings, holdout, the bundled data, and arrays of the user's own."""
 
 import gzip
 import hashlib
@@ -40,11 +40,11 @@ def mini():
     return data.load(ConfigDict(MINI))
 
 
-def test_embedded_data_is_what_it_was(mini):
+def test_bundled_data_has_not_changed(mini):
     assert (len(mini.train), len(mini.test)) == (10_000, 2_000)
     assert mini.pretrain is mini.train
-    for source, each in ((mini.train, 1000), (mini.test, 200)):
-        assert np.bincount(source.labels).tolist() == [each] * 10
+    for source, per_class in ((mini.train, 1000), (mini.test, 200)):
+        assert np.bincount(source.labels).tolist() == [per_class] * 10
     arrays = {
         "train_images": mini.train.columns["image"],
         "train_labels": mini.train.labels,
@@ -56,12 +56,12 @@ def test_embedded_data_is_what_it_was(mini):
     } == SHA256
 
 
-def test_no_embedded_test_image_is_trained_on(mini):
-    trained = {image.tobytes() for image in mini.train.columns["image"]}
-    assert not any(image.tobytes() in trained for image in mini.test.columns["image"])
+def test_no_bundled_test_image_is_a_training_image(mini):
+    training_images = {image.tobytes() for image in mini.train.columns["image"]}
+    assert not any(image.tobytes() in training_images for image in mini.test.columns["image"])
 
 
-def test_embedded_facts(mini):
+def test_facts_of_the_bundled_data(mini):
     shape = {"modality": "image", "image_size": 28, "channels": 1}
     assert mini.facts == {**shape, "mean": (0.2860,), "std": (0.3530,)}
     assert mini.label_names[9] == "Ankle boot"
@@ -71,7 +71,7 @@ def test_embedded_facts(mini):
     np.testing.assert_allclose(measured, statistics.FASHION_MNIST, atol=2e-3)
 
 
-def test_embedded_archive_is_written_without_the_time(tmp_path):
+def test_bundled_archive_does_not_contain_the_current_time(tmp_path):
     make_fashion_mnist_mini.write(tmp_path / "one.npz", {"x": np.arange(5, dtype=np.uint8)})
     with zipfile.ZipFile(tmp_path / "one.npz") as archive:
         assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
@@ -79,7 +79,7 @@ def test_embedded_archive_is_written_without_the_time(tmp_path):
 
 
 @pytest.mark.parametrize("cache_mib", [2048, 1], ids=["memory", "lazy"])
-def test_embedded_in_another_shape(cache_mib):
+def test_bundled_data_in_another_shape(cache_mib):
     dataset = data.load({**MINI, "image_size": 8, "channels": 3, "cache_mib": cache_mib})
     assert dataset.train[5]["image"].shape == (8, 8, 3)
     assert labels_of(dataset.train).shape == (10_000,)
@@ -87,7 +87,7 @@ def test_embedded_in_another_shape(cache_mib):
     assert isinstance(dataset.train, Arrays) == (cache_mib == 2048)
 
 
-def test_statistics_given_are_kept():
+def test_statistics_in_the_config_are_kept():
     dataset = data.load({**MINI, "mean": (0.5,), "std": [0.25]})
     assert dataset.facts["mean"] == (0.5,)
     assert dataset.facts["std"] == (0.25,)
@@ -101,25 +101,25 @@ def test_statistics_given_are_kept():
             "data.name: 'cifar11' is unknown; expected one of fashion_mnist_mini, ",
         ),
         ({"name": "cifar11"}, "tfds:NAME, folder:/path or text:/path"),
-        ({"name": None}, "data.name: None is no value"),
-        ({"name": 3}, "data.name: 3 is not a text"),
+        ({"name": None}, "data.name: is missing; expected a string that is not empty"),
+        ({"name": 3}, "data.name: 3; expected a string that is not empty"),
         (
             {"image_size": 0},
-            "data.image_size: 0 is no such number; expected an integer from 4 to 4096",
+            "data.image_size: 0; expected a whole number from 4 to 4096",
         ),
         ({"image_size": 10**6}, "data.image_size: 1000000"),
         ({"image_size": "big"}, "data.image_size: 'big'"),
         (
             {"vocabulary": 256},
-            "data.vocabulary: 256 is no such number; expected an integer from 257",
+            "data.vocabulary: 256; expected a whole number from 257 to 1048576",
         ),
-        ({"tokens": 1}, "data.tokens: 1 is no such number; expected an integer from 2 to 65536"),
-        ({"channels": 4}, "data.channels: 4 is unknown; expected 1 (grey) or 3 (colour)"),
+        ({"tokens": 1}, "data.tokens: 1; expected a whole number from 2 to 65536"),
+        ({"channels": 4}, "data.channels: 4; expected one of 1, 3"),
         ({"channels": True}, "data.channels: True"),
         ({"mean": (0.1, 0.2, 0.3)}, "data.mean: (0.1, 0.2, 0.3) has 3 numbers; expected 1"),
-        ({"std": (0.0,)}, "data.std: (0.0,) is wrong; expected positive numbers"),
+        ({"std": (0.0,)}, "data.std: (0.0,); expected one number above 0 per channel"),
         ({"std": (float("nan"),)}, "data.std: (nan,)"),
-        ({"mean": 0.5}, "data.mean: 0.5 is wrong; expected finite numbers"),
+        ({"mean": 0.5}, "data.mean: 0.5; expected one number per channel"),
         (
             {"holdout": 10_000},
             "data.holdout: 10000 leaves no training image; expected less than 10000",
@@ -127,10 +127,10 @@ def test_statistics_given_are_kept():
         ({"holdout": -1}, "data.holdout: -1"),
         ({"cache_mib": -1}, "data.cache_mib: -1"),
         ({"max_unreadable": "x"}, "data.max_unreadable: 'x'"),
-        ({"data_dir": 3}, "data.data_dir: 3 is not a text"),
+        ({"data_dir": 3}, "data.data_dir: 3; expected a string that is not empty"),
     ],
 )
-def test_bad_keys(change, message):
+def test_bad_settings_are_refused(change, message):
     assert message in one_line(data.load, {**MINI, **change})
 
 
@@ -146,15 +146,15 @@ def test_holdout_is_balanced_and_disjoint(mini):
     assert np.array_equal(dataset.test[7]["image"], mini.train[dataset.test.indices[7]]["image"])
 
 
-def test_holdout_leaves_pretraining_data_of_its_own_alone():
-    labelled = Arrays({"image": np.zeros((6, 2, 2, 1), np.uint8), "label": np.arange(6) % 2})
-    own = Arrays({"image": np.ones((9, 2, 2, 1), np.uint8)})
-    held = hold_out(Dataset(own, labelled, labelled, ("a", "b"), {}), 2)
-    assert held.pretrain is own
-    assert (len(held.train), len(held.test)) == (4, 2)
+def test_holdout_leaves_separate_pretraining_data_alone():
+    labeled = Arrays({"image": np.zeros((6, 2, 2, 1), np.uint8), "label": np.arange(6) % 2})
+    pretrain = Arrays({"image": np.ones((9, 2, 2, 1), np.uint8)})
+    dataset = hold_out(Dataset(pretrain, labeled, labeled, ("a", "b"), {}), 2)
+    assert dataset.pretrain is pretrain
+    assert (len(dataset.train), len(dataset.test)) == (4, 2)
 
 
-def test_holdout_of_a_folder_with_unlabelled_pictures(tmp_path):
+def test_holdout_of_a_folder_with_unlabeled_images(tmp_path):
     from tests.data.test_folder import load, put, values
 
     for number in range(12):
@@ -168,12 +168,12 @@ def test_holdout_of_a_folder_with_unlabelled_pictures(tmp_path):
     assert len(dataset.test) == 4
 
 
-@pytest.mark.parametrize(("count", "wanted"), [(6, [2, 2, 2]), (7, [3, 2, 2]), (10, [4, 4, 2])])
-def test_balanced_draws(count, wanted):
+@pytest.mark.parametrize(("count", "per_class"), [(6, [2, 2, 2]), (7, [3, 2, 2]), (10, [4, 4, 2])])
+def test_draws_are_balanced(count, per_class):
     labels = np.repeat([0, 1, 2], [20, 20, 2])
     drawn = balanced(labels, count, seed=1)
     assert len(set(drawn.tolist())) == count
-    assert np.bincount(labels[drawn]).tolist() == wanted
+    assert np.bincount(labels[drawn]).tolist() == per_class
 
 
 def test_from_arrays():
@@ -187,9 +187,9 @@ def test_from_arrays():
     assert dataset.label_names == ("0", "1", "2")
     assert dataset.facts["mean"] == pytest.approx((images.mean() / 255,))
     assert dataset.facts["std"] == pytest.approx((images.std() / 255,))
-    unlabelled = data.from_arrays(images, test_images=images)
-    assert unlabelled.label_names is None
-    assert set(unlabelled.train[0]) == {"image"}
+    unlabeled = data.from_arrays(images, test_images=images)
+    assert unlabeled.label_names is None
+    assert set(unlabeled.train[0]) == {"image"}
 
 
 IMAGES = np.zeros((4, 8, 8, 3), np.uint8)
@@ -204,21 +204,26 @@ LABELS = np.arange(4)
         (IMAGES[..., :2], None, {}, "images: shape (4, 8, 8, 2)"),
         (IMAGES[:0], None, {}, "images: shape (0, 8, 8, 3) is not supported"),
         (IMAGES[:, :6, :6], None, {}, "test_images: shape (8, 8, 3) differs"),
-        (IMAGES, LABELS, {}, "test_labels: None while the other split has labels"),
-        (IMAGES, None, {"test_labels": LABELS}, "labels: None while the other split"),
-        (IMAGES, LABELS[:3], {"test_labels": LABELS}, "labels: int64 (3,) is wrong; expected 4"),
-        (IMAGES, LABELS - 1, {"test_labels": LABELS}, "labels: int64 (4,) is wrong"),
-        (IMAGES, LABELS, {"test_labels": LABELS / 2}, "test_labels: float64 (4,) is wrong"),
+        (IMAGES, LABELS, {}, "test_labels: None but the other split has labels"),
+        (IMAGES, None, {"test_labels": LABELS}, "labels: None but the other split"),
+        (
+            IMAGES,
+            LABELS[:3],
+            {"test_labels": LABELS},
+            "labels: int64 (3,) is not valid; expected 4",
+        ),
+        (IMAGES, LABELS - 1, {"test_labels": LABELS}, "labels: int64 (4,) is not valid"),
+        (IMAGES, LABELS, {"test_labels": LABELS / 2}, "test_labels: float64 (4,) is not valid"),
         (IMAGES, LABELS, {"test_labels": LABELS, "label_names": ("a",)}, "label_names: 1 names"),
         (IMAGES, None, {"label_names": ("a",)}, "label_names: given without labels"),
     ],
 )
-def test_from_arrays_refuses(images, labels, rest, message):
+def test_from_arrays_refuses_arrays_that_do_not_agree(images, labels, rest, message):
     assert message in one_line(data.from_arrays, images, labels, test_images=IMAGES, **rest)
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (8, 3), (4, 3)])
-def test_images_are_fitted_to_a_run(size, channels):
+def test_images_are_brought_to_the_shape_of_a_run(size, channels):
     config = ConfigDict({"image_size": size, "channels": channels})
     shapes = [(5, 8, 8), (5, 8, 10, 1), (5, 12, 8, 3)]
     for shape in shapes:
@@ -230,7 +235,7 @@ def test_images_are_fitted_to_a_run(size, channels):
         np.testing.assert_array_equal(fit_images(np.full(shape, 0.8), config), fitted)
 
 
-def test_images_in_training_shape_are_untouched():
+def test_images_of_the_training_shape_are_not_changed():
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     config = ConfigDict({"image_size": 8, "channels": 3})
     np.testing.assert_array_equal(fit_images(images, config), images)
@@ -239,12 +244,12 @@ def test_images_in_training_shape_are_untouched():
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_images_out_of_range_are_refused(value):
     config = ConfigDict({"image_size": 8, "channels": 3})
-    assert ", out of range; expected 0 to 1" in one_line(
+    assert " is out of range; expected 0 to 1" in one_line(
         fit_images, np.full((1, 8, 8), value), config
     )
 
 
-def test_statistics_are_exact_by_channel():
+def test_statistics_are_exact_per_channel():
     images = np.random.default_rng(0).integers(0, 256, (2500, 3, 3, 3), np.uint8)
     mean, std = statistics.measure(Arrays({"image": images}), images=2500)
     np.testing.assert_allclose(mean, (images / 255).mean((0, 1, 2)))
@@ -258,7 +263,7 @@ def idx_bytes(array):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("shape", [(3, 4, 5), (7,), (0, 28, 28)])
-def test_idx(tmp_path, pack, shape):
+def test_idx_files_are_read(tmp_path, pack, shape):
     array = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
     (tmp_path / "x").write_bytes(pack(idx_bytes(array)))
     np.testing.assert_array_equal(idx.read(tmp_path / "x"), array)
@@ -279,7 +284,7 @@ def test_idx(tmp_path, pack, shape):
         b"\x1f\x8bjunk",
     ],
 )
-def test_idx_refuses_damage(tmp_path, content):
+def test_damaged_idx_files_are_refused(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     assert one_line(idx.read, tmp_path / "x").startswith(f"{tmp_path}/x: ")
 

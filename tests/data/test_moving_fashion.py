@@ -1,4 +1,4 @@
-"""Clips show the motion they are labelled with, and one frame does not give it away."""
+"""Clips show the motion of their label, and a single frame does not reveal it."""
 
 import itertools
 import json
@@ -29,14 +29,14 @@ def clips(moving):
     return moving.test.take(np.arange(len(moving.test)))
 
 
-def of(clips, *motions):
-    """The frames of some motions, float [n, f, h, w]."""
+def frames_of(clips, *motions):
+    """Returns the frames of the clips with one of these motions, float [n, f, h, w]."""
     numbers = [MOTIONS.index(motion) for motion in motions]
     return clips["video"][np.isin(clips["motion"], numbers), ..., 0].astype(float)
 
 
 def moments(frames):
-    """Mass, centroid (x, y) and second central moments (xx, yy, xy), each [n, f]."""
+    """Returns mass, centroid (x, y) and second central moments (xx, yy, xy), each [n, f]."""
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
     mass = frames.sum((2, 3))
 
@@ -47,7 +47,7 @@ def moments(frames):
     return mass, (cx, cy), (mean(x * x) - cx**2, mean(y * y) - cy**2, mean(x * y) - cx * cy)
 
 
-def test_what_is_loaded(moving):
+def test_loaded_examples_and_facts(moving):
     assert (len(moving.train), len(moving.test)) == (10_000, 2_000)
     assert moving.pretrain is moving.train
     example = moving.train[17]
@@ -58,17 +58,17 @@ def test_what_is_loaded(moving):
     }
     assert moving.label_names[9] == "Ankle boot"
     assert moving.further_labels == {"motion": MOTIONS}
-    known = {"modality": "video", "image_size": 40, "channels": 1, "frames": 8}
-    assert moving.facts == {**known, "mean": (0.0696,), "std": (0.2070,)}
+    shape = {"modality": "video", "image_size": 40, "channels": 1, "frames": 8}
+    assert moving.facts == {**shape, "mean": (0.0696,), "std": (0.2070,)}
     assert data.load({"name": "fashion_mnist_mini"}).further_labels == {}
 
 
-def test_statistics_are_those_of_the_clips(moving):
+def test_statistics_match_the_clips(moving):
     measured = statistics.measure(moving.train, 1000, column="video")
     np.testing.assert_allclose(measured, statistics.MOVING_FASHION, rtol=0.03)
 
 
-def test_clips_are_of_the_pictures_of_their_split(moving):
+def test_each_split_is_rendered_from_its_own_images(moving):
     arrays = read_mini()
     for split, source in (("train", moving.train), ("test", moving.test)):
         assert np.array_equal(labels_of(source), arrays[f"{split}_labels"])
@@ -77,7 +77,7 @@ def test_clips_are_of_the_pictures_of_their_split(moving):
             assert np.array_equal(source[index]["video"], video)
 
 
-def test_a_clip_is_the_same_whenever_it_is_asked_for(moving):
+def test_a_clip_is_the_same_however_often_it_is_read(moving):
     again = data.load({**MOVING, "cache_mib": 0})
     shuffled = np.array([900, 3, 411, 3, 1999])
     for dataset in (moving, again, moving):
@@ -90,14 +90,14 @@ def test_a_clip_is_the_same_whenever_it_is_asked_for(moving):
         assert np.array_equal(column, gather(again.train, shuffled)[name])
 
 
-def test_a_batch_may_be_overwritten():
+def test_overwriting_a_batch_does_not_change_the_source():
     source = Clips(np.full((4, 28, 28), 200, np.uint8), np.zeros(4, int), seed=1)
     source.take(np.arange(4))["video"][:] = 7
     source[2]["video"][:] = 7
     assert source[2]["video"].max() == 200
 
 
-def test_clips_depend_on_their_own_index_and_on_the_seed():
+def test_paths_depend_on_the_index_and_the_seed():
     pictures, labels = np.full((40, 28, 28), 200, np.uint8), np.arange(40)
     states = [
         Clips(pictures[:n], labels[:n], seed).states for n, seed in ((40, 1), (9, 1), (40, 2))
@@ -110,19 +110,19 @@ def test_clips_differ(clips):
     assert len({video.tobytes() for video in clips["video"]}) == 2000
 
 
-def test_pictures_are_drawn_where_the_state_says():
+def test_images_are_rendered_at_the_given_position_angle_and_size():
     picture = np.random.default_rng(0).integers(1, 256, (28, 28), np.uint8)
     states = np.array([[0, 0, 0, 0], [3, -2, 0, 0], [0, 0, np.pi / 2, 0], [0, 0, 0, -np.log(2)]])
-    still, moved, turned, halved = render(picture[None], states[None])[0, ..., 0]
+    still, shifted, rotated, halved = render(picture[None], states[None])[0, ..., 0]
     assert np.array_equal(still, np.pad(picture, 6))
-    assert np.array_equal(moved, np.roll(still, (-2, 3), (0, 1)))
-    np.testing.assert_allclose(turned.astype(int), np.rot90(still, -1), atol=1)
+    assert np.array_equal(shifted, np.roll(still, (-2, 3), (0, 1)))
+    np.testing.assert_allclose(rotated.astype(int), np.rot90(still, -1), atol=1)
     blocks = picture.reshape(14, 2, 14, 2).mean((1, 3))
     np.testing.assert_allclose(halved[13:27, 13:27], blocks, atol=1)
     assert halved.sum(dtype=int) == halved[13:27, 13:27].sum(dtype=int)
 
 
-def test_what_touches_the_border_of_its_picture_moves_smoothly():
+def test_pixels_at_the_border_of_an_image_move_smoothly():
     picture = np.full((1, 28, 28), 200, np.uint8)
     row = render(picture, np.array([[[0.25, 0, 0, 0]]]))[0, 0, 20, :, 0]
     assert row[[5, 6, 7, 33, 34, 35]].tolist() == [0, 150, 200, 200, 50, 0]
@@ -131,18 +131,18 @@ def test_what_touches_the_border_of_its_picture_moves_smoothly():
 @pytest.mark.parametrize(
     ("motion", "axis", "sign"), [("left", 0, -1), ("right", 0, 1), ("up", 1, -1), ("down", 1, 1)]
 )
-def test_shifts_move_the_centroid_one_way(clips, motion, axis, sign):
-    mass, centroids, _ = moments(of(clips, motion))
+def test_shifts_move_the_centroid_in_one_direction(clips, motion, axis, sign):
+    mass, centroids, _ = moments(frames_of(clips, motion))
     assert (sign * np.diff(centroids[axis]) > 0.1).all()
-    way = sign * (centroids[axis][:, -1] - centroids[axis][:, 0])
-    assert ((way > 3) & (way < 7.1)).all()
+    distance = sign * (centroids[axis][:, -1] - centroids[axis][:, 0])
+    assert ((distance > 3) & (distance < 7.1)).all()
     assert (np.ptp(centroids[1 - axis], axis=1) < 1).all()
     assert (np.ptp(mass, axis=1) < 0.15 * mass.mean(1)).all()
 
 
 @pytest.mark.parametrize(("motion", "sign"), [("growing", 1), ("shrinking", -1)])
-def test_growing_lights_more_pixels_in_place(clips, motion, sign):
-    frames = of(clips, motion)
+def test_growing_and_shrinking_change_the_number_of_lit_pixels_in_place(clips, motion, sign):
+    frames = frames_of(clips, motion)
     mass, centroids, _ = moments(frames)
     assert (sign * np.diff(mass) > 0).all()
     lit = (frames > 0).sum((2, 3))
@@ -151,44 +151,44 @@ def test_growing_lights_more_pixels_in_place(clips, motion, sign):
 
 
 @pytest.mark.parametrize(("motion", "sign"), [("clockwise", 1), ("counter-clockwise", -1)])
-def test_turning_turns_the_long_axis_and_keeps_mass_and_extent(clips, motion, sign):
+def test_rotation_rotates_the_long_axis_and_keeps_mass_and_extent(clips, motion, sign):
     trousers = {name: column[clips["label"] == TROUSER] for name, column in clips.items()}
-    mass, _, (xx, yy, xy) = moments(of(trousers, motion))
+    mass, _, (xx, yy, xy) = moments(frames_of(trousers, motion))
     axis = np.arctan2(2 * xy, xx - yy) / 2  # clockwise, since y points down
     steps = (np.diff(axis) + np.pi / 2) % np.pi - np.pi / 2
     assert (sign * steps > 0).all()
-    way = np.degrees(sign * steps.sum(1))
-    assert ((way > 40) & (way < 140)).all()
-    for kept in (mass, xx + yy):
-        assert (np.ptp(kept, axis=1) < 0.15 * kept.mean(1)).all()
+    angle = np.degrees(sign * steps.sum(1))
+    assert ((angle > 40) & (angle < 140)).all()
+    for constant in (mass, xx + yy):
+        assert (np.ptp(constant, axis=1) < 0.15 * constant.mean(1)).all()
 
 
-def test_speeds_change_within_a_clip(moving):
-    along = moving.train.states[moving.train.motions == MOTIONS.index("right"), :, 0]
-    speeds = np.diff(along)
+def test_speed_changes_within_a_clip(moving):
+    x = moving.train.states[moving.train.motions == MOTIONS.index("right"), :, 0]
+    speeds = np.diff(x)
     assert 0.4 < np.mean(speeds[:, -1] > speeds[:, 0]) < 0.6
     assert np.quantile(speeds.max(1) / speeds.min(1), 0.9) > 1.5
 
 
 def test_garments_stay_visible(moving, clips):
     area = np.exp(2 * moving.test.states[..., 3])
-    whole = moving.test.pictures.sum((1, 2))[:, None] * area
-    shown = clips["video"].sum((2, 3, 4)) / whole
-    assert shown.min() > 0.85
-    assert np.quantile(shown, 0.05) > 0.97
+    full_mass = moving.test.pictures.sum((1, 2))[:, None] * area
+    visible = clips["video"].sum((2, 3, 4)) / full_mass
+    assert visible.min() > 0.85
+    assert np.quantile(visible, 0.05) > 0.97
 
 
-@pytest.mark.parametrize(("split", "each"), [("train", 125), ("test", 25)])
-def test_garment_and_motion_are_independent(moving, split, each):
+@pytest.mark.parametrize(("split", "per_pair"), [("train", 125), ("test", 25)])
+def test_garment_and_motion_are_independent(moving, split, per_pair):
     source = getattr(moving, split)
     pairs = np.bincount(source.labels * len(MOTIONS) + source.motions)
-    assert pairs.tolist() == [each] * 10 * len(MOTIONS)
-    follows = np.bincount(source.motions[:-1] * len(MOTIONS) + source.motions[1:])
+    assert pairs.tolist() == [per_pair] * 10 * len(MOTIONS)
+    neighbors = np.bincount(source.motions[:-1] * len(MOTIONS) + source.motions[1:])
     mean = len(source) / len(MOTIONS) ** 2
-    assert (np.abs(follows - mean) < 5 * np.sqrt(mean)).all()  # no order in the deal
+    assert (np.abs(neighbors - mean) < 5 * np.sqrt(mean)).all()  # the order looks random
 
 
-def test_dealing_with_uneven_classes():
+def test_motions_are_balanced_within_classes_of_different_sizes():
     labels = np.repeat([0, 1, 2], [21, 3, 10])
     motions = deal(labels, np.random.default_rng(0).random(34))
     for label in range(3):
@@ -196,7 +196,7 @@ def test_dealing_with_uneven_classes():
         assert np.ptp(counts) <= 1
 
 
-def test_a_frame_drawn_at_random_tells_nothing_of_the_motion(moving):
+def test_states_in_a_random_frame_do_not_depend_on_the_motion(moving):
     source = moving.train
     drawn = np.random.default_rng(0).integers(0, FRAMES, len(source))
     states = source.states[np.arange(len(source)), drawn]
@@ -206,7 +206,7 @@ def test_a_frame_drawn_at_random_tells_nothing_of_the_motion(moving):
         assert ks_2samp(states[own, quantity], states[~own, quantity]).pvalue > 1e-3
 
 
-def test_frames_look_alike_for_all_motions(clips):
+def test_moments_of_a_random_frame_do_not_depend_on_the_motion(clips):
     drawn = np.random.default_rng(0).integers(0, FRAMES, 2000)
     frames = clips["video"][np.arange(2000), drawn, ..., 0].astype(float)[:, None]
     mass, centroid, seconds = moments(frames)
@@ -217,10 +217,13 @@ def test_frames_look_alike_for_all_motions(clips):
             assert abs(own.mean()) < 3.5 / np.sqrt(len(own))
 
 
-@pytest.mark.parametrize("back", range(0, len(MOTIONS), 2))
-def test_a_motion_back_is_a_motion_forth_in_reverse(moving, back):
-    quantity = back // 2
-    paths = [moving.train.states[moving.train.motions == m, :, quantity] for m in (back, back + 1)]
+@pytest.mark.parametrize("backward", range(0, len(MOTIONS), 2))
+def test_each_motion_is_the_opposite_one_in_reverse(moving, backward):
+    quantity = backward // 2
+    paths = [
+        moving.train.states[moving.train.motions == m, :, quantity]
+        for m in (backward, backward + 1)
+    ]
     for one, other in zip(paths[0][:, ::-1].T, paths[1].T, strict=True):
         assert ks_2samp(one, other).pvalue > 1e-3
     steps = [np.abs(np.diff(path)) for path in paths]
@@ -233,12 +236,12 @@ def test_holdout_takes_training_clips(moving):
     assert np.bincount(held.test.labels).tolist() == [40] * 10
     assert held.pretrain is held.train
     assert sorted([*held.train.indices, *held.test.indices]) == list(range(10_000))
-    own = moving.train[held.test.indices[7]]
-    assert all(np.array_equal(held.test[7][name], own[name]) for name in own)
+    clip = moving.train[held.test.indices[7]]
+    assert all(np.array_equal(held.test[7][name], clip[name]) for name in clip)
     assert held.further_labels == moving.further_labels
 
 
-def test_stored_facts_load_the_same(moving):
+def test_loading_with_stored_facts_gives_the_same_data(moving):
     stored = json.loads(json.dumps({**MOVING, **moving.facts}))
     again = data.load(stored)
     assert again.facts == moving.facts
@@ -250,18 +253,21 @@ def test_stored_facts_load_the_same(moving):
     [
         (
             {"image_size": 28},
-            "data.image_size: 28 is not what clips of moving_fashion have; expected 40 or None",
+            "data.image_size: 28 does not match the clips of moving_fashion; expected 40 or None",
         ),
-        ({"channels": 3}, "data.channels: 3 is not what clips of moving_fashion have; expected 1"),
+        (
+            {"channels": 3},
+            "data.channels: 3 does not match the clips of moving_fashion; expected 1",
+        ),
         ({"mean": (0.1, 0.2)}, "data.mean: (0.1, 0.2) has 2 numbers; expected 1"),
         ({"holdout": 10_000}, "data.holdout: 10000 leaves no training image"),
     ],
 )
-def test_what_clips_have_not_is_refused(change, message):
+def test_settings_that_clips_do_not_support_are_refused(change, message):
     assert message in one_line(data.load, {**MOVING, **change})
 
 
-def test_batches_of_clips(moving):
+def test_batches_of_clips_are_reproducible(moving):
     (one,), (again,) = (first(data.batches(moving.train, 16, seed=3), 1) for _ in range(2))
     assert one["video"].shape == (16, FRAMES, SIZE, SIZE, 1)
     assert all(np.array_equal(one[name], again[name]) for name in one)

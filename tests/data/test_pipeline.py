@@ -1,4 +1,4 @@
-"""Batches are a pure function of (seed, step) and cover every epoch exactly once."""
+"""Batches are a pure function of (seed, step), and each epoch has every example exactly once."""
 
 import itertools
 import subprocess
@@ -15,7 +15,7 @@ from ssl_jax.errors import InputError
 
 
 class Numbers:
-    """A source without `take`, as users write them."""
+    """A source without `take`, such as a user would write."""
 
     def __init__(self, count):
         self.count = count
@@ -32,9 +32,9 @@ def numbers(count):
 
 
 def first(iterator, count):
-    taken = list(itertools.islice(iterator, count))
+    items = list(itertools.islice(iterator, count))
     iterator.close()
-    return taken
+    return items
 
 
 def order(source, batch_size, count, **options):
@@ -44,7 +44,7 @@ def order(source, batch_size, count, **options):
 
 
 @pytest.mark.parametrize("source", [numbers(10), Numbers(10)], ids=["arrays", "plain"])
-def test_every_epoch_is_a_permutation_across_borders(source):
+def test_every_epoch_is_a_permutation_though_batches_span_epochs(source):
     flat = list(itertools.chain(*order(source, 4, 10, seed=7)))
     epochs = [flat[start : start + 10] for start in range(0, 40, 10)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
@@ -52,31 +52,31 @@ def test_every_epoch_is_a_permutation_across_borders(source):
 
 
 @pytest.mark.parametrize("start_step", [0, 1, 3, 8])
-def test_resuming_gives_the_tail(start_step):
+def test_starting_later_gives_the_same_batches_from_there(start_step):
     whole = order(numbers(10), 4, 12, seed=3)
     assert order(numbers(10), 4, 4, seed=3, start_step=start_step) == whole[start_step:][:4]
 
 
-def test_a_far_step_costs_nothing():
+def test_starting_at_a_very_late_step_costs_nothing():
     assert len(order(numbers(10), 4, 1, seed=3, start_step=10**12)) == 1
 
 
-def test_the_order_is_grains():
-    grains = grain.MapDataset.range(10).seed(7).shuffle().repeat()
+def test_the_order_equals_that_of_a_grain_pipeline():
+    expected = grain.MapDataset.range(10).seed(7).shuffle().repeat()
     assert order(numbers(10), 4, 6, seed=7) == [
-        [grains[at + row] for row in range(4)] for at in range(0, 24, 4)
+        [expected[at + row] for row in range(4)] for at in range(0, 24, 4)
     ]
 
 
-def test_the_order_stays_from_version_to_version():
+def test_the_order_does_not_change_between_versions():
     first_epochs = [[7, 9, 0, 8, 4, 2, 5, 6, 3, 1], [6, 0, 4, 2, 7, 9, 1, 5, 8, 3]]
     assert order(numbers(10), 10, 2, seed=7) == first_epochs
 
 
-def test_seeds_differ_and_repeat():
-    one, again, other = (order(numbers(50), 50, 1, seed=seed) for seed in (1, 1, 2))
-    assert one == again
-    assert one != other
+def test_order_depends_only_on_the_seed():
+    first_order, again, other = (order(numbers(50), 50, 1, seed=seed) for seed in (1, 1, 2))
+    assert first_order == again
+    assert first_order != other
 
 
 @pytest.mark.parametrize("process_count", [1, 2, 4])
@@ -90,7 +90,7 @@ def test_processes_share_the_global_batch(process_count):
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_extreme_seeds(seed):
+def test_the_smallest_and_largest_seeds_are_accepted(seed):
     assert sorted(order(numbers(6), 6, 1, seed=seed)[0]) == list(range(6))
 
 
@@ -99,12 +99,12 @@ def test_extreme_seeds(seed):
     [
         (11, {}, "data.batch_size: 11 does not fit the source; expected 1 to 10"),
         (0, {}, "data.batch_size: 0 does not fit"),
-        (6, {"process_count": 4}, "data.batch_size: 6 does not divide among the processes"),
+        (6, {"process_count": 4}, "data.batch_size: 6 is not divisible by the number of processes"),
         (6, {"seed": -1}, "seed: -1 is out of range; expected 0 to 4294967295"),
         (6, {"seed": 2**32}, "seed: 4294967296 is out of range"),
     ],
 )
-def test_bad_requests_fail_before_the_first_batch(batch_size, options, message):
+def test_bad_arguments_are_refused_before_the_first_batch(batch_size, options, message):
     with pytest.raises(InputError) as caught:
         batches(numbers(10), batch_size, **{"seed": 0, **options})
     assert message in str(caught.value)
@@ -113,17 +113,17 @@ def test_bad_requests_fail_before_the_first_batch(batch_size, options, message):
 
 @pytest.mark.parametrize("source", [numbers(10), Numbers(10)], ids=["arrays", "plain"])
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 10, 16])
-def test_padded_batches_count_every_example_once(source, batch_size):
-    counted = []
+def test_padded_batches_hold_every_example_once(source, batch_size):
+    unmasked = []
     for batch, mask in padded_batches(source, batch_size):
         assert batch["number"].shape == mask.shape == (batch_size,)
         assert mask.dtype == bool
         assert (batch["number"][~mask] == 9).all()
-        counted.extend(batch["number"][mask].tolist())
-    assert counted == list(range(10))
+        unmasked.extend(batch["number"][mask].tolist())
+    assert unmasked == list(range(10))
 
 
-def test_a_failing_source_fails_where_the_batch_is_asked_for():
+def test_the_error_of_a_source_is_raised_by_the_iterator():
     class Broken(Numbers):
         def __getitem__(self, index):
             if index == 5:
@@ -134,7 +134,7 @@ def test_a_failing_source_fails_where_the_batch_is_asked_for():
         first(batches(Broken(6), 6, seed=0), 1)
 
 
-def test_closing_stops_the_reading():
+def test_closing_the_iterator_stops_reading():
     read = []
 
     class Counting(Numbers):
@@ -153,7 +153,7 @@ def test_closing_stops_the_reading():
     assert len(read) <= 4 * 4
 
 
-def test_leaving_without_closing_is_silent_and_quick():
+def test_a_program_ends_quietly_without_closing_the_iterator():
     code = (
         "import numpy as np\n"
         "from ssl_jax.data import batches\n"
@@ -167,12 +167,12 @@ def test_leaving_without_closing_is_silent_and_quick():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_subset_and_chain_agree_with_their_parts():
+def test_subset_and_chain_give_the_examples_of_their_parts():
     left, right = Subset(Numbers(10), np.array([7, 1, 3])), numbers(4)
     chain = Chain(left, right)
-    wanted = [7, 1, 3, 0, 1, 2, 3]
+    expected = [7, 1, 3, 0, 1, 2, 3]
     assert len(chain) == 7
-    assert [int(chain[index]["number"]) for index in range(7)] == wanted
+    assert [int(chain[index]["number"]) for index in range(7)] == expected
     shuffled = np.array([6, 0, 3, 2, 2])
     assert gather(chain, shuffled)["number"].tolist() == [3, 7, 0, 3, 3]
 

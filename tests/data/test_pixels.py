@@ -1,4 +1,4 @@
-"""Every mode and format becomes the same kind of pixels."""
+"""Images of every mode and format become the same kind of pixels."""
 
 import io
 
@@ -27,7 +27,7 @@ def encoded(image, kind, **options):
 
 
 @pytest.mark.parametrize("mode", RED)
-def test_colour_modes(mode):
+def test_color_modes_are_converted(mode):
     image = pixels.fit(Image.new(mode, (6, 4), RED[mode]), 4, 3)
     assert image.shape == (4, 4, 3)
     assert image.dtype == np.uint8
@@ -37,7 +37,7 @@ def test_colour_modes(mode):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
-    ("mode", "value", "wanted"),
+    ("mode", "value", "expected"),
     [
         ("1", 1, 255),
         ("L", 100, 100),
@@ -58,10 +58,10 @@ def test_colour_modes(mode):
         ("RGBa", (0, 0, 0, 0), 255),
     ],
 )
-def test_grey_depth_and_transparency(mode, value, wanted, channels):
+def test_gray_depths_and_transparency_are_converted(mode, value, expected, channels):
     image = pixels.fit(Image.new(mode, (5, 5), value), 5, channels)
     assert image.shape == (5, 5, channels)
-    np.testing.assert_allclose(image, wanted, atol=1)
+    np.testing.assert_allclose(image, expected, atol=1)
 
 
 def test_palettes_with_and_without_transparency():
@@ -75,7 +75,7 @@ def test_palettes_with_and_without_transparency():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1"])
-def test_a_transparent_colour_in_png(mode):
+def test_a_transparent_color_in_png_becomes_white(mode):
     file = encoded(
         Image.new(mode, (4, 4), 0), "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0
     )
@@ -83,15 +83,15 @@ def test_a_transparent_colour_in_png(mode):
 
 
 @pytest.mark.parametrize("kind", pixels.FORMATS)
-def test_formats(kind):
+def test_formats_are_decoded(kind):
     gradient = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))
     image = pixels.decode(encoded(Image.fromarray(gradient), kind), 24, 1)
     np.testing.assert_allclose(image[..., 0], gradient, atol=4)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
-def test_the_first_frame_counts(kind):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+def test_the_first_frame_of_an_animation_is_used(kind):
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     file = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     np.testing.assert_array_equal(pixels.decode(file, 8, 3)[0, 0], (255, 0, 0))
@@ -99,7 +99,7 @@ def test_the_first_frame_counts(kind):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_exif_orientation(kind, orientation):
+def test_exif_orientation_is_applied(kind, orientation):
     upright = np.zeros((16, 16, 1), np.uint8)
     upright[:8, :8] = 255
     upright[:8, 8:] = 120
@@ -113,7 +113,7 @@ def test_exif_orientation(kind, orientation):
     np.testing.assert_allclose(pixels.decode(file, 16, 1), upright, atol=12)
 
 
-def test_damaged_exif_does_no_harm():
+def test_damaged_exif_data_is_ignored():
     pixels.hush()
     file = encoded(
         Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\1"
@@ -122,7 +122,7 @@ def test_damaged_exif_does_no_harm():
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 20), (20, 40), (21, 20), (20, 20)])
-def test_the_centre_is_kept_and_proportions_too(width, height):
+def test_the_center_is_cropped_and_proportions_are_kept(width, height):
     image = Image.new("L", (width, height), 0)
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
@@ -130,7 +130,7 @@ def test_the_centre_is_kept_and_proportions_too(width, height):
     assert pixels.fit(image, 10, 1)[1:-1, 1:-1].min() >= 195
 
 
-def test_a_line_becomes_a_picture():
+def test_an_image_one_pixel_wide_is_resized():
     assert (pixels.fit(Image.new("L", (1, 300), 9), 10, 1) == 9).all()
 
 
@@ -139,17 +139,17 @@ def test_shrinking_is_antialiased():
     np.testing.assert_allclose(pixels.fit(Image.fromarray(stripes), 8, 1)[2:-2, 2:-2], 128, atol=8)
 
 
-def test_a_drafted_jpeg_is_close_to_a_whole_one():
+def test_shrinking_a_jpeg_while_decoding_changes_little():
     y, x = np.mgrid[:512, :768]
     smooth = (127 + 60 * np.sin(x / 40) + 60 * np.cos(y / 30)).astype(np.uint8)
     file = encoded(Image.fromarray(smooth), "JPEG", quality=95)
-    whole = pixels.fit(Image.open(io.BytesIO(file.getvalue())), 32, 1)
-    drafted = pixels.decode(file, 32, 1)
-    np.testing.assert_allclose(drafted.astype(int), whole, atol=3)
+    resized = pixels.fit(Image.open(io.BytesIO(file.getvalue())), 32, 1)
+    shrunk_while_decoding = pixels.decode(file, 32, 1)
+    np.testing.assert_allclose(shrunk_while_decoding.astype(int), resized, atol=3)
 
 
 @pytest.mark.parametrize(
-    ("image", "grey"),
+    ("image", "gray"),
     [
         (Image.new("L", (2, 2)), True),
         (Image.new("1", (2, 2)), True),
@@ -159,24 +159,24 @@ def test_a_drafted_jpeg_is_close_to_a_whole_one():
         (Image.new("CMYK", (2, 2)), False),
     ],
 )
-def test_which_modes_are_grey(image, grey):
-    assert pixels.is_grey(image) is grey
+def test_modes_are_recognized_as_gray(image, gray):
+    assert pixels.is_grey(image) is gray
 
 
 @pytest.mark.parametrize(
-    ("palette", "grey"), [([0, 0, 0, 9, 9, 9], True), ([0, 0, 0, 9, 9, 8], False)]
+    ("palette", "gray"), [([0, 0, 0, 9, 9, 9], True), ([0, 0, 0, 9, 9, 8], False)]
 )
-def test_which_palettes_are_grey(palette, grey):
+def test_palettes_are_recognized_as_gray(palette, gray):
     image = Image.new("P", (2, 2), 1)
     image.putpalette(palette)
     with Image.open(encoded(image, "PNG")) as opened:
         assert opened.mode == "P"
-        assert pixels.is_grey(opened) is grey
+        assert pixels.is_grey(opened) is gray
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\x89PNG\r\n\x1a\n", b"not a picture", b"P5 1 1 255\n\0"]
 )
-def test_what_is_no_picture_raises(content):
+def test_a_file_that_is_not_an_image_raises(content):
     with pytest.raises(OSError, match="identify"):
         pixels.decode(io.BytesIO(content), 8, 3)

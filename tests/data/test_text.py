@@ -1,4 +1,4 @@
-"""Text as data: what is cut where, which labels, and that nothing tested is trained on."""
+"""Text as data: cuts, windows and labels, and that no test text is in the training text."""
 
 import json
 
@@ -15,11 +15,11 @@ WORDS = 2000
 
 
 def words(seed, count=WORDS):
-    """Paragraphs of 20 words; the words of two seeds have no letter in common."""
+    """Returns paragraphs of 20 random words; the words of two seeds have no letter in common."""
     rng = np.random.default_rng(seed)
     letters = list("abcdefghijklmnopqrstuvwxyz"[seed * 5 : seed * 5 + 5])
-    made = ["".join(rng.choice(letters, 6)) for _ in range(count)]
-    return "\n\n".join(" ".join(made[i : i + 20]) for i in range(0, count, 20))
+    chosen = ["".join(rng.choice(letters, 6)) for _ in range(count)]
+    return "\n\n".join(" ".join(chosen[i : i + 20]) for i in range(0, count, 20))
 
 
 def put(root, files):
@@ -45,10 +45,10 @@ def decoded(dataset, source):
     return tokeniser.decode(dataset.assets[text.ASSET], np.stack(tokens))
 
 
-def stretches(texts, length):
-    """Every run of `length` characters other than white space."""
-    plain = ["".join(one.split()) for one in texts]
-    return {one[i : i + length] for one in plain for i in range(len(one) - length + 1)}
+def substrings(texts, length):
+    """Returns every substring of `length` characters, after removing white space."""
+    plain = ["".join(text.split()) for text in texts]
+    return {text[i : i + length] for text in plain for i in range(len(text) - length + 1)}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def docs():
     return data.load(DOCS)
 
 
-def test_python_docs(docs):
+def test_python_docs_are_loaded(docs):
     assert docs.facts == {"modality": "text", "vocabulary": 1024, "tokens": 64}
     assert set(docs.pretrain[0]) == {"tokens"}
     assert set(docs.train[0]) == set(docs.test[0]) == {"tokens", "label"}
@@ -72,12 +72,12 @@ def test_python_docs(docs):
     assert len(docs.pretrain) > len(docs.train) > 3 * len(docs.test)
 
 
-def test_python_docs_classes_have_enough_windows(docs):
+def test_python_docs_labels_have_enough_windows(docs):
     classes = len(docs.label_names)
-    to_train, to_test = (np.bincount(s.labels, minlength=classes) for s in (docs.train, docs.test))
-    assert to_train.min() >= 1
-    assert to_test.min() >= 1
-    assert (to_train + to_test).min() >= 8
+    train, test = (np.bincount(s.labels, minlength=classes) for s in (docs.train, docs.test))
+    assert train.min() >= 1
+    assert test.min() >= 1
+    assert (train + test).min() >= 8
     assert list(docs.label_names) == sorted(docs.label_names)
 
 
@@ -88,29 +88,29 @@ def test_labels_are_the_topics(docs):
         for index in range(0, len(source), 7):
             (window,) = tokeniser.decode(docs.assets[text.ASSET], source[index]["tokens"][None])
             topic = "".join(topics[docs.label_names[source[index]["label"]]].split())
-            for paragraph in window.strip("\ufffd").split("\n\n"):  # between them some are left out
+            for paragraph in window.strip("\ufffd").split("\n\n"):  # some between them are left out
                 assert "".join(paragraph.split()) in topic
 
 
 @pytest.mark.parametrize("holdout", [0, 150])
-def test_no_text_that_is_tested_is_trained_on(holdout):
+def test_no_test_text_is_in_the_training_text(holdout):
     dataset = data.load({**DOCS, "holdout": holdout})
     stream = dataset.pretrain.columns["tokens"].reshape(1, -1)
-    (trained,) = tokeniser.decode(dataset.assets[text.ASSET], stream)
+    (training_text,) = tokeniser.decode(dataset.assets[text.ASSET], stream)
     windows = decoded(dataset, dataset.test)
-    seen = stretches([trained], 110)
+    seen = substrings([training_text], 110)
 
     def repeated(windows):
-        return [window for window in windows if stretches([window], 110) & seen]
+        return [window for window in windows if substrings([window], 110) & seen]
 
-    prose = [window for window in windows if "----" not in window]  # no rules of tables
+    prose = [window for window in windows if "----" not in window]  # without the rules of tables
     assert len(prose) > 0.9 * len(windows)
     assert len(repeated(prose)) <= 0.01 * len(windows)  # stock phrases
     windows = decoded(dataset, dataset.train)
     assert len(repeated(windows)) > 0.9 * len(windows)
 
 
-def test_tokeniser_is_learned_on_training_text_alone(docs, monkeypatch):
+def test_the_tokenizer_only_learns_from_training_text(docs, monkeypatch):
     seen = []
     train = tokeniser.train
     monkeypatch.setattr(tokeniser, "train", lambda texts, n: train(seen.extend(texts) or texts, n))
@@ -120,7 +120,7 @@ def test_tokeniser_is_learned_on_training_text_alone(docs, monkeypatch):
     np.testing.assert_array_equal(text.pack(encoded, 64), docs.pretrain.columns["tokens"])
 
 
-def test_loading_again_with_the_facts_gives_the_same(docs):
+def test_loading_with_the_facts_gives_the_same_data(docs):
     again = data.load({**DOCS, **docs.facts})
     assert again.assets == docs.assets
     for one, other in ((docs.pretrain, again.pretrain), (docs.test, again.test)):
@@ -128,42 +128,42 @@ def test_loading_again_with_the_facts_gives_the_same(docs):
     assert json.loads(docs.assets["tokeniser.json"])["model"]["type"] == "BPE"
 
 
-def test_holdout_is_cut_from_training_text_and_leaves_the_test_text_alone(docs):
+def test_holdout_is_cut_from_the_training_text_and_leaves_the_test_text_alone(docs):
     dataset = data.load({**DOCS, "holdout": 150})
     assert len(dataset.test) == 150
     counts = np.bincount(dataset.test.labels, minlength=len(dataset.label_names))
     assert counts.max() <= 150 // len(dataset.label_names) + 10
     assert len(dataset.pretrain) < 0.85 * len(docs.pretrain)
-    held, tested = (stretches(decoded(d, d.test), 60) for d in (dataset, docs))
-    trained = stretches(decoded(docs, docs.train), 60)
-    assert len(held & tested) < 0.01 * len(held)
-    assert len(held & trained) > 0.5 * len(held)
-    assert "holdout: 150 training windows take the place of the test set" in dataset.notes
-    assert "data.holdout: 9999 is more than the last fifth" in refusal(
+    held_out, test = (substrings(decoded(d, d.test), 60) for d in (dataset, docs))
+    train = substrings(decoded(docs, docs.train), 60)
+    assert len(held_out & test) < 0.01 * len(held_out)
+    assert len(held_out & train) > 0.5 * len(held_out)
+    assert "holdout: 150 training windows replace the test set" in dataset.notes
+    assert "data.holdout: 9999 is more than the windows cut from the training text" in refusal(
         data.load, {**DOCS, "holdout": 9999}
     )
 
 
-def test_packing_joins_texts_with_ends_and_drops_the_incomplete_last_window():
+def test_packing_separates_texts_and_drops_an_incomplete_last_window():
     texts = [np.array([5, 6, 7], np.int32), np.array([8], np.int32), np.array([9, 4], np.int32)]
     assert text.pack(texts, 3).tolist() == [[5, 6, 7], [0, 8, 0]]
     assert text.pack(texts, 4).tolist() == [[5, 6, 7, 0], [8, 0, 9, 4]]
     assert text.pack(texts, 9).shape == (0, 9)
 
 
-def test_windows_join():
+def test_windows_are_consecutive():
     assert text.windows(np.arange(7), 3).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_repeated_paragraph_stays_in_the_shortest_document():
-    long, section = "a chapter's own opening words of more than forty", "the section " * 5
+    opening, section = "a chapter's own opening words of more than forty", "the section " * 5
     again = section.replace(" ", "\n ")
-    whole = [
-        Document(f"{long}\n\n{again}\n\nNote\n\nNote", "x"),
+    documents = [
+        Document(f"{opening}\n\n{again}\n\nNote\n\nNote", "x"),
         Document(f"Note\n\n{section}", "y"),
     ]
-    assert distinct(whole) == [Document(f"{long}\n\nNote\n\nNote", "x"), whole[1]]
-    assert distinct(whole[::-1]) == distinct(whole)[::-1]
+    assert distinct(documents) == [Document(f"{opening}\n\nNote\n\nNote", "x"), documents[1]]
+    assert distinct(documents[::-1]) == distinct(documents)[::-1]
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_a_repeated_paragraph_stays_in_the_shortest_document():
         ("", ""),
     ],
 )
-def test_a_cut_is_at_the_border_of_a_paragraph_line_or_word(whole, tail):
+def test_a_text_is_cut_at_the_end_of_a_paragraph_line_or_word(whole, tail):
     first, second = cut(whole)
     assert second == tail
     assert whole.startswith(first)
     assert len(whole) - len(first) - len(second) <= 2
 
 
-def test_a_folder_has_its_first_folders_as_labels(tmp_path):
+def test_the_top_folders_are_the_labels(tmp_path):
     put(
         tmp_path,
         {
@@ -200,16 +200,16 @@ def test_a_folder_has_its_first_folders_as_labels(tmp_path):
     for source in (dataset.train, dataset.test):
         for window, label in zip(decoded(dataset, source), source.labels, strict=True):
             assert set("".join(window.split())) <= set(["fghij", "abcde"][label])
-    trained = "".join(decoded(dataset, dataset.pretrain))
-    assert set("klmno") <= set(trained)
-    assert not set("pqrs") & set(trained)
+    training_text = "".join(decoded(dataset, dataset.pretrain))
+    assert set("klmno") <= set(training_text)
+    assert not set("pqrs") & set(training_text)
     assert np.sum(dataset.pretrain.columns["tokens"] == tokeniser.END_ID) == 3
-    assert "1 labels with too little text are only pretrained on" in dataset.notes
-    assert "1 texts without a label are only pretrained on" in dataset.notes
+    assert "1 labels with too little text are used for pretraining only" in dataset.notes
+    assert "1 texts without a label are used for pretraining only" in dataset.notes
     assert dataset.facts["vocabulary"] <= 300
 
 
-def test_one_file_has_no_labels(tmp_path):
+def test_a_single_file_has_no_labels(tmp_path):
     put(tmp_path, {"a.txt": words(0)})
     dataset = load(tmp_path / "a.txt")
     assert dataset.label_names is None
@@ -225,19 +225,19 @@ def test_one_file_has_no_labels(tmp_path):
     assert len(load(tmp_path / "a.txt", holdout=5).test) == 5
 
 
-def test_one_label_is_none(tmp_path):
+def test_a_single_label_counts_as_no_labels(tmp_path):
     put(tmp_path, {"a/one.txt": words(0), "a/two.txt": words(1), "b/three.txt": "short"})
     dataset = load(tmp_path)
     assert dataset.label_names is None
-    assert "no labels: they need two with 8 windows or more" in dataset.notes
+    assert "no labels: at least two labels need 8 windows or more" in dataset.notes
 
 
-def test_a_label_without_a_window_to_test_on_is_left_out(tmp_path):
+def test_a_label_without_a_test_window_is_left_out(tmp_path):
     put(tmp_path, {"a/1.txt": words(0), "b/1.txt": words(1)})
     put(tmp_path, {"c/1.txt": "x" * 134 + "\n\n" + "y" * 14})
-    dataset = load(tmp_path, vocabulary=257)  # a byte is a token: 8 windows and 14 bytes
+    dataset = load(tmp_path, vocabulary=257)  # one token per byte: 8 windows and 14 bytes
     assert dataset.label_names == ("a", "b")
-    assert "1 labels with too little text are only pretrained on" in dataset.notes
+    assert "1 labels with too little text are used for pretraining only" in dataset.notes
 
 
 def test_unreadable_files_are_skipped_and_listed(tmp_path):
@@ -247,7 +247,7 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path):
     assert "data.max_unreadable: 1 is exceeded" in refusal(load, tmp_path, max_unreadable=1)
 
 
-def test_refusals(tmp_path):
+def test_unusable_paths_are_refused(tmp_path):
     put(tmp_path, {"few/a.txt": "a few words", "bad/b.txt": b"\xff", "none/c.md": "words"})
     (tmp_path / "none" / "blank.txt").write_text(" \n")
     assert "'text:' does not exist; expected text:/path" in refusal(data.load, {"name": "text:"})

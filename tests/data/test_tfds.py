@@ -1,4 +1,4 @@
-"""TFDS without TensorFlow: on files prepared here, and on mocked catalogue entries."""
+"""TFDS without TensorFlow: on files prepared here, and on mocked catalog entries."""
 
 import io
 import sys
@@ -20,7 +20,7 @@ def png(value, size, mode="RGB"):
 
 
 class Pictures(tfds.core.GeneratorBasedBuilder):
-    """Ten and five labelled pictures of several sizes."""
+    """Ten training and five validation images with labels, of several sizes."""
 
     VERSION = tfds.core.Version("1.0.0")
     __module__ = "pictures"
@@ -49,7 +49,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.mark.parametrize("cache_mib", [2048, 0], ids=["memory", "lazy"])
-def test_files_on_disk(prepared, cache_mib):
+def test_files_on_disk_are_read(prepared, cache_mib):
     config = {"name": "tfds:pictures", "data_dir": prepared}
     dataset = data.load({**config, "cache_mib": cache_mib})
     assert (len(dataset.train), len(dataset.test)) == (10, 5)
@@ -65,7 +65,7 @@ def test_files_on_disk(prepared, cache_mib):
 
 
 def mocked(**splits):
-    """Mocks every catalogue entry's splits: name=(count, labelled)."""
+    """Mocks the splits of each catalog entry: name=count."""
 
     def records(count, size, mode):
         return [{"image": png(row, size, mode), "label": row % 10} for row in range(count)]
@@ -89,7 +89,7 @@ def mocked(**splits):
         ("tfds:caltech101", 64, 3),
     ],
 )
-def test_known_names(name, size, channels, tmp_path):
+def test_known_names_are_loaded(name, size, channels, tmp_path):
     with mocked(train=20, test=10, validation=10):
         dataset = data.load({"name": name, "data_dir": str(tmp_path)})
     assert dataset.facts["image_size"] == size
@@ -98,15 +98,15 @@ def test_known_names(name, size, channels, tmp_path):
     assert int(dataset.train[3]["label"]) == 3
 
 
-def test_known_statistics_are_used_unless_channels_differ(tmp_path):
+def test_known_statistics_are_used_if_the_channels_agree(tmp_path):
     config = {"name": "cifar10", "data_dir": str(tmp_path)}
     with mocked(train=20, test=10):
         assert data.load(config).facts["mean"] == (0.4914, 0.4822, 0.4465)
-        grey = data.load({**config, "channels": 1})
-    assert grey.facts["mean"] == pytest.approx((9.5 / 255,))
+        gray = data.load({**config, "channels": 1})
+    assert gray.facts["mean"] == pytest.approx((9.5 / 255,))
 
 
-def test_stl10_pretrains_on_its_unlabelled_split(tmp_path):
+def test_stl10_pretrains_on_its_unlabeled_split(tmp_path):
     with mocked(train=20, test=10, unlabelled=30):
         dataset = data.load({"name": "stl10", "data_dir": str(tmp_path)})
     assert (len(dataset.pretrain), len(dataset.train), len(dataset.test)) == (30, 20, 10)
@@ -119,7 +119,7 @@ def test_imagenet_tests_on_validation(tmp_path):
     assert len(dataset.test) == 6
 
 
-def test_without_a_test_split_every_tenth_is_tested(tmp_path):
+def test_without_a_test_split_every_tenth_image_is_used_for_testing(tmp_path):
     with mocked(train=25):
         dataset = data.load({"name": "tfds:eurosat", "data_dir": str(tmp_path)})
     values = [int(dataset.test[row]["image"][0, 0, 0]) for row in range(len(dataset.test))]
@@ -143,47 +143,47 @@ def refusal(name, tmp_path):
     return str(caught.value)
 
 
-def test_unknown_names(tmp_path):
+def test_unknown_names_are_refused(tmp_path):
     assert "data.name: 'tfds:no_such_data' is not known" in refusal("tfds:no_such_data", tmp_path)
     assert "data.name: 'tfds:' " in refusal("tfds:", tmp_path)
     assert "'tfds:cifar10:9.9.9'" in refusal("tfds:cifar10:9.9.9", tmp_path)
 
 
-def test_data_that_is_not_images(tmp_path):
+def test_data_without_images_is_refused(tmp_path):
     message = refusal("tfds:ag_news_subset", tmp_path)
     assert message.startswith("data.name: 'tfds:ag_news_subset' has no feature 'image'; expected")
 
 
-def test_no_training_split(tmp_path):
+def test_data_without_a_training_split_is_refused(tmp_path):
     with mocked(test=3):
         assert "has the splits ['test']; expected 'train'" in refusal("cifar10", tmp_path)
 
 
-def test_preparing_that_fails(tmp_path, monkeypatch):
+def test_data_that_cannot_be_prepared_is_refused(tmp_path, monkeypatch):
     def no_network(*_, **__):
         raise ConnectionError("no route to host\nand a long story")
 
     monkeypatch.setattr(tfds, "data_source", no_network)
     message = refusal("cifar10", tmp_path)
     assert message.startswith(
-        "data.name: 'cifar10' cannot be prepared by TFDS: no route to host; expected it in "
+        "data.name: 'cifar10' cannot be prepared by TFDS: no route to host; expected the data in "
     )
     monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
     assert refusal("fashion_mnist", tmp_path).endswith("or install Debian's dataset-fashion-mnist")
 
 
-def refused_of_run(config, **given):
+def refusal_of_run(config, **given):
     with pytest.raises(InputError) as caught:
         data.load_of_run(config, **given)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_a_run_s_config_does_not_say_where_tfds_reads(prepared, monkeypatch):
-    """TFDS imports the modules that the files of a data set name."""
-    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was asked"))
+def test_the_data_dir_of_a_run_s_config_is_not_used(prepared, monkeypatch):
+    """TFDS would import the modules that the files there name."""
+    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was called"))
     for name in ("tfds:pictures", "cifar10", "imagenet", "fashion_mnist_mini"):
-        message = refused_of_run({"name": name, "data_dir": prepared})
+        message = refusal_of_run({"name": name, "data_dir": prepared})
         assert message.startswith(
             f"--data_dir: is missing; the run's config.json names {prepared!r}"
         )
@@ -206,14 +206,14 @@ def test_a_run_s_config_does_not_say_where_tfds_reads(prepared, monkeypatch):
         "mnist\n",
     ],
 )
-def test_a_run_s_config_names_only_what_tfds_has_in_its_own_code(prepared, monkeypatch, name):
-    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was asked"))
+def test_a_run_s_config_may_only_name_data_sets_in_tfds_s_own_catalog(prepared, monkeypatch, name):
+    monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("TFDS was called"))
     for given in ({}, {"data_dir": prepared}):
-        message = refused_of_run({"name": f"tfds:{name}"}, **given)
-        assert message.endswith("in TFDS's catalogue; expected one of its names")
+        message = refusal_of_run({"name": f"tfds:{name}"}, **given)
+        assert message.endswith("in TFDS's catalog; expected one of its names")
 
 
-def test_a_run_s_data_is_read_from_where_the_flag_says(tmp_path):
+def test_a_run_s_data_is_read_from_the_data_dir_of_the_caller(tmp_path):
     config = {"name": "tfds:mnist", "data_dir": "/nowhere"}
     with mocked(train=20, test=10):
         dataset = data.load_of_run(config, data_dir=str(tmp_path))
@@ -227,7 +227,7 @@ def test_a_run_s_config_may_name_a_config_and_a_version(tmp_path):
             assert len(data.load_of_run(config, data_dir=str(tmp_path)).train) == 20
 
 
-def test_a_run_s_folder_is_read(tmp_path):
+def test_a_run_s_image_folder_is_read(tmp_path):
     for number in range(4):
         path = tmp_path / ("test" if number > 2 else "train") / "a" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

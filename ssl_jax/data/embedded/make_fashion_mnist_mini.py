@@ -1,10 +1,10 @@
-"""Makes fashion_mnist_mini.npz, byte for byte the same each time.
+"""Writes fashion_mnist_mini.npz; the result is the same each time, byte for byte.
 
     python ssl_jax/data/embedded/make_fashion_mnist_mini.py FOLDER_WITH_IDX_GZ
 
-The folder is that of Debian's package `dataset-fashion-mnist`. 1,000 training and 200 test images
-of each class are drawn, the test images from the original test set. The original has a few test
-images that are also training images; those among the drawn training images are not drawn.
+Pass the folder of Debian's package `dataset-fashion-mnist`. The script draws 1,000 training and 200
+test images per class; the test images come from the original test set. A few of the original test
+images are also training images. A test image is not drawn if it is among the drawn training images.
 """
 
 import io
@@ -23,21 +23,23 @@ _SEED = 2017
 
 
 def select(whole: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Draws the images; keys and shapes are those of `read_folder`."""
-    trained = balanced(whole["train_labels"], _TRAIN_IMAGES, _SEED)
-    seen = {image.tobytes() for image in whole["train_images"][trained]}
-    fresh = [row for row, image in enumerate(whole["test_images"]) if image.tobytes() not in seen]
-    tested = np.array(fresh)[balanced(whole["test_labels"][fresh], _TEST_IMAGES, _SEED)]
+    """Draws the images; takes and returns arrays named as by `read_folder`."""
+    train_rows = balanced(whole["train_labels"], _TRAIN_IMAGES, _SEED)
+    drawn = {image.tobytes() for image in whole["train_images"][train_rows]}
+    allowed = [
+        row for row, image in enumerate(whole["test_images"]) if image.tobytes() not in drawn
+    ]
+    test_rows = np.array(allowed)[balanced(whole["test_labels"][allowed], _TEST_IMAGES, _SEED)]
     return {
-        "train_images": whole["train_images"][trained],
-        "train_labels": whole["train_labels"][trained],
-        "test_images": whole["test_images"][tested],
-        "test_labels": whole["test_labels"][tested],
+        "train_images": whole["train_images"][train_rows],
+        "train_labels": whole["train_labels"][train_rows],
+        "test_images": whole["test_images"][test_rows],
+        "test_labels": whole["test_labels"][test_rows],
     }
 
 
 def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an .npz file without the time of day in it."""
+    """Writes an .npz file that does not contain the current time."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
