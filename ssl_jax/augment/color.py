@@ -1,77 +1,47 @@
-"""Brightness, contrast, saturation, hue, grey and solarisation, each as Pillow defines it.
+"""Brightness, contrast, saturation, hue, grayscale and solarize, each as Pillow defines it.
 
-Every adjustment ends in [0, 1]. On images of one channel saturation, hue and grayscale have nothing
-to change; brightness, contrast and solarisation act as on colour.
+Every adjustment clips to [0, 1]. On images with one channel, saturation, hue and grayscale change
+nothing; brightness, contrast and solarize act as on color images.
 """
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
+from ssl_jax.augment._schedule import apply_in_order, compute_once
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
-_ORDERS = list(itertools.permutations(range(4)))
-_SIDE = (BRIGHTNESS, SATURATION, BRIGHTNESS, HUE, BRIGHTNESS, SATURATION, BRIGHTNESS)
-_PLACES = (*_SIDE, CONTRAST, *_SIDE)  # every order is among them, with what is dear seldom
-
-
-def _luma(planes: Planes) -> Float[Array, "h w"]:
-    """ITU-R 601 luma."""
-    if len(planes) == 1:
-        return planes[0]
-    r, g, b = planes
-    return 0.299 * r + 0.587 * g + 0.114 * b
-
-
-def _blend(
-    planes: Planes, base: Float[Array, "h w"] | Scalar | float, factor: Scalar | float
-) -> Planes:
-    return jnp.clip(base + factor * (planes - base), 0.0, 1.0)
-
-
-def _turn_hue(planes: Planes, shift: Scalar | float) -> Planes:
-    r, g, b = planes
-    value = jnp.maximum(jnp.maximum(r, g), b)
-    chroma = value - jnp.minimum(jnp.minimum(r, g), b)
-    over = 1 / jnp.where(chroma > 0, chroma, 1.0)
-    sextant = jnp.where(
-        value == r, (g - b) * over, jnp.where(value == g, 2 + (b - r) * over, 4 + (r - g) * over)
-    )
-    k = sextant + 6 * shift + jnp.array([5.0, 3.0, 1.0])[:, None, None]
-    k = k - 6 * jnp.floor(k / 6)
-    return value - chroma * jnp.clip(jnp.minimum(k, 4 - k), 0.0, 1.0)
+_ORDERS = list(itertools.permutations(("brightness", "contrast", "saturation", "hue")))
 
 
 def adjust_brightness(image: Image, factor: Scalar | float) -> Image:
-    """Blend with black: ``factor * image``; 1 changes nothing."""
-    return channels_last(_blend(channels_first(image), 0.0, factor))
+    """Blends with black: ``factor * image``; 1 changes nothing."""
+    return channels_last(_brightness(channels_first(image), True, factor))
 
 
 def adjust_contrast(image: Image, factor: Scalar | float) -> Image:
-    """Blend with the mean of the luma, one grey for the whole image; 1 changes nothing."""
-    planes = channels_first(image)
-    return channels_last(_blend(planes, _luma(planes).mean(), factor))
+    """Blends with the mean luma, one gray for the whole image; 1 changes nothing."""
+    return channels_last(_contrast(channels_first(image), True, factor))
 
 
 def adjust_saturation(image: Image, factor: Scalar | float) -> Image:
-    """Blend with the image's own luma; 1 changes nothing, 0 leaves grey."""
-    planes = channels_first(image)
-    return channels_last(_blend(planes, _luma(planes), factor))
+    """Blends with each pixel's own luma; 1 changes nothing, 0 leaves gray."""
+    return channels_last(_saturation(channels_first(image), True, factor))
 
 
 def adjust_hue(image: Image, shift: Scalar | float) -> Image:
-    """Turn the hue in HSV by ``shift`` turns, from -0.5 to 0.5; 0 changes nothing.
+    """Rotates the hue in HSV by ``shift`` turns, from -0.5 to 0.5; 0 changes nothing.
 
-    Value and chroma stay: each channel is ``value - chroma * clip(min(k, 4 - k), 0, 1)`` with
-    ``k = (offset + 6 * hue) mod 6`` and offsets 5, 3 and 1 for red, green and blue.
+    Value and chroma stay the same: each channel is ``value - chroma * clip(min(k, 4 - k), 0, 1)``
+    with ``k = (offset + 6 * hue) mod 6`` and offsets 5, 3 and 1 for red, green and blue.
     """
     if image.shape[-1] == 1:
         return image
-    return channels_last(_turn_hue(channels_first(image), shift))
+    return channels_last(_hue(channels_first(image), True, shift))
 
 
 def color_jitter(
@@ -84,10 +54,11 @@ def color_jitter(
     hue: float = 0.2,
     probability: float = 0.8,
 ) -> Image:
-    """Change brightness, contrast, saturation and hue, in random order.
+    """Changes brightness, contrast, saturation and hue by random amounts, in random order.
 
-    Factors are uniform in ``[max(0, 1 - x), 1 + x]``, the hue's turn in ``[-hue, hue]``; each of
-    the 24 orders is equally likely.
+    Crops of one image have similar colors; without jitter a network could match them by color.
+    Factors are uniform in ``[max(0, 1 - x), 1 + x]``, the hue shift in ``[-hue, hue]``; each of the
+    24 orders is equally likely.
 
     Args:
       key: of the draw.
@@ -95,8 +66,8 @@ def color_jitter(
       brightness: ``x`` of the brightness factor, at least 0.
       contrast: ``x`` of the contrast factor, at least 0.
       saturation: ``x`` of the saturation factor, at least 0.
-      hue: largest turn, in turns, from 0 to 0.5.
-      probability: of being changed at all.
+      hue: largest hue shift, in turns, from 0 to 0.5.
+      probability: of changing the image at all.
 
     Returns:
       ``[h, w, c]`` in [0, 1].
@@ -105,75 +76,103 @@ def color_jitter(
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
       appendix A, https://arxiv.org/abs/2002.05709
     """
-    strengths = (brightness, contrast, saturation, hue)
-    active = [kind for kind, strength in enumerate(strengths) if strength > 0]
-    if image.shape[-1] == 1:
-        active = [kind for kind in active if kind in (BRIGHTNESS, CONTRAST)]
+    strengths = {
+        "brightness": brightness,
+        "contrast": contrast,
+        "saturation": saturation,
+        "hue": hue,
+    }
     order, amounts = _draw(key, strengths, probability)
-    return channels_last(_adjusted(channels_first(image), order, amounts, active))
+    adjustments = _GRAY_ADJUSTMENTS if image.shape[-1] == 1 else _ADJUSTMENTS
+    operations = {
+        name: partial(adjust, amount=amounts[name])
+        for name, adjust in adjustments.items()
+        if strengths[name] > 0
+    }
+    return channels_last(apply_in_order(channels_first(image), operations, _ORDERS, order))
 
 
 def _draw(
-    key: PRNGKeyArray, strengths: tuple[float, ...], probability: float
-) -> tuple[Int[Array, ""], Float[Array, "4"]]:
-    """Which of the orders, the last of which is none, and how much of each adjustment."""
+    key: PRNGKeyArray, strengths: dict[str, float], probability: float
+) -> tuple[Int[Array, ""], dict[str, Scalar]]:
+    """Draws the amount of each adjustment and an order's number: ``len(_ORDERS)`` is no change."""
     draws = jax.random.uniform(key, (6,))
-    spread, center = np.array(strengths, np.float32), np.array([1, 1, 1, 0], np.float32)
-    low = np.maximum(center - spread, [0, 0, 0, -strengths[HUE]]).astype(np.float32)
-    amounts = low + (center + spread - low) * draws[:4]
+    strength = np.array(list(strengths.values()), np.float32)
+    neutral = np.array([1, 1, 1, 0], np.float32)
+    low = np.maximum(neutral - strength, [0, 0, 0, -np.inf]).astype(np.float32)
+    high = neutral + strength
+    amounts = low + (high - low) * draws[:4]
     order = jnp.floor(len(_ORDERS) * draws[4]).astype(jnp.int32)
-    return jnp.where(draws[5] < probability, order, len(_ORDERS)), amounts
+    order = jnp.where(draws[5] < probability, order, len(_ORDERS))
+    return order, {name: amounts[i] for i, name in enumerate(strengths)}
 
 
-def _adjusted(
-    planes: Planes, order: Int[Array, ""], amounts: Float[Array, "4"], active: list[int]
+# Each adjustment returns the planes unchanged where it is not used.
+
+
+def _brightness(planes: Planes, used: Scalar | bool, amount: Scalar | float) -> Planes:
+    return _blend(planes, 0.0, jnp.where(used, amount, 1.0))
+
+
+def _contrast(planes: Planes, used: Scalar | bool, amount: Scalar | float) -> Planes:
+    gray = jnp.where(used, _luma(planes).mean(), 0.0)
+    return _blend(planes, gray, jnp.where(used, amount, 1.0))
+
+
+def _saturation(planes: Planes, used: Scalar | bool, amount: Scalar | float) -> Planes:
+    planes = compute_once(planes)
+    gray = jnp.where(used, _luma(planes), 0.0)
+    return _blend(planes, gray, jnp.where(used, amount, 1.0))
+
+
+def _hue(planes: Planes, used: Scalar | bool, amount: Scalar | float) -> Planes:
+    planes = compute_once(planes)
+    r, g, b = planes
+    value = jnp.maximum(jnp.maximum(r, g), b)
+    chroma = value - jnp.minimum(jnp.minimum(r, g), b)
+    inverse = 1 / jnp.where(chroma > 0, chroma, 1.0)
+    sextant = jnp.where(
+        value == r,
+        (g - b) * inverse,
+        jnp.where(value == g, 2 + (b - r) * inverse, 4 + (r - g) * inverse),
+    )
+    k = sextant + 6 * amount + jnp.array([5.0, 3.0, 1.0])[:, None, None]
+    k = k - 6 * jnp.floor(k / 6)
+    rotated = value - chroma * jnp.clip(jnp.minimum(k, 4 - k), 0.0, 1.0)
+    return jnp.where(used, rotated, planes)
+
+
+_ADJUSTMENTS = {  # cheapest first
+    "brightness": _brightness,
+    "saturation": _saturation,
+    "hue": _hue,
+    "contrast": _contrast,
+}
+_GRAY_ADJUSTMENTS = {"brightness": _brightness, "contrast": _contrast}
+
+
+def _blend(
+    planes: Planes, base: Float[Array, "h w"] | Scalar | float, factor: Scalar | float
 ) -> Planes:
-    """The active adjustments in their order.
-
-    Under vmap each image has another order and all places are computed. Contrast, which needs the
-    mean of all pixels, has one; luma is needed at four, hue at two; brightness is one product. The
-    barriers are before what reads all three channels at once: without them XLA computes each of the
-    three again for the other two.
-    """
-    used = np.array([*(_used(one, active) for one in _ORDERS), [False] * len(_PLACES)])
-    for place, kind in enumerate(_PLACES):
-        if used[:, place].any():
-            if kind in (SATURATION, HUE):
-                planes = jax.lax.optimization_barrier(planes)
-            planes = _adjust(planes, kind, amounts[kind], jnp.array(used[:, place])[order])
-    return planes
+    """Returns ``base + factor * (planes - base)`` in [0, 1]; base 0 and factor 1 change nothing."""
+    return jnp.clip(base + factor * (planes - base), 0.0, 1.0)
 
 
-def _adjust(planes: Planes, kind: int, amount: Scalar, used: Scalar) -> Planes:
-    """One adjustment, or the planes as they are to the bit."""
-    if kind == HUE:
-        return jnp.where(used, _turn_hue(planes, amount), planes)
-    if kind == BRIGHTNESS:
-        base: Array | float = 0.0
-    else:
-        luma = _luma(planes)
-        base = jnp.where(used, luma.mean() if kind == CONTRAST else luma, 0.0)
-    return _blend(planes, base, jnp.where(used, amount, 1.0))
-
-
-def _used(order: tuple[int, ...], active: list[int]) -> list[bool]:
-    """At which places an order's active adjustments stand."""
-    wanted = iter([kind for kind in order if kind in active])
-    ahead, used = next(wanted, None), []
-    for kind in _PLACES:
-        used.append(kind == ahead)
-        if used[-1]:
-            ahead = next(wanted, None)
-    return used
+def _luma(planes: Planes) -> Float[Array, "h w"]:
+    """Returns the ITU-R 601 luma."""
+    if len(planes) == 1:
+        return planes[0]
+    r, g, b = planes
+    return 0.299 * r + 0.587 * g + 0.114 * b
 
 
 def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> Image:
-    """Replace the colours by their ITU-R 601 luma, in as many channels as there were.
+    """Replaces the colors by their ITU-R 601 luma; the number of channels stays the same.
 
     Args:
       key: of the draw.
       image: ``[h, w, c]`` in [0, 1].
-      probability: of becoming grey.
+      probability: of turning gray.
 
     Returns:
       ``[h, w, c]`` in [0, 1].
@@ -184,19 +183,19 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     planes = channels_first(image)
     gray = jnp.clip(_luma(planes), 0.0, 1.0)
     planes = jnp.where(jax.random.bernoulli(key, probability), gray, planes)
-    return channels_last(jax.lax.optimization_barrier(planes))  # not computed again a channel
+    return channels_last(compute_once(planes))
 
 
 def solarize(
     key: PRNGKeyArray, image: Image, *, threshold: float = 0.5, probability: float = 0.2
 ) -> Image:
-    """Invert the pixels at or above the threshold.
+    """Inverts the pixels at or above the threshold.
 
     Args:
       key: of the draw.
       image: ``[h, w, c]`` in [0, 1].
       threshold: in [0, 1].
-      probability: of being solarised.
+      probability: of inverting anything.
 
     Returns:
       ``[h, w, c]`` in [0, 1].

@@ -133,7 +133,7 @@ def test_color_jitter_draws_its_four_parameters_independently():
     assert stats.spearmanr(brightness, contrast).pvalue > 1e-3
 
 
-STRENGTHS = (0.8, 0.7, 0.6, 0.2)
+STRENGTHS = dict(zip(PARAMETERS, (0.8, 0.7, 0.6, 0.2), strict=True))
 
 
 def test_color_jitter_draws_its_orders_uniformly():
@@ -142,27 +142,29 @@ def test_color_jitter_draws_its_orders_uniformly():
     counts = np.bincount(orders, minlength=24)
     assert stats.chisquare(counts).pvalue > 1e-3
     assert len(counts) == len(set(color._ORDERS)) == 24
-    for number in range(4):
-        assert stats.kruskal(*(amounts[orders == i, number] for i in range(24))).pvalue > 1e-3
+    for name in PARAMETERS:
+        assert stats.kruskal(*(amounts[name][orders == i] for i in range(24))).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("active", [(0, 1, 2, 3), (0, 1, 2), (1, 3), (3,), (0,), ()])
+@pytest.mark.parametrize(
+    "active", [PARAMETERS, PARAMETERS[:3], ["contrast", "hue"], ["hue"], ["brightness"], []]
+)
 def test_color_jitter_adjusts_in_the_drawn_order(active, channels):
     """Against the references one after another, in each of the 24 orders."""
-    strengths = {name: STRENGTHS[i] if i in active else 0.0 for i, name in enumerate(PARAMETERS)}
+    strengths = {name: STRENGTHS[name] if name in active else 0.0 for name in PARAMETERS}
     f = partial(augment.color_jitter, probability=1.0, **strengths)
     image = picture(5, 4, channels)
     keys = jax.random.split(jax.random.key(1), 120)
     jittered = jax.jit(jax.vmap(f, (0, None)))(keys, image)
-    seen = set()
+    drawn = set()
     for key, actual in zip(keys, jittered, strict=True):
-        order, amounts = color._draw(key, tuple(strengths.values()), 1.0)
+        order, amounts = color._draw(key, strengths, 1.0)
         expected = np.asarray(image)
-        for kind in color._ORDERS[order]:
-            if kind in active and (channels == 3 or kind != color.HUE):
-                adjust = getattr(reference, [*ADJUST, "adjust_hue"][kind])
-                expected = adjust(expected, float(amounts[kind]))
+        for name in color._ORDERS[order]:
+            if name in active and (channels == 3 or name != "hue"):
+                adjust = getattr(reference, f"adjust_{name}")
+                expected = adjust(expected, float(amounts[name]))
         np.testing.assert_allclose(actual, expected, atol=5e-6)
-        seen.add(int(order))
-    assert len(seen) == 24
+        drawn.add(int(order))
+    assert len(drawn) == 24
