@@ -1,8 +1,8 @@
-"""SimCLR's views, whole recipe, beside torchvision's on pictures of PIL; time for 256 views.
+"""Time to make 256 SimCLR views with the whole recipe, compared with torchvision on PIL images.
 
-Crop, flip, jitter with hue, grey, and blur (probability .5, also at 32x32, so that it is timed).
-Ours under jit on all cores; the peer's pipeline is one process, so its time is divided by the
-cores: what as many loader processes would give at best.
+The recipe is crop, flip, color jitter with hue, grayscale, and blur with probability 0.5, also at
+32x32, so that blur is timed. Ours is jitted and uses all cores. Torchvision's pipeline is a single
+process, which gets 256 / cores images: the best that one loader process per core could do.
 """
 
 import os
@@ -20,7 +20,7 @@ SIZES = (32, 224)
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a line of text before each race and its rows after it."""
     for size in SIZES:
         yield f"{N} views of {size}x{size}"
         views = Contestant("ssl_jax", ours, (size,))
@@ -29,7 +29,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 
 def ours(size: int) -> Work:
-    """Ours, under jit."""
+    """Prepares our jitted recipe on all images."""
     view = jax.vmap(augment.recipes.simclr(strength=0.5))
 
     def views(key: jax.Array, images: jax.Array) -> jax.Array:
@@ -39,7 +39,7 @@ def ours(size: int) -> Work:
 
 
 def torchvision(size: int) -> Work:
-    """Its pipeline, on the share of one core."""
+    """Prepares torchvision's pipeline on one core's share of the images."""
     from PIL import Image
     from torchvision import transforms as t
 

@@ -1,7 +1,8 @@
-"""Augmentations on the device: ``f(key, image, *, ...) -> image`` on one image; one vmap batches.
+"""Augmentations that run on the device: ``f(key, image, *, ...) -> image``.
 
-An image is ``[h, w, c]`` float32 in [0, 1] with one or three channels; so is the result. Each
-random function draws its parameters and hands them to a deterministic one that stands beside it.
+Each takes a single image; ``jax.vmap`` makes it work on a batch. Images are ``[h, w, c]`` float32
+in [0, 1] with one or three channels, before and after. The deterministic counterparts of random
+functions are in the same modules: ``crop_and_resize``, ``blur``, ``adjust_hue``.
 """
 
 from ssl_jax.augment import recipes as recipes

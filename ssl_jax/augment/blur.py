@@ -1,4 +1,4 @@
-"""Gaussian blur: separable, a weighted sum of shifted images along each axis."""
+"""Gaussian blur, computed along one axis at a time as a weighted sum of shifted images."""
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,17 @@ from ssl_jax.augment.compose import Image
 
 
 def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
-    """Convolve with a normalised Gaussian cut off at ``kernel_size``, mirrored at the border.
-
-    A weighted sum of shifted images along each axis in turn.
+    """Convolves with a normalized Gaussian of ``kernel_size`` taps; borders are mirrored.
 
     Args:
       image: ``[h, w, c]``, each side larger than ``kernel_size // 2``.
       sigma: standard deviation in pixels, above 0; may be traced.
-      kernel_size: odd.
+      kernel_size: number of taps, odd.
 
     Returns:
       ``[h, w, c]``.
     """
-    return _smoothed(image, _gaussian(sigma, kernel_size))
+    return _convolve(image, _gaussian(sigma, kernel_size))
 
 
 def _gaussian(sigma: Scalar | float, size: int) -> Float[Array, " k"]:
@@ -28,18 +26,18 @@ def _gaussian(sigma: Scalar | float, size: int) -> Float[Array, " k"]:
     return weights / weights.sum()
 
 
-def _smoothed(image: Image, weights: Float[Array, " k"]) -> Image:
+def _convolve(image: Image, weights: Float[Array, " k"]) -> Image:
     h, w, c = image.shape
     k, weights = len(weights), weights.astype(image.dtype)
-    rows = _mirrored(image, k // 2, 0).reshape(-1, w * c)
+    rows = _pad_mirrored(image, k // 2, 0).reshape(-1, w * c)
     image = _weighted_sum([rows[i : i + h] for i in range(k)], weights).reshape(h, w, c)
-    columns = _mirrored(image, k // 2, 1).reshape(h, -1)
+    columns = _pad_mirrored(image, k // 2, 1).reshape(h, -1)
     shifted = [columns[:, i * c : (i + w) * c] for i in range(k)]
     return _weighted_sum(shifted, weights).reshape(h, w, c)
 
 
-def _mirrored(image: Image, radius: int, axis: int) -> Image:
-    """The image with ``radius`` more pixels on both sides; the outermost are not repeated."""
+def _pad_mirrored(image: Image, radius: int, axis: int) -> Image:
+    """Pads both sides with ``radius`` mirrored pixels; the outermost pixel is not repeated."""
     size = image.shape[axis]
     before = jax.lax.slice_in_dim(image, 1, 1 + radius, axis=axis)
     after = jax.lax.slice_in_dim(image, size - 1 - radius, size - 1, axis=axis)
@@ -58,14 +56,17 @@ def gaussian_blur(
     kernel_size: int | None = None,
     probability: float = 0.5,
 ) -> Image:
-    """Blur with a Gaussian of random width.
+    """Blurs with a Gaussian of random width.
+
+    Blur removes fine detail, on which a network could otherwise rely to match views.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
-      sigma: smallest and largest standard deviation in pixels, drawn uniformly.
-      kernel_size: odd; None takes a tenth of the image's smaller side, made odd, at least 3.
-      probability: of being blurred.
+      sigma: smallest and largest standard deviation in pixels; the draw is uniform.
+      kernel_size: number of taps, odd; None means a tenth of the image's smaller side, made odd,
+        at least 3.
+      probability: probability of blurring.
 
     Returns:
       ``[h, w, c]`` in [0, 1].
@@ -80,4 +81,4 @@ def gaussian_blur(
     width = sigma[0] + (sigma[1] - sigma[0]) * draws[0]
     blurred, unchanged = _gaussian(width, kernel_size), jnp.arange(kernel_size) == kernel_size // 2
     weights = jnp.where(draws[1] < probability, blurred, unchanged)
-    return jnp.clip(_smoothed(image, weights), 0.0, 1.0)
+    return jnp.clip(_convolve(image, weights), 0.0, 1.0)

@@ -61,16 +61,24 @@ def color_jitter(
     24 orders is equally likely.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
       brightness: ``x`` of the brightness factor, at least 0.
       contrast: ``x`` of the contrast factor, at least 0.
       saturation: ``x`` of the saturation factor, at least 0.
       hue: largest hue shift, in turns, from 0 to 0.5.
-      probability: of changing the image at all.
+      probability: probability of changing the image at all.
 
     Returns:
       ``[h, w, c]`` in [0, 1].
+
+    Examples:
+      >>> import jax
+      >>> from ssl_jax import augment
+      >>> image = jax.numpy.full((32, 32, 3), 0.5)
+      >>> jitter = jax.jit(augment.color_jitter)
+      >>> jitter(jax.random.key(0), image).shape
+      (32, 32, 3)
 
     References:
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
@@ -170,9 +178,9 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     """Replaces the colors by their ITU-R 601 luma; the number of channels stays the same.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
-      probability: of turning gray.
+      probability: probability of turning gray.
 
     Returns:
       ``[h, w, c]`` in [0, 1].
@@ -192,10 +200,10 @@ def solarize(
     """Inverts the pixels at or above the threshold.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
-      threshold: in [0, 1].
-      probability: of inverting anything.
+      threshold: level from which pixels are inverted, in [0, 1].
+      probability: probability of solarizing.
 
     Returns:
       ``[h, w, c]`` in [0, 1].

@@ -1,8 +1,8 @@
-"""One augmentation after another, and what they share.
+"""Composition of augmentations, and the types and layouts that they share.
 
-Augmentations work on ``[c, h, w]``: a CPU computes many neighbours of one channel at a time, and
-hardly anything of three channels in a row. ``channels_first`` of ``channels_last`` is nothing to
-the compiler, so between two augmentations the pixels stay as they are.
+Augmentations compute on ``[c, h, w]``: a CPU vectorizes over neighboring pixels of one channel, but
+hardly over three interleaved channels. The compiler removes ``channels_first(channels_last(x))``,
+so the pixels are not moved between two augmentations.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,25 @@ Augmentation = Callable[[PRNGKeyArray, Image], Image]
 
 
 def compose(*functions: Augmentation) -> Augmentation:
-    """One augmentation that applies the functions from left to right.
+    """Returns one augmentation that applies the functions from left to right.
 
-    The function at position ``i`` gets ``fold_in(key, i)``: one more at the end leaves the draws of
-    those before it as they were.
+    The function at position ``i`` gets the key ``fold_in(key, i)``, so appending a function does
+    not change the draws of the others.
 
     Args:
       *functions: each ``f(key, image) -> image``; bind parameters with ``functools.partial``.
 
     Returns:
       ``f(key, image) -> image``.
+
+    Examples:
+      >>> import jax
+      >>> from ssl_jax import augment
+      >>> view = augment.compose(augment.horizontal_flip, augment.grayscale)
+      >>> images = jax.numpy.zeros((8, 32, 32, 3))
+      >>> keys = jax.random.split(jax.random.key(0), len(images))
+      >>> jax.vmap(view)(keys, images).shape
+      (8, 32, 32, 3)
 
     References:
       JAX's PRNG design, for keys that are derived and never consumed,
@@ -44,10 +53,10 @@ def compose(*functions: Augmentation) -> Augmentation:
 
 
 def channels_first(image: Image) -> Planes:
-    """``[h, w, c]`` to ``[c, h, w]``."""
+    """Transposes ``[h, w, c]`` to ``[c, h, w]``."""
     return jnp.moveaxis(image, -1, 0)
 
 
 def channels_last(planes: Planes) -> Image:
-    """``[c, h, w]`` to ``[h, w, c]``."""
+    """Transposes ``[c, h, w]`` to ``[h, w, c]``."""
     return jnp.moveaxis(planes, 0, -1)

@@ -1,4 +1,4 @@
-"""Crops and flips. A crop with its resize is two small matrix products, without a gather."""
+"""Crops and flips. A crop and its resize are two small matrix products, without a gather."""
 
 import math
 
@@ -20,25 +20,25 @@ def crop_and_resize(
     *,
     size: int | tuple[int, int],
 ) -> Image:
-    """Cut a box out of the image and resize it, bilinear with antialiasing.
+    """Cuts a box out of the image and resizes it, bilinear with antialiasing.
 
-    ``out = R_y @ box @ R_x^T``, where row ``i`` of ``R`` holds the triangle filter around output
-    pixel ``i``'s centre, widened by the scale when shrinking, normalised over the box's pixels.
+    ``out = R_y @ box @ R_x^T``. Row ``i`` of ``R`` is a triangle filter around the center of output
+    pixel ``i``. It is widened by the scale when shrinking, and its weights sum to 1 over the box.
 
     Args:
       image: ``[h, w, c]``.
-      top: first row of the box, a whole number; may be traced, as the next three.
-      left: first column.
-      height: rows of the box, at least 1; the box lies within the image.
-      width: columns of the box, at least 1.
-      size: of the result, ``(h, w)`` or one number for both.
+      top: first row of the box, a whole number. All four numbers may be traced.
+      left: first column of the box.
+      height: number of rows, at least 1; the box lies within the image.
+      width: number of columns, at least 1.
+      size: size of the result, ``(h, w)`` or one number for both.
 
     Returns:
       ``[size, size, c]``.
 
     References:
-      Pillow's ``Image.resize(..., Resampling.BILINEAR)``, of which this is the arithmetic without
-      rounding to bytes.
+      Pillow's ``Image.resize(..., Resampling.BILINEAR)``: the same arithmetic, without rounding to
+      bytes.
     """
     out_h, out_w = (size, size) if isinstance(size, int) else size
     h, w, c = image.shape
@@ -52,7 +52,7 @@ def crop_and_resize(
 def _resampling(
     size: int, out_size: int, start: Scalar | int, length: Scalar | int, dtype: jnp.dtype
 ) -> Float[Array, "out in"]:
-    """The matrix from ``size`` pixels, of which ``length`` are read, to ``out_size`` pixels."""
+    """Returns the matrix that resizes ``length`` pixels, from ``start``, to ``out_size`` pixels."""
     scale = jnp.asarray(length, dtype) / out_size
     centers = start + (jnp.arange(out_size, dtype=dtype) + 0.5) * scale
     pixels = jnp.arange(size, dtype=dtype) + 0.5
@@ -70,20 +70,31 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Image:
-    """The Inception crop: a box of random area and aspect ratio, resized.
+    """Crops a box of random area and aspect ratio and resizes it: the Inception crop.
 
-    Area fraction uniform, aspect ratio log-uniform, position uniform over whole pixels. The first
-    of ten draws that fits is taken; if none does, the largest centred box within the aspect range.
+    Two crops of one image show different parts of it at different scales; a network that matches
+    them has to recognize what they have in common.
+
+    The area is uniform, the aspect ratio log-uniform, and the position uniform over whole pixels.
+    The first of ten draws that fits is used. If none fits, the crop is the largest centered box
+    within the aspect range.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
-      size: of the result, ``(h, w)`` or one number for both; None keeps the image's.
-      area: smallest and largest share of the image's area, in (0, 1].
-      aspect: smallest and largest width / height.
+      size: size of the result, ``(h, w)`` or one number for both; None keeps the image's size.
+      area: smallest and largest fraction of the image's area, in (0, 1].
+      aspect: smallest and largest aspect ratio, width / height.
 
     Returns:
       ``[size, size, c]`` in [0, 1].
+
+    Examples:
+      >>> import jax
+      >>> from ssl_jax import augment
+      >>> image = jax.numpy.zeros((48, 64, 3))
+      >>> augment.random_resized_crop(jax.random.key(0), image, size=32).shape
+      (32, 32, 3)
 
     References:
       Szegedy et al., Going Deeper with Convolutions, 2015, section 6,
@@ -97,7 +108,7 @@ def random_resized_crop(
 def _inception_box(
     key: PRNGKeyArray, h: int, w: int, area: tuple[float, float], aspect: tuple[float, float]
 ) -> tuple[Int[Array, ""], Int[Array, ""], Int[Array, ""], Int[Array, ""]]:
-    """Top, left, height and width."""
+    """Draws top, left, height and width."""
     draws = jax.random.uniform(key, (2 * _ATTEMPTS + 2,))
     area_draws, aspect_draws = draws[:_ATTEMPTS], draws[_ATTEMPTS:-2]
     target = h * w * (area[0] + (area[1] - area[0]) * area_draws)
@@ -120,12 +131,12 @@ def _inception_box(
 
 
 def random_crop(key: PRNGKeyArray, image: Image, *, padding: int = 4) -> Image:
-    """Shift by up to ``padding`` pixels each way: zero border, then a crop of the original size.
+    """Adds a border of zeros and crops to the original size: a shift by up to ``padding`` pixels.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
-      padding: width of the border of zeros, at least 0.
+      padding: width of the border in pixels, at least 0.
 
     Returns:
       ``[h, w, c]``.
@@ -140,12 +151,12 @@ def random_crop(key: PRNGKeyArray, image: Image, *, padding: int = 4) -> Image:
 
 
 def horizontal_flip(key: PRNGKeyArray, image: Image, *, probability: float = 0.5) -> Image:
-    """Mirror left and right.
+    """Flips the image left to right.
 
     Args:
-      key: of the draw.
+      key: PRNG key.
       image: ``[h, w, c]``.
-      probability: of being mirrored.
+      probability: probability of flipping.
 
     Returns:
       ``[h, w, c]``.
@@ -155,5 +166,5 @@ def horizontal_flip(key: PRNGKeyArray, image: Image, *, probability: float = 0.5
       section 4.1.
     """
     planes = channels_first(image)
-    mirrored = jax.random.bernoulli(key, probability)
-    return channels_last(jnp.where(mirrored, planes[:, :, ::-1], planes))
+    flipped = jax.random.bernoulli(key, probability)
+    return channels_last(jnp.where(flipped, planes[:, :, ::-1], planes))

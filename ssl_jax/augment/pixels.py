@@ -1,4 +1,4 @@
-"""Between bytes, pixels in [0, 1], and what a network reads."""
+"""Conversions between bytes, pixels in [0, 1] and normalized network inputs."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from jaxtyping import Array, Float, UInt8
 
 
 def to_float(images: UInt8[Array | np.ndarray, "*b h w c"]) -> Float[Array, "*b h w c"]:
-    """Bytes 0 to 255 as float32 in [0, 1]."""
+    """Converts bytes from 0 to 255 to float32 in [0, 1]."""
     return jnp.asarray(images, jnp.float32) / 255
 
 
 def normalize(
     images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Array, "*b h w c"]:
-    """``(images - mean) / std``, a number each for every channel."""
+    """Returns ``(images - mean) / std``, with one mean and one std per channel."""
     return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
 
 
 def denormalize(
     images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Array, "*b h w c"]:
-    """The inverse of ``normalize``."""
+    """Inverts ``normalize``."""
     return images * jnp.asarray(std, images.dtype) + jnp.asarray(mean, images.dtype)

@@ -1,4 +1,4 @@
-"""What the papers do to an image, as one augmentation each."""
+"""The augmentations of published methods, each as one function of a key and an image."""
 
 from functools import partial
 
@@ -15,16 +15,28 @@ def simclr(
     strength: float = 1.0,
     blur: float = 0.5,
 ) -> Augmentation:
-    """SimCLR's views: crop, flip, jitter, grey, blur.
+    """Builds SimCLR's views: crop, flip, color jitter, grayscale, blur.
+
+    Two views share an image's content, but neither its framing nor its colors. A network that
+    matches them has to rely on the content.
 
     Args:
-      size: of the views, ``(h, w)`` or one number for both; None keeps the image's.
-      area: smallest and largest share of the image that a crop takes.
-      strength: of the colour jitter; the paper has 1 on ImageNet and 0.5 on CIFAR-10.
-      blur: probability of blurring; the paper has 0.5 on ImageNet and 0 on CIFAR-10.
+      size: size of the views, ``(h, w)`` or one number for both; None keeps the image's size.
+      area: smallest and largest fraction of the image's area in a crop.
+      strength: scale of the color jitter; the paper uses 1 on ImageNet and 0.5 on CIFAR-10.
+      blur: probability of blurring; the paper uses 0.5 on ImageNet and 0 on CIFAR-10.
 
     Returns:
       ``f(key, image) -> image``; both views are drawn from it.
+
+    Examples:
+      >>> import jax
+      >>> from ssl_jax import augment
+      >>> view = augment.recipes.simclr(size=32, strength=0.5, blur=0.0)
+      >>> images = jax.numpy.zeros((8, 48, 48, 3))
+      >>> keys = jax.random.split(jax.random.key(0), len(images))
+      >>> jax.jit(jax.vmap(view))(keys, images).shape
+      (8, 32, 32, 3)
 
     References:
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
@@ -45,19 +57,21 @@ def simclr(
 def byol(
     *, size: int | tuple[int, int] | None = None, area: tuple[float, float] = (0.08, 1.0)
 ) -> tuple[Augmentation, Augmentation]:
-    """BYOL's two unlike views: the first always blurred, the second seldom and sometimes solarised.
+    """Builds BYOL's two views, which are augmented differently.
+
+    The first view is always blurred; the second is rarely blurred and sometimes solarized.
 
     Args:
-      size: of the views, ``(h, w)`` or one number for both; None keeps the image's.
-      area: smallest and largest share of the image that a crop takes.
+      size: size of the views, ``(h, w)`` or one number for both; None keeps the image's size.
+      area: smallest and largest fraction of the image's area in a crop.
 
     Returns:
-      ``(f, g)``, each ``f(key, image) -> image``, for the first and the second view.
+      ``(first, second)``, each ``f(key, image) -> image``.
 
     References:
       Grill et al., Bootstrap Your Own Latent, 2020, Table 6, https://arxiv.org/abs/2006.07733
     """
-    shared = _cropped_and_coloured(size, area)
+    shared = _crop_and_recolor(size, area)
     first = compose(shared, partial(gaussian_blur, probability=1.0))
     second = compose(shared, partial(gaussian_blur, probability=0.1), solarize)
     return first, second
@@ -70,27 +84,30 @@ def multicrop(
     small_size: int | tuple[int, int],
     small_area: tuple[float, float] = (0.05, 0.4),
 ) -> tuple[Augmentation, Augmentation, Augmentation]:
-    """DINO's large crops, which are BYOL's two, and its small ones.
+    """Builds DINO's large crops, which are BYOL's two views, and its small crops.
+
+    A small crop shows a part of the image. Matching it to a large crop asks the network to infer
+    the whole from a part, and small crops are cheap to encode.
 
     Args:
-      size: of the large crops, ``(h, w)`` or one number for both; None keeps the image's.
-      area: smallest and largest share of the image that they take.
-      small_size: of the small crops.
-      small_area: smallest and largest share of the image that they take.
+      size: size of the large crops, ``(h, w)`` or one number for both; None keeps the image's size.
+      area: smallest and largest fraction of the image's area in a large crop.
+      small_size: size of the small crops, ``(h, w)`` or one number for both.
+      small_area: smallest and largest fraction of the image's area in a small crop.
 
     Returns:
-      ``(f, g, h)``, each ``f(key, image) -> image``: the first and the second large crop, and a
-      small one, of which any number may be drawn.
+      ``(first, second, small)``, each ``f(key, image) -> image``: the two large crops, and a small
+      crop, which may be drawn any number of times.
 
     References:
       Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, section 3.2
       and appendix, https://arxiv.org/abs/2104.14294
     """
-    small = _cropped_and_coloured(small_size, small_area)
+    small = _crop_and_recolor(small_size, small_area)
     return *byol(size=size, area=area), compose(small, partial(gaussian_blur, probability=0.5))
 
 
-def _cropped_and_coloured(
+def _crop_and_recolor(
     size: int | tuple[int, int] | None, area: tuple[float, float]
 ) -> Augmentation:
     jitter = partial(color_jitter, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
@@ -101,11 +118,13 @@ def _cropped_and_coloured(
 def crop_and_flip(
     *, size: int | tuple[int, int] | None = None, area: tuple[float, float] = (0.2, 1.0)
 ) -> Augmentation:
-    """What methods use that learn from pixels or places: a crop, seldom small, and a flip.
+    """Builds a crop, rarely small, and a flip, for methods that learn from pixels or positions.
+
+    These methods do not compare views, and work without color augmentation.
 
     Args:
-      size: of the view, ``(h, w)`` or one number for both; None keeps the image's.
-      area: smallest and largest share of the image that the crop takes.
+      size: size of the view, ``(h, w)`` or one number for both; None keeps the image's size.
+      area: smallest and largest fraction of the image's area in a crop.
 
     Returns:
       ``f(key, image) -> image``.

@@ -1,4 +1,4 @@
-"""The Gaussian blur: against scipy, the reference and the law of its draw."""
+"""Gaussian blur: against scipy, the reference and the distribution of sigma."""
 
 from functools import partial
 
@@ -43,7 +43,7 @@ def test_blur_keeps_a_flat_image():
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (64, 90), (70, 50), (224, 224)])
-def test_the_kernel_is_a_tenth_of_the_smaller_side(shape):
+def test_the_default_kernel_size_is_a_tenth_of_the_smaller_side(shape):
     f = partial(augment.gaussian_blur, sigma=(9.0, 9.0), probability=1.0)
     row = draws(f, impulse(*shape), 1)[0, shape[0] // 2, :, 0]
     assert (row > 0).sum() == reference.blur_kernel_size(*shape)
@@ -58,10 +58,10 @@ def test_the_kernel_size_can_be_given():
 
 @pytest.mark.parametrize("sigma", [None, (0.5, 1.0)])
 def test_sigma_is_uniform(sigma):
-    """The centre of a blurred impulse over its neighbour is exp(1 / 2σ²)."""
+    """In a blurred impulse, center / neighbor is exp(1 / 2σ²)."""
     parameters = {"probability": 1.0} | ({"sigma": sigma} if sigma else {})
     images = draws(partial(augment.gaussian_blur, **parameters), impulse(5, 5), 1000)
-    center, neighbour = images[:, 2, 2, 0].astype(np.float64), images[:, 2, 3, 0]
-    drawn = 1 / np.sqrt(2 * np.log(center / neighbour))
+    center, neighbor = images[:, 2, 2, 0].astype(np.float64), images[:, 2, 3, 0]
+    drawn = 1 / np.sqrt(2 * np.log(center / neighbor))
     low, high = sigma or (0.1, 2.0)
     assert stats.kstest(drawn, stats.uniform(low, high - low).cdf).pvalue > 1e-3

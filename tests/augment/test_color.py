@@ -1,4 +1,4 @@
-"""Colour: against Pillow, colorsys, the references and the laws of the draws."""
+"""Color: against Pillow, colorsys, the references and the distributions of the draws."""
 
 import colorsys
 from functools import partial
@@ -49,13 +49,13 @@ def test_adjusting_hue(shape):
         np.testing.assert_allclose(actual, reference.adjust_hue(image, shift), atol=2e-6)
 
 
-def test_hue_turns_red_to_green_to_blue():
+def test_hue_rotates_red_to_green_and_to_blue():
     red, green, blue = jnp.eye(3, dtype=jnp.float32)[:, None, None]
     np.testing.assert_allclose(color.adjust_hue(red, 1 / 3), green, atol=1e-6)
     np.testing.assert_allclose(color.adjust_hue(red, -1 / 3), blue, atol=1e-6)
 
 
-def test_grey_images_have_no_colour_to_change():
+def test_saturation_hue_and_grayscale_leave_gray_images_unchanged():
     image = picture(9, 7, 1)
     np.testing.assert_array_equal(color.adjust_saturation(image, 0.2), image)
     np.testing.assert_array_equal(color.adjust_hue(image, 0.2), image)
@@ -72,7 +72,7 @@ def test_grayscale_is_luma():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_solarize_inverts_the_bright(shape):
+def test_solarize_inverts_bright_pixels(shape):
     image = picture(*shape)
     key = jax.random.key(0)
     for threshold in (0.0, 0.3, 0.5, 1.0):
@@ -82,8 +82,8 @@ def test_solarize_inverts_the_bright(shape):
     pillow = ImageOps.solarize(Image.fromarray(np.squeeze(image_8bit)), 128)
     actual = augment.solarize(key, image, probability=1.0)
     np.testing.assert_allclose(actual, np.asarray(pillow).reshape(shape) / 255, atol=1e-6)
-    half = jnp.full((1, 1, 1), 0.25)  # the threshold itself is inverted
-    actual = augment.solarize(key, half, threshold=0.25, probability=1.0)
+    quarter = jnp.full((1, 1, 1), 0.25)  # a pixel at the threshold is inverted
+    actual = augment.solarize(key, quarter, threshold=0.25, probability=1.0)
     np.testing.assert_array_equal(actual, 0.75)
 
 
@@ -123,7 +123,7 @@ def test_color_jitter_draws_uniformly(name, strength, row, measure, bounds):
 
 
 def test_color_jitter_draws_its_four_parameters_independently():
-    """Brightness from the sum of two pixels and contrast from their ratio, when nothing clips."""
+    """While nothing clips, two pixels' sum gives the brightness and their ratio the contrast."""
     f = partial(augment.color_jitter, **{**OFF, "brightness": 0.5, "contrast": 0.5})
     image = np.array([[(0.25,) * 3, (0.35,) * 3]])
     dark, bright = draws(f, image, 1000)[:, 0, :, 0].T
@@ -151,7 +151,7 @@ def test_color_jitter_draws_its_orders_uniformly():
     "active", [PARAMETERS, PARAMETERS[:3], ["contrast", "hue"], ["hue"], ["brightness"], []]
 )
 def test_color_jitter_adjusts_in_the_drawn_order(active, channels):
-    """Against the references one after another, in each of the 24 orders."""
+    """Compares with the references, applied one after another, in each of the 24 orders."""
     strengths = {name: STRENGTHS[name] if name in active else 0.0 for name in PARAMETERS}
     f = partial(augment.color_jitter, probability=1.0, **strengths)
     image = picture(5, 4, channels)

@@ -1,4 +1,4 @@
-"""Composition: one key a position."""
+"""Composition: one key per position."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ def noise(key, image):
     return jnp.concatenate([image, jax.random.uniform(key, (1, 1, 1))])
 
 
-def test_every_position_folds_its_own_key():
+def test_every_position_gets_its_own_key():
     key = jax.random.key(7)
     image = jnp.zeros((0, 1, 1))
     drawn = augment.compose(noise, noise, noise)(key, image)[:, 0, 0]
@@ -20,7 +20,7 @@ def test_every_position_folds_its_own_key():
     np.testing.assert_array_equal(drawn, jnp.stack(expected))
 
 
-def test_a_function_at_the_end_does_not_disturb_those_before():
+def test_appending_a_function_does_not_change_the_draws_of_the_others():
     key = jax.random.key(7)
     image = jnp.zeros((0, 1, 1))
     short = augment.compose(noise, noise)(key, image)

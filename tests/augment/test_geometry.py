@@ -1,4 +1,4 @@
-"""Crops, boxes and flips: against Pillow, the references and the laws of their draws."""
+"""Crops and flips: against Pillow, the references and the distributions of the draws."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ BOXES = [  # (h, w, c), (top, left, height, width), size: smaller, larger, mixed
 
 
 @pytest.mark.parametrize(("shape", "box", "size"), BOXES)
-def test_crop_and_resize_is_pillows(shape, box, size):
+def test_crop_and_resize_agrees_with_pillow(shape, box, size):
     image = picture(*shape)
     top, left, height, width = box
     actual = jax.jit(geometry.crop_and_resize, static_argnames="size")(image, *box, size=size)
@@ -48,9 +48,9 @@ def test_an_integer_size_is_a_square():
 
 
 def boxes(h, w, n, **parameters):
-    """Boxes of `n` draws, read off an image whose channels are its rows and its columns.
+    """Boxes of `n` draws, recovered from crops of an image that holds its own coordinates.
 
-    Enlarging keeps a ramp a ramp inside, and the mean of the crop at the centre.
+    Enlarging a ramp keeps it a ramp away from the borders, and keeps its mean at the center.
     """
     rows, columns = np.meshgrid(np.arange(h), np.arange(w), indexing="ij")
     ramps = np.stack([rows, columns, columns], -1) / max(h, w)
@@ -80,7 +80,7 @@ def _extent(ramp):
         ((20, 20), {"area": (0.2, 0.5), "aspect": (1.0, 1.0)}),
     ],
 )
-def test_boxes_have_torchvisions_distribution(shape, parameters):
+def test_boxes_have_the_distribution_of_torchvision(shape, parameters):
     h, w = shape
     ours = boxes(h, w, 1500, **parameters)
     rng = np.random.default_rng(0)
@@ -111,12 +111,12 @@ def test_boxes_have_torchvisions_distribution(shape, parameters):
         ((10, 9), (2.0, 2.0), (0, 0, 10, 9)),
     ],
 )
-def test_what_never_fits_falls_back_to_the_centre(shape, area, box):
+def test_a_box_that_never_fits_falls_back_to_the_center(shape, area, box):
     assert (boxes(*shape, 20, area=area) == box).all()
     assert reference.sample_box(np.random.default_rng(0), *shape, area) == box
 
 
-def test_random_resized_crop_keeps_the_size_unless_told():
+def test_random_resized_crop_keeps_the_image_size_by_default():
     image = picture(11, 14, 3)
     key = jax.random.key(0)
     for size, shape in [(None, (11, 14, 3)), (5, (5, 5, 3)), ((5, 6), (5, 6, 3))]:
@@ -138,7 +138,7 @@ def test_random_crop_is_uniform_over_the_shifts():
     )
 
 
-def test_horizontal_flip_mirrors_columns():
+def test_horizontal_flip_reverses_the_columns():
     image = picture(5, 7, 3)
     flipped = augment.horizontal_flip(jax.random.key(0), image, probability=1.0)
     np.testing.assert_array_equal(flipped, image[:, ::-1])

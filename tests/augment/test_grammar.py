@@ -1,4 +1,4 @@
-"""What every augmentation has in common: its signature, its batching, its range, its keys."""
+"""What all augmentations have in common: signature, batching, range and use of the key."""
 
 import inspect
 from functools import partial
@@ -26,7 +26,7 @@ CASES = [
     ("solarize", {}),
     ("solarize", {"threshold": 0.3, "probability": 1.0}),
 ]
-SOMETIMES = {  # functions with a probability, and parameters under which they always show
+SOMETIMES = {  # functions with a probability, and parameters that make their effect visible
     "horizontal_flip": {},
     "color_jitter": {},
     "grayscale": {},
@@ -53,12 +53,12 @@ def test_plain_jit_and_vmap_agree(name, parameters, c):
     assert singly.min() >= 0
     assert singly.max() <= 1
     np.testing.assert_allclose(quick_jit(jax.vmap(f))(keys, images), singly, atol=1e-5)
-    if c == 3 and not parameters:  # plain is slow
+    if c == 3 and not parameters:  # without jit it is slow
         np.testing.assert_allclose(f(keys[0], images[0]), singly[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in CASES} - {"solarize", "grayscale"}))
-def test_the_key_decides(name):
+def test_the_key_determines_the_result(name):
     f = partial(getattr(augment, name), **SOMETIMES.get(name, {}))
     first, again = draws(f, jnp.stack([picture(6, 7, 3)] * 2), 20)
     np.testing.assert_array_equal(first, again)
@@ -99,9 +99,9 @@ def test_grammar_of_recipes(name):
 
 
 def test_the_tables_are_complete():
-    promised = {"random_resized_crop", "random_crop", "horizontal_flip", "color_jitter"}
-    promised |= {"grayscale", "gaussian_blur", "solarize"}
-    assert promised <= set(PUBLIC)
+    expected = {"random_resized_crop", "random_crop", "horizontal_flip", "color_jitter"}
+    expected |= {"grayscale", "gaussian_blur", "solarize"}
+    assert expected <= set(PUBLIC)
     assert set(PUBLIC) == {name for name, _ in CASES}
     sometimes = {n for n, f in PUBLIC.items() if "probability" in inspect.signature(f).parameters}
     assert sometimes == set(SOMETIMES)

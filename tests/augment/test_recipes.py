@@ -1,4 +1,4 @@
-"""Recipes: how often each of their operations acts, seen on images that betray it."""
+"""Recipes: how often each operation acts, measured on images that reveal it."""
 
 import colorsys
 from functools import cache
@@ -12,10 +12,10 @@ from ssl_jax.augment import recipes
 from tests.augment import draws, picture
 from tests.references import augment as reference
 
-FLAT = np.ones((8, 8, 3))  # of all operations only brightness and solarize change a flat grey
+FLAT = np.ones((8, 8, 3))  # only brightness and solarize change a uniform gray
 TINTED = np.array([0.25, 0.2, 0.22]) * FLAT
 LEVELS = np.where(picture(8, 8, 1) < 0.5, 0.1, 0.3) * FLAT
-WHOLE = {"area": (1.0, 1.0)}  # on a small square image the only box that fits is all of it
+WHOLE = {"area": (1.0, 1.0)}  # on a small square image only the whole image fits
 RECIPES = {
     "simclr": lambda **parameters: recipes.simclr(**parameters),
     "simclr, weak": lambda **parameters: recipes.simclr(strength=0.5, blur=0.0, **parameters),
@@ -35,17 +35,17 @@ def outcomes(name):
 
 
 def happens(observed, probability):
-    """Whether the booleans have this probability, exactly so at 0 and 1."""
+    """Whether the booleans occur with this probability; at 0 and 1, exactly."""
     if probability in (0.0, 1.0):
         return observed.mean() == probability
     return stats.binomtest(int(observed.sum()), observed.size, probability).pvalue > 1e-3
 
 
-def test_simclr_flips_half_and_greys_a_fifth():
+def test_simclr_flips_half_and_turns_a_fifth_gray():
     image = picture(8, 8, 3)
     images = draws(recipes.simclr(strength=0.0, blur=0.0, **WHOLE), image, 600)
-    grey = reference.grayscale(image)
-    expected = [image, image[:, ::-1], grey, grey[:, ::-1]]
+    gray = reference.grayscale(image)
+    expected = [image, image[:, ::-1], gray, gray[:, ::-1]]
     same = np.stack([abs(images - e).max((1, 2, 3)) < 1e-5 for e in expected], -1)
     assert (same.sum(-1) == 1).all()
     assert happens(same[:, 1] | same[:, 3], 0.5)
@@ -58,7 +58,7 @@ STRENGTHS += [("multicrop, small", 0.4, 0.1)]
 
 
 @pytest.mark.parametrize(("name", "brightness", "hue"), STRENGTHS)
-def test_four_fifths_are_jittered_and_a_fifth_is_grey(name, brightness, hue):
+def test_four_fifths_are_jittered_and_a_fifth_is_gray(name, brightness, hue):
     ratios = outcomes(name)["dark"].mean((1, 2, 3)) / 0.3
     jittered = abs(ratios - 1) > 1e-5
     assert happens(jittered, 0.8)
@@ -66,22 +66,22 @@ def test_four_fifths_are_jittered_and_a_fifth_is_grey(name, brightness, hue):
     assert stats.kstest(ratios[jittered], uniform.cdf).pvalue > 1e-3
 
     pixels = outcomes(name)["tinted"].mean((1, 2)).astype(np.float64)
-    grey = np.ptp(pixels, axis=-1) < 1e-5
-    assert happens(grey, 0.2)
-    hues = np.array([colorsys.rgb_to_hsv(*pixel)[0] for pixel in pixels[~grey]])
+    gray = np.ptp(pixels, axis=-1) < 1e-5
+    assert happens(gray, 0.2)
+    hues = np.array([colorsys.rgb_to_hsv(*pixel)[0] for pixel in pixels[~gray]])
     shifts = (hues - colorsys.rgb_to_hsv(*TINTED[0, 0])[0] + 0.5) % 1 - 0.5
     shifts = shifts[abs(shifts) > 1e-4]
     assert stats.kstest(shifts, stats.uniform(-hue, 2 * hue).cdf).pvalue > 1e-3
 
 
 def blurred(images):
-    """Whether an image of two levels has others: what acts pixel by pixel leaves it at two."""
+    """Whether images of two gray levels have gained others; pixelwise operations keep two."""
     low, high = (e(images, axis=(1, 2, 3), keepdims=True) for e in (np.min, np.max))
     return (np.minimum(images - low, high - images) / (high - low)).max((1, 2, 3)) > 1e-3
 
 
 def blur_is_visible():
-    """Probability that σ, uniform in 0.1 .. 2, is large enough to be seen on LEVELS."""
+    """Probability that σ, uniform in [0.1, 2], is large enough to be visible on LEVELS."""
     sigmas = np.linspace(0.1, 0.5, 401)
     images = np.stack([reference.blur(LEVELS, s, kernel_size=3) for s in sigmas])
     return (2.0 - sigmas[blurred(images)].min()) / 1.9
@@ -92,7 +92,7 @@ BLURS += [("multicrop, small", 0.5)]
 
 
 @pytest.mark.parametrize(("name", "probability"), BLURS)
-def test_blur_is_as_frequent_as_told(name, probability):
+def test_blur_has_the_given_probability(name, probability):
     assert happens(blurred(outcomes(name)["levels"]), probability * blur_is_visible())
 
 
@@ -102,22 +102,23 @@ SOLARIZES += [("multicrop, small", 0.0)]
 
 @pytest.mark.parametrize(("name", "probability"), SOLARIZES)
 def test_only_byols_second_view_is_solarized(name, probability):
-    """Brightness of at most 0.4 leaves 0.9 above one half."""
+    """A brightness factor of at least 0.6 keeps 0.9 above one half."""
     assert happens(outcomes(name)["light"].mean((1, 2, 3)) < 0.5, probability)
 
 
-def test_large_crops_of_multicrop_are_byols():
+def test_the_large_crops_of_multicrop_are_the_views_of_byol():
     image, key = picture(8, 8, 3), jax.random.key(5)
     large = recipes.multicrop(area=(0.4, 1.0), small_size=4)[:2]
     for ours, theirs in zip(large, recipes.byol(area=(0.4, 1.0)), strict=True):
         np.testing.assert_array_equal(ours(key, image), theirs(key, image))
 
 
-def test_small_crops_are_of_their_own_share_of_the_image():
+def test_small_crops_have_their_own_area():
     ramp = np.broadcast_to(np.linspace(0.3, 0.6, 64)[:, None, None], (64, 64, 1))
     small = recipes.multicrop(small_size=8, small_area=(0.04, 0.04))[2]
     spans = np.ptp(draws(small, ramp, 60), axis=(1, 2, 3))
-    assert spans.max() < 0.3 * 0.2 * 1.2 * 1.4 * 1.4  # a fifth of the side, aspect, two factors
+    largest = 0.3 * 0.2 * 1.2 * 1.4 * 1.4  # a fifth of the side, aspect, brightness, contrast
+    assert spans.max() < largest
 
 
 def test_crop_and_flip_flips_half_and_changes_nothing_else():

@@ -1,4 +1,4 @@
-"""Augmentations re-derived with NumPy loops in float64, on one image [h, w, c] in [0, 1]."""
+"""Augmentations re-derived in NumPy with loops and float64, on one image [h, w, c] in [0, 1]."""
 
 import colorsys
 import math
@@ -9,7 +9,7 @@ ITU_R_601 = (0.299, 0.587, 0.114)
 
 
 def resize_weights(n_in, n_out):
-    """Triangle filter of Pillow's Resample.c: [n_out, n_in], rows sum to 1."""
+    """Return the triangle filter of Pillow's Resample.c: [n_out, n_in], rows sum to 1."""
     scale = n_in / n_out
     support = max(scale, 1.0)
     weights = np.zeros((n_out, n_in))
@@ -22,7 +22,7 @@ def resize_weights(n_in, n_out):
 
 
 def crop_and_resize(image, top, left, height, width, *, size):
-    """Pillow's `image.crop(box).resize(size, BILINEAR)`, without its rounding to 8 bits."""
+    """Do what Pillow's `image.crop(box).resize(size, BILINEAR)` does, without rounding to bytes."""
     crop = np.asarray(image, np.float64)[top : top + height, left : left + width]
     rows, columns = resize_weights(height, size[0]), resize_weights(width, size[1])
     out = np.zeros((*size, crop.shape[-1]))
@@ -32,7 +32,7 @@ def crop_and_resize(image, top, left, height, width, *, size):
 
 
 def sample_box(rng, h, w, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3)):
-    """Return torchvision's RandomResizedCrop.get_params: (top, left, height, width)."""
+    """Draw (top, left, height, width) like torchvision's RandomResizedCrop.get_params."""
     for _ in range(10):
         target = h * w * rng.uniform(*area)
         ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
@@ -48,7 +48,7 @@ def sample_box(rng, h, w, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3)):
 
 
 def random_crops(image, padding):
-    """All (2 padding + 1)² crops of the image's own size out of the zero-padded image."""
+    """Return all (2 padding + 1)² crops of the original size from the zero-padded image."""
     h, w, _ = image.shape
     padded = np.pad(np.asarray(image), ((padding, padding), (padding, padding), (0, 0)))
     shifts = range(2 * padding + 1)
@@ -56,7 +56,7 @@ def random_crops(image, padding):
 
 
 def luma(image):
-    """Grey level [h, w, 1]: ITU-R 601 for colour, the image itself for grey."""
+    """Return the gray level [h, w, 1]: ITU-R 601 for color, the image itself for gray."""
     image = np.asarray(image, np.float64)
     if image.shape[-1] == 1:
         return image
@@ -64,7 +64,7 @@ def luma(image):
 
 
 def _blend(degenerate, image, factor):
-    """Pillow's Image.blend: extrapolates outside factor 0..1, then clips."""
+    """Pillow's Image.blend: extrapolates for factors outside [0, 1], then clips."""
     return np.clip(degenerate * (1 - factor) + np.asarray(image, np.float64) * factor, 0.0, 1.0)
 
 
@@ -74,7 +74,7 @@ def adjust_brightness(image, factor):
 
 
 def adjust_contrast(image, factor):
-    """ImageEnhance.Contrast, the mean not rounded."""
+    """ImageEnhance.Contrast, without rounding the mean."""
     return _blend(luma(image).mean(), image, factor)
 
 
@@ -84,7 +84,7 @@ def adjust_saturation(image, factor):
 
 
 def adjust_hue(image, shift):
-    """Turn the hue of each pixel by `shift` turns in HSV."""
+    """Rotate the hue of each pixel by `shift` turns in HSV."""
     out = np.asarray(image, np.float64).copy()
     if out.shape[-1] == 1:
         return out
@@ -95,18 +95,18 @@ def adjust_hue(image, shift):
 
 
 def grayscale(image):
-    """Luma, repeated to the image's channels."""
+    """Return the luma, repeated for each channel of the image."""
     return np.repeat(luma(image), image.shape[-1], axis=-1)
 
 
 def solarize(image, threshold):
-    """ImageOps.solarize: pixels at or above the threshold are inverted."""
+    """ImageOps.solarize: inverts the pixels at or above the threshold."""
     image = np.asarray(image, np.float64)
     return np.where(image >= threshold, 1 - image, image)
 
 
 def blur(image, sigma, *, kernel_size):
-    """Gaussian truncated to `kernel_size` taps and normalised; the border is mirrored."""
+    """Convolve with a normalized Gaussian of `kernel_size` taps; borders are mirrored."""
     radius = kernel_size // 2
     kernel = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-radius, radius + 1)]
     kernel = [k / sum(kernel) for k in kernel]
@@ -121,5 +121,5 @@ def blur(image, sigma, *, kernel_size):
 
 
 def blur_kernel_size(h, w):
-    """SimCLR's tenth of the side, made odd as 2 (k // 2) + 1, at least 3."""
+    """Return SimCLR's tenth of the smaller side, made odd as 2 (k // 2) + 1, at least 3."""
     return max(3, 2 * (min(h, w) // 10 // 2) + 1)
