@@ -1,11 +1,11 @@
-"""Time ours beside its peers, in one run, side by side.
+"""Time ssl_jax against its peers in one run.
 
 python experiments/benchmark.py losses --output losses.json
 
-Tables: losses, augment, conv, step, input, start, scaling, and gpu for an accelerator, whose parts
---sections chooses. Peers (PyTorch, torchvision, lightly; timm for gpu) come with
-pip install -e '.[bench]'; those that are not installed are left out. The saved JSON has one row a
-piece of work, precision and peer.
+Tables: losses, augment, conv, step, input, start, scaling and gpu. The table gpu needs an
+accelerator; --sections chooses parts of it. pip install -e '.[bench]' installs the peers (PyTorch,
+torchvision, lightly; timm for gpu); a peer that is not installed is left out. The saved JSON has
+one row per workload, precision and peer.
 """
 
 import importlib
@@ -22,7 +22,7 @@ TABLES = ("losses", "augment", "conv", "step", "input", "start", "scaling", "gpu
 
 
 def main(table: str) -> None:
-    """Race, print, save."""
+    """Runs one table, prints it and saves it."""
     from experiments.benchmarks import report
 
     benchmark = importlib.import_module(f"experiments.benchmarks.{table}")
@@ -32,13 +32,13 @@ def main(table: str) -> None:
         benchmark.check_device()
         report.show(table, rows, output, each=benchmark.printed)
     elif sections:
-        raise InputError(f"--sections: {table} has none; expected it with the table gpu")
+        raise InputError(f"--sections: {table} has no sections; expected the table gpu")
     else:
         report.show(table, benchmark.rows, output)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also of the contestants
-    flags.DEFINE_string("output", None, "a file for the rows, as JSON")
-    flags.DEFINE_list("sections", [], "parts of the table gpu, by name; by default all")
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # contestants inherit it
+    flags.DEFINE_string("output", None, "JSON file for the rows")
+    flags.DEFINE_list("sections", [], "parts of the table gpu to run; all by default")
     cli.run(main, words=TABLES)

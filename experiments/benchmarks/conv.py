@@ -1,8 +1,8 @@
-"""Gradients of ResNet-18's convolutions on 128 images, beside XLA's own and PyTorch's.
+"""Gradients of ResNet-18's convolutions on 128 images, compared with XLA's own and PyTorch's.
 
-One row a layer and gradient: of the input, of the kernel; the last layer is that of images of
-16x16. Then the forward pass and both gradients of some layers, in a loop over two micro-batches of
-4 images, beside XLA's own.
+One row per layer and gradient (of the input, of the kernel). The last layer is the one that a
+ResNet-18 has on 16x16 images. Then come the forward pass and both gradients of some layers in a
+loop over two micro-batches of 4 images, compared with XLA's own.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from experiments.benchmarks.race import Contestant, Track, Work, compare, jitted
 from ssl_jax.nn.conv import conv
 from ssl_jax.nn.platform import traced_as
 
-N, SLICES, FEW = 128, 2, 4
+N, MICROBATCHES, MICROBATCH_SIZE = 128, 2, 4
 
 
 class Layer(NamedTuple):
-    """A convolution: side of the input, channels in and out, kernel, stride."""
+    """A convolution: input side, channels in and out, kernel size, stride."""
 
     side: int
     i: int
@@ -44,7 +44,7 @@ LOOPED = (LAYERS[1], LAYERS[4], LAYERS[6])
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     for precision in PRECISIONS:
         for layer in LAYERS:
             for number, wanted in enumerate(("input", "kernel")):
@@ -53,7 +53,11 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
                 arguments = (layer, precision, number)
                 ours, *peers = (
                     Contestant(title, make, arguments, bfloat16=precision == "bfloat16")
-                    for title, make in (("ssl_jax", ours_of), ("XLA", xla), ("PyTorch", pytorch))
+                    for title, make in (
+                        ("ssl_jax", our_gradient),
+                        ("XLA", xla),
+                        ("PyTorch", pytorch),
+                    )
                 )
                 yield compare(lanes, f"{name}, {wanted}", precision, ours, peers, rounds=5)
     for layer in LOOPED:
@@ -64,24 +68,24 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
         yield compare(lanes, name, "float32", ours, peers, rounds=5)
 
 
-def ours_of(layer: Layer, precision: str, number: int) -> Work:
-    """Of ``ssl_jax.nn.conv``."""
+def our_gradient(layer: Layer, precision: str, number: int) -> Work:
+    """Builds one gradient of ``ssl_jax.nn.conv``: 0 is the input's, 1 the kernel's."""
     return _gradient(layer, precision, number)
 
 
 def xla(layer: Layer, precision: str, number: int) -> Work:
-    """XLA's own."""
+    """Builds the same gradient with XLA's own rule."""
     with traced_as("plain"):
         return _gradient(layer, precision, number)
 
 
 def ours_in_a_loop(layer: Layer) -> Work:
-    """Forward and both gradients."""
+    """Builds the forward pass and both gradients over micro-batches."""
     return _in_a_loop(layer)
 
 
 def xla_in_a_loop(layer: Layer) -> Work:
-    """The same with XLA's own."""
+    """Builds the same loop with XLA's own gradients."""
     with traced_as("plain"):
         return _in_a_loop(layer)
 
@@ -101,7 +105,9 @@ def _gradient(layer: Layer, precision: str, number: int) -> Work:
 
 
 def _in_a_loop(layer: Layer) -> Work:
-    x = jax.random.normal(jax.random.key(0), (SLICES, FEW, layer.side, layer.side, layer.i))
+    x = jax.random.normal(
+        jax.random.key(0), (MICROBATCHES, MICROBATCH_SIZE, layer.side, layer.side, layer.i)
+    )
     kernel = jax.random.normal(jax.random.key(1), (layer.k, layer.k, layer.i, layer.o))
 
     def total(x: Any, kernel: Any) -> Any:
@@ -111,7 +117,7 @@ def _in_a_loop(layer: Layer) -> Work:
 
 
 def pytorch(layer: Layer, precision: str, number: int) -> Work:
-    """Its gradient."""
+    """Builds PyTorch's gradient of the same convolution."""
     import torch
 
     dtype, last = getattr(torch, precision), torch.channels_last

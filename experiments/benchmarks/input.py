@@ -1,9 +1,10 @@
-"""End to end, data to update: SimCLR of the quickstart's network on 32x32 colour pictures.
+"""End to end, from data to update: SimCLR with the quickstart's network on 32x32 color pictures.
 
-The whole recipe (crop, flip, jitter, hue, grey, no blur, as for CIFAR) and 20 steps of 128 pictures
-in memory, beside lightly's: its transform in a loader with 2 workers, its loss, the same network in
-PyTorch (channels_last). Both loaders stay alive from turn to turn. ``the step alone`` is our
-compiled step on a batch that is there already: its time over ours is the loop's efficiency.
+Ours runs the whole recipe (crop, flip, jitter, hue, grayscale; no blur, as for CIFAR) for 20 steps
+of 128 pictures in memory. The peer is lightly: its transform in a loader with 2 workers, its loss,
+and the same network in PyTorch (channels_last). Both loaders stay alive between turns. ``the step
+alone`` is our compiled step on a batch that is already there; its time over ours is the loop's
+efficiency.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ STEPS, BATCH, SIZE = 20, 128, 32
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     yield "SimCLR end to end"
     peers = [Contestant("the step alone", step_alone), Contestant("lightly", lightly)]
     title = f"{STEPS} steps of {BATCH}"
@@ -32,7 +33,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 
 def end_to_end() -> Work:
-    """Read, put on the device, make views, update: as ``ssl_jax.train.loop`` does."""
+    """Builds the whole loop, as in ``ssl_jax.train.loop``: read, transfer, make views, update."""
     step, key, state, source = ours()
     feed = Feed(data.batches(source, BATCH, seed=0), make_placement())
     held = [state]
@@ -49,7 +50,7 @@ def end_to_end() -> Work:
 
 
 def step_alone() -> Work:
-    """The compiled step, on one batch again and again."""
+    """Builds the compiled step, repeated on one batch."""
     step, key, state, source = ours()
     batch = first_batch(source)
     held = [state]
@@ -65,12 +66,12 @@ def step_alone() -> Work:
 
 
 def first_batch(source: Any) -> Any:
-    """On the devices."""
+    """Returns the first pictures as a batch on the devices."""
     return make_placement().put_batch(source.take(np.arange(BATCH)))
 
 
 def ours() -> tuple[Callable[..., Any], Any, Any, Any]:
-    """The step as a run compiles it, its key, its first state, and the pictures."""
+    """Returns the step as a run compiles it, its key, its first state, and the pictures."""
     images = _images()
     loaded = data.from_arrays(images, test_images=images[:1])
     settings = config.defaults()
@@ -98,7 +99,7 @@ def _images() -> np.ndarray:
 
 
 def lightly() -> Work:
-    """Its data set, transform, loader and loss."""
+    """Builds an epoch of lightly's SimCLR."""
     from experiments.benchmarks.lightly_simclr import epoch
 
     return Work(epoch(_images(), BATCH))

@@ -1,6 +1,7 @@
-"""SimCLR as a user of lightly has it: its transform, PyTorch's loader with two workers, its loss.
+"""SimCLR as a user of lightly writes it: its transform and loss, PyTorch's loader with two workers.
 
-The network is ``resnet_small`` with its 4x4 grid and SimCLR's projector. JAX is not imported here.
+The network is ``resnet_small`` with its 4x4 feature grid, and SimCLR's projector. This module does
+not import JAX.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from torchvision.models.resnet import BasicBlock
 
 
 def epoch(images: np.ndarray, batch: int) -> Callable[[], None]:
-    """A call that trains once on all pictures, uint8 ``[n, h, h, 3]``; the workers stay alive."""
+    """Returns a call that trains for an epoch on uint8 ``[n, h, h, 3]``; its workers stay alive."""
     transform = SimCLRTransform(input_size=images.shape[1], cj_strength=0.5, gaussian_blur=0.0)
     views = [(transform, Image.fromarray(image)) for image in images]
     loader: Any = DataLoader(
@@ -33,7 +34,7 @@ def epoch(images: np.ndarray, batch: int) -> Callable[[], None]:
 
 
 def first_step() -> Callable[[Any], None]:
-    """The step on the views of a batch, ``[2 * n, 3, h, w]``."""
+    """Returns a training step on the views of a batch, ``[2 * n, 3, h, w]``."""
     model = _torch_network().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     criterion = NTXentLoss(temperature=0.5)
@@ -53,7 +54,7 @@ def _collate(examples: list[Any]) -> Any:
 
 
 def _torch_network() -> Any:
-    """``resnet_small`` with its 4x4 grid and the projector."""
+    """Builds ``resnet_small`` with its 4x4 feature grid, and the projector."""
 
     def block(i: int, o: int) -> nn.Module:
         down = nn.Sequential(nn.Conv2d(i, o, 1, 2, bias=False), nn.BatchNorm2d(o))

@@ -1,7 +1,7 @@
-"""NT-Xent, InfoNCE and CLIP in tiles, beside all at once, optax's and lightly's; n pairs, d = 128.
+"""NT-Xent, InfoNCE and CLIP in tiles, compared with all at once, optax and lightly.
 
-Value and gradient with respect to both inputs. MB are XLA's compiled temporaries; what would take
-more than a third of the memory is left out.
+Each computes the value and the gradient of both inputs, for n pairs and d = 128. MB counts XLA's
+compiled temporaries. What would take more than a third of the machine's memory is left out.
 """
 
 import os
@@ -22,30 +22,33 @@ NAMES: dict[str, dict[str, float]] = {
     "info_nce": {"temperature": TEMPERATURE},
     "clip": {"logit_scale": 1 / TEMPERATURE},
 }
-_BYTES_A_SCORE = 18.0  # that lightly's NT-Xent takes for each of (2n)^2 scores, about
+_BYTES_PER_SCORE = 18.0  # roughly, in lightly's NT-Xent with its (2n)^2 scores
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     for name in NAMES:
         for n in SIZES:
             yield f"{name}, n = {n}"
             tiles = Contestant(f"block_size={BLOCK_SIZE}", ours, (name, n, BLOCK_SIZE))
             peers = [Contestant("all at once", ours, (name, n, None))]
             if name == "nt_xent":
-                peers += [Contestant("optax", of_optax, (n,)), Contestant("lightly", lightly, (n,))]
+                peers += [
+                    Contestant("optax", optax_nt_xent, (n,)),
+                    Contestant("lightly", lightly, (n,)),
+                ]
             rounds = 5 if n < 8192 else 3
             yield compare(lanes, f"{name} n={n}", "float32", tiles, peers, rounds)
 
 
 def ours(name: str, n: int, block_size: int | None) -> Work:
-    """Of ``ssl_jax.losses``."""
+    """Builds a loss of ``ssl_jax.losses`` with its gradient."""
     loss = getattr(losses, name)
     return _gradient(lambda a, b: loss(a, b, block_size=block_size, **NAMES[name]).mean(), n)
 
 
-def of_optax(n: int) -> Work:
-    """Its NT-Xent."""
+def optax_nt_xent(n: int) -> Work:
+    """Builds optax's NT-Xent with its gradient."""
     labels = jnp.tile(jnp.arange(n), 2)
 
     def ntxent(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -55,11 +58,11 @@ def of_optax(n: int) -> Work:
 
 
 def lightly(n: int) -> Work:
-    """Its NT-Xent."""
+    """Builds lightly's NT-Xent with its gradient."""
     import torch
     from lightly.loss import NTXentLoss
 
-    _check_memory(_BYTES_A_SCORE * (2 * n) ** 2 / 2**20)
+    _check_memory(_BYTES_PER_SCORE * (2 * n) ** 2 / 2**20)
     a, b = (torch.tensor(jax.device_get(z), requires_grad=True) for z in _pair(n))
     loss = NTXentLoss(temperature=TEMPERATURE)
 

@@ -1,8 +1,8 @@
-"""Timing contestants in turn, each in a process of its own.
+"""Times contestants that take turns, each in its own process.
 
-In one process a framework's allocations slow the other's down. In turn, so that a machine that
-slows down slows all of them. A process lives to the end of a table, so that each framework is
-imported once.
+They have separate processes because in one process a framework's allocations slow the others down.
+They take turns so that a machine that slows down slows all of them. A process lives until the end
+of a table, so that each framework is imported once.
 """
 
 import contextlib
@@ -21,41 +21,44 @@ import jax
 
 from ssl_jax import cpu
 
-_ENOUGH = 60.0  # seconds after which no new round begins
-_TURN = 0.2  # seconds that a turn lasts at least: short work is repeated
+_MAX_SECONDS = 60.0  # after these no new round begins
+_TURN = 0.2  # minimum seconds per turn; shorter work is repeated
 
 
 class Timed(Protocol):
     """What a contestant's process holds."""
 
     def ready(self) -> Any:
-        """Its answer once it is made."""
+        """Returns the answer to send once the work is built."""
 
     def turn(self) -> Any:
-        """Its answer to a turn."""
+        """Times the work and returns the answer to send."""
 
 
 class Work(NamedTuple):
-    """A call that does the work once and waits for it; MB of temporaries where they are known."""
+    """A call that does the work once and waits for it, and its MB of temporaries, if known."""
 
     call: Callable[[], Any]
     megabytes: float | None = None
 
     def ready(self) -> float | None:
-        """MB of temporaries."""
+        """Returns the MB of temporaries."""
         return self.megabytes
 
     def turn(self) -> float:
-        """Seconds of a call."""
+        """Returns the mean seconds per call."""
         return _mean(self.call)
 
 
 class Contestant(NamedTuple):
-    """A name, and how its process makes the work: a function of a module, and its arguments.
+    """A name, and how its process builds the work.
 
-    ``make`` raises ImportError where the peer is not installed, MemoryError where the work would
-    not fit; such a contestant does not run. In ``bfloat16`` it has a process apart, since XLA's
-    libraries are chosen once a process.
+    Attributes:
+      name: the name in the table, and of the process.
+      make: a module-level function that builds the work. It raises ImportError if the peer is not
+        installed, or MemoryError if the work would not fit; such a contestant does not run.
+      arguments: passed to ``make``.
+      bfloat16: gives it a process apart, since XLA's libraries are chosen once per process.
     """
 
     name: str
@@ -65,36 +68,36 @@ class Contestant(NamedTuple):
 
     @property
     def lane(self) -> str:
-        """The name of its process."""
+        """Returns the name of its process."""
         return f"{self.name}, bfloat16" if self.bfloat16 else self.name
 
 
 def jitted(f: Callable, *inputs: Any) -> Work:
-    """The compiled function on these inputs."""
+    """Compiles a function and returns the work of calling it on these inputs."""
     compiled = jax.jit(f).lower(*inputs).compile()
     return Work(lambda: jax.block_until_ready(compiled(*inputs)), temporaries(compiled))
 
 
 def temporaries(compiled: jax.stages.Compiled) -> float | None:
-    """MB that a compiled function needs beside its inputs and outputs."""
+    """Returns the MB that a compiled function needs in addition to its inputs and outputs."""
     memory = compiled.memory_analysis()
     return memory.temp_size_in_bytes / 2**20 if memory else None
 
 
 class Track:
-    """The processes of a table, by name; ``environment`` is added to their environment."""
+    """The processes of a table, by name; ``environment`` is added to theirs."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(environment or {})
         self._lanes: dict[str, tuple[multiprocessing.process.BaseProcess, Connection]] = {}
 
     def ask(self, name: str, message: Any) -> Any:
-        """Send a message to a process, start it if need be, and wait for its answer."""
+        """Sends a message to a process, starting it if necessary, and waits for the answer."""
         self.send(name, message)
         return self.receive(name)
 
     def send(self, name: str, message: Any) -> None:
-        """Send a message to a process, which is started if need be."""
+        """Sends a message to a process, starting it if necessary."""
         if name not in self._lanes:
             spawn = multiprocessing.get_context("spawn")
             here, there = spawn.Pipe()
@@ -106,16 +109,16 @@ class Track:
         self._lanes[name][1].send(message)
 
     def receive(self, name: str, until: float = math.inf) -> Any:
-        """Wait for a process's answer.
+        """Waits for a process's answer and returns it.
 
         Args:
-          name: of the process.
-          until: when to give up, by ``time.monotonic``.
+          name: the process.
+          until: when to give up, on ``time.monotonic``'s clock.
 
         Raises:
-          TimeoutError: there is no answer by then.
+          TimeoutError: the process has not answered by then.
           EOFError: the process has ended.
-          Exception: what the contestant raised.
+          Exception: the error that the contestant raised.
         """
         process, connection = self._lanes[name]
         left = None if until == math.inf else max(0.0, until - time.monotonic())
@@ -125,13 +128,15 @@ class Track:
             answer = connection.recv()
         except (EOFError, ConnectionError):
             process.join()
-            raise EOFError(f"the process of {name} ended with {process.exitcode}") from None
+            raise EOFError(
+                f"the process of {name} ended with exit code {process.exitcode}"
+            ) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def kill(self, name: str) -> None:
-        """Kill a process, if it is there; where it leads a process group, its children too."""
+        """Kills a process, if it exists, and its children if it leads a process group."""
         if name not in self._lanes:
             return
         process, connection = self._lanes.pop(name)
@@ -143,7 +148,7 @@ class Track:
         connection.close()
 
     def close(self) -> None:
-        """End them all."""
+        """Ends all processes."""
         for process, connection in self._lanes.values():
             connection.close()
             process.join()
@@ -162,7 +167,7 @@ def _environment(added: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def track(environment: Mapping[str, str] | None = None) -> Iterator[Track]:
-    """A track that is closed at the end."""
+    """Yields a track and closes it at the end."""
     lanes = Track(environment)
     try:
         yield lanes
@@ -171,9 +176,9 @@ def track(environment: Mapping[str, str] | None = None) -> Iterator[Track]:
 
 
 def _run(connection: Connection) -> None:
-    """A contestant's process: a ``Contestant`` is made ready, ``None`` is the signal to run.
+    """Runs in a contestant's process: a ``Contestant`` message builds the work, ``None`` times it.
 
-    All of them keep the memory that they free, which helps PyTorch too.
+    Every process keeps the memory that it frees, which helps PyTorch too.
     """
     work = None
     while True:
@@ -195,7 +200,7 @@ def _run(connection: Connection) -> None:
 
 
 def _mean(call: Callable[[], Any]) -> float:
-    """Seconds of a call, the mean over a turn."""
+    """Returns the mean seconds per call over a turn."""
     start, calls, taken = time.perf_counter(), 0, 0.0
     while taken < _TURN:
         call()
@@ -206,9 +211,16 @@ def _mean(call: Callable[[], Any]) -> float:
 def race(
     lanes: Track, contestants: Sequence[Contestant], rounds: int
 ) -> dict[str, tuple[float, float | None]]:
-    """Median seconds of a call over so many rounds, after one that does not count, and MB, by name.
+    """Times the contestants in turn.
 
-    What takes minutes gets fewer rounds, one at least; who is not installed is left out.
+    Args:
+      lanes: the contestants' processes.
+      contestants: what to time. One that is not installed or does not fit is left out.
+      rounds: how many rounds count, after one that does not. Work that takes minutes gets fewer,
+        but at least one.
+
+    Returns:
+      For each name, the median seconds per call and the MB of temporaries.
     """
     megabytes, lane = {}, {}
     for contestant in contestants:
@@ -220,7 +232,7 @@ def race(
     seconds: dict[str, list[float]] = {name: [] for name in megabytes}
     begin = time.perf_counter()
     for turn in range(rounds + 1):
-        if turn > 1 and time.perf_counter() - begin > _ENOUGH:
+        if turn > 1 and time.perf_counter() - begin > _MAX_SECONDS:
             break
         for name, taken in seconds.items():
             once = lanes.ask(lane[name], None)
@@ -237,7 +249,7 @@ def compare(
     peers: Sequence[Contestant],
     rounds: int,
 ) -> list[dict[str, Any]]:
-    """A row for each peer: both times in seconds, and the peer's over ours; ours alone without."""
+    """Returns one row per peer, with both times and their ratio; ours alone if no peer ran."""
     results = race(lanes, [ours, *peers], rounds)
     seconds, megabytes = results.pop(ours.name)
     row = {

@@ -1,4 +1,4 @@
-"""What a benchmark prints and saves: the machine, the versions, a row a peer."""
+"""What a benchmark prints and saves: the machine, the versions, and one row per peer."""
 
 import datetime
 import functools
@@ -38,18 +38,23 @@ def show(
     output: str | None,
     each: Callable[[list[dict[str, Any]]], Table] | None = None,
 ) -> None:
-    """Run a table's races, with what is raced now in a line, and print its rows.
+    """Runs a table's races with a progress line, and prints the rows.
 
     Args:
-      table: its name.
-      rows: on a track, yields what it is about to race (a text), then the rows of that (a list).
-      output: a JSON file to save the machine and the rows in, after each race; None saves nothing.
-      each: makes a table of the rows of one race, which is printed after it; by default all rows
-        are printed in one at the end.
+      table: the table's name.
+      rows: takes a track; yields the description of each race (str), then its rows (list).
+      output: JSON file for the machine and the rows, written after each race; None saves nothing.
+      each: builds a table of one race's rows, which is printed after that race. By default all rows
+        are printed in one table at the end.
+
+    Raises:
+      InputError: the folder of ``output`` does not exist.
     """
     path = Path(output) if output else None
     if path and not path.resolve().parent.is_dir():
-        raise InputError(f"--output: {path}: there is no folder {path.parent}; expected one")
+        raise InputError(
+            f"--output: {path}: the folder {path.parent} does not exist; expected one that does"
+        )
     width = None if sys.stdout.isatty() else 120
     console, done = Console(highlight=False, width=width), []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -72,27 +77,27 @@ def show(
 
 @functools.cache
 def accelerator() -> dict[str, str]:
-    """What a process of its own, so that this one takes no device, says of JAX's devices.
+    """Asks a separate process about JAX's devices, so that this process occupies none.
 
     Returns:
-      ``backend``, the default one, such as ``gpu``; ``devices``, how many and of which kind;
-      ``runtime``, what the backend's own library is.
+      ``backend``: the default backend, such as ``gpu``; ``devices``: their number and kind;
+      ``runtime``: the version of the backend's own library.
 
     Raises:
-      InputError: JAX finds none.
+      InputError: JAX finds no device.
     """
     environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     command = [sys.executable, "-c", _DEVICES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise InputError(
-            f"JAX starts no device: {done.stderr.strip().splitlines()[-1]}; expected one"
+            f"JAX finds no device: {done.stderr.strip().splitlines()[-1]}; expected one"
         )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def machine() -> dict[str, str]:
-    """The processor, the accelerator if there is one, what runs on them, and the date."""
+    """Returns the processor, the accelerator if there is one, the versions, and the date."""
     cpu = next(
         (
             line.partition(":")[2].strip()

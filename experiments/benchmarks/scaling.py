@@ -1,9 +1,9 @@
-"""How our SimCLR step's cost grows: the quickstart's network, float32, blur and all.
+"""How the cost of our SimCLR step grows: the quickstart's network, float32, views with blur.
 
-From 128 images of 32x32, two views, width 1, one thing at a time: the batch, the views, the image's
-side, the network's width, and slices of a large batch (``train.microbatches``). ``growth`` has the
-exponents that fit time and memory (0 is constant, 1 linear; with the side and the width, 2 is what
-convolutions need).
+Starting from 128 images of 32x32, two views and width 1, one thing grows at a time: the batch size,
+the number of views, the image's side, the network's width, and the slices of a large batch
+(``train.microbatches``). ``growth`` has the exponents that fit time and memory: 0 is constant, 1 is
+linear, and 2 is what convolutions need as the side or the width grows.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ AXES: tuple[tuple[str, tuple[int, ...], dict[str, int]], ...] = (
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     for axis, values, changes in AXES:
         title = "".join(f"{name} {value}, " for name, value in changes.items()) + axis
         yield f"SimCLR's step, {title}"
@@ -61,7 +61,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 
 def simclr(batch: int, views: int, side: int, width: int, slices: int) -> Work:
-    """Views, loss of the first with each other one, gradient and update."""
+    """Builds the step: views, loss of the first view with each other view, gradient and update."""
     widths = tuple(width * w for w in (16, 32, 64))
     network = from_module(
         lambda rngs: ResNet(

@@ -1,7 +1,8 @@
-"""From an empty process to the end of the first step: the quickstart's network, 128 images.
+"""From a new process to the end of the first step: the quickstart's network, 128 images.
 
-Import, build, compile, one step; with an empty compilation cache and with what another start left
-there; beside PyTorch's import, build and first step of the same with lightly's loss.
+Ours imports, builds, compiles and runs one step, with an empty compilation cache and with the cache
+of an earlier start. The peer imports PyTorch, builds the same network with lightly's loss and runs
+its first step.
 """
 
 import subprocess
@@ -28,14 +29,14 @@ lightly_simclr.first_step()(torch.rand(256, 3, 32, 32))
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     yield "first steps"
     peers = [Contestant("with a cache", warm), Contestant("lightly", lightly)]
     yield compare(lanes, "first step", "float32", Contestant("ssl_jax", cold), peers, rounds=3)
 
 
 def cold() -> Work:
-    """Ours, the cache empty."""
+    """Builds our start with an empty cache."""
 
     def call() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -45,13 +46,13 @@ def cold() -> Work:
 
 
 def warm() -> Work:
-    """Ours, the cache filled by the round that does not count."""
+    """Builds our start with a cache, which the round that does not count fills."""
     folder = tempfile.mkdtemp(prefix="ssl_jax-cache-")
     return Work(lambda: _run(_OURS.format(folder=folder)))
 
 
 def lightly() -> Work:
-    """Its loss, the same network in PyTorch."""
+    """Builds the start of the same network in PyTorch with lightly's loss."""
     import lightly  # noqa: F401
 
     return Work(lambda: _run(_LIGHTLY))

@@ -1,9 +1,9 @@
-"""Training steps on 128 images of 32x32 beside the same in PyTorch: forward, backward, SGD.
+"""Training steps on 128 images of 32x32, compared with PyTorch: forward, backward, SGD.
 
-``SimCLR ResNet-18`` (3x3 stem) on 2 x 64 views, which are given; ``ViT-Tiny/4`` classifies 10
-classes by the mean of its tokens. PyTorch: torchvision's ResNet and lightly's loss, attention by
-``scaled_dot_product_attention``, channels_last, all threads; bfloat16 under autocast. Ours in
-bfloat16: weights, sums and statistics in float32.
+``SimCLR ResNet-18`` (3x3 stem) gets 2 x 64 ready-made views; ``ViT-Tiny/4`` classifies 10 classes
+from the mean of its tokens. PyTorch uses torchvision's ResNet, lightly's loss,
+``scaled_dot_product_attention``, channels_last and all threads; its bfloat16 is autocast. In
+bfloat16 ours keeps weights, sums and statistics in float32.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
-    """A text before each race, and its rows after it."""
+    """Yields a description before each race, and its rows after it."""
     for title, ours, peer in (
         ("SimCLR ResNet-18", simclr, torch_simclr),
         ("ViT-Tiny/4", vit, torch_vit),
@@ -41,7 +41,7 @@ def rows(lanes: Track) -> Iterator[str | list[dict[str, Any]]]:
 
 
 def simclr(precision: str) -> Work:
-    """Ours: the method's own loss."""
+    """Builds our SimCLR step, with the method's own loss."""
     settings = _settings("resnet18", precision)
     settings.network.stem = "small"
     settings.method = {
@@ -65,7 +65,7 @@ def simclr(precision: str) -> Work:
 
 
 def vit(precision: str) -> Work:
-    """Ours: a linear layer on the backbone's features, cross-entropy."""
+    """Builds our ViT step: a linear layer on the backbone's features, and cross-entropy."""
     settings = _settings("vit_tiny", precision)
     network = from_module(lambda rngs: backbones.make(settings, rngs))
     params, extra = network.init(jax.random.key(0))
@@ -107,7 +107,7 @@ def _step(loss: Callable[[Any, Any], Any], params: Any, extra: Any) -> Work:
 
 
 def torch_simclr(precision: str, compiled: bool) -> Work:
-    """Torchvision's network, a projector, lightly's loss."""
+    """Builds the SimCLR step of torchvision's network, a projector and lightly's loss."""
     import torch
     from lightly.loss import NTXentLoss
     from torch import nn
@@ -130,7 +130,7 @@ def torch_simclr(precision: str, compiled: bool) -> Work:
 
 
 def torch_vit(precision: str, compiled: bool) -> Work:
-    """The same network in PyTorch's own modules."""
+    """Builds the ViT step of the same network in PyTorch's own modules."""
     import torch
     from torch import nn
     from torch.nn import functional as f

@@ -1,4 +1,4 @@
-"""The table gpu: what it refuses, counts and reports; ours at tiny sizes, on the CPU."""
+"""The table gpu: its error messages, FLOP counts and rows; our side at tiny sizes on the CPU."""
 
 import json
 import os
@@ -55,43 +55,43 @@ def call(*arguments):
         ),
         pytest.param(
             ["losses", "--sections=simclr"],
-            "--sections: losses has none; expected it with the table gpu",
+            "--sections: losses has no sections; expected the table gpu",
             marks=pytest.mark.slow,
         ),
     ],
 )
-def test_refusals_are_one_line_and_two(arguments, expected):
+def test_bad_arguments_end_with_one_line_and_exit_code_2(arguments, expected):
     done = call(*arguments)
     assert (done.returncode, done.stderr) == (2, f"error: {expected}\n")
     assert done.stdout == ""
 
 
-def test_sections_run_in_the_order_of_the_table():
+def test_sections_run_in_the_order_of_the_index():
     assert gpu.chosen(["jpeg", "simclr"]) == ["simclr", "jpeg"]
     assert gpu.chosen([]) == list(gpu.SECTIONS)
 
 
-def test_a_machine_without_a_working_backend_is_refused(monkeypatch):
+def test_a_machine_without_a_working_backend_is_an_input_error(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda,none")
     report.accelerator.cache_clear()
-    with pytest.raises(InputError, match="JAX starts no device"):
+    with pytest.raises(InputError, match="JAX finds no device"):
         report.accelerator()
     report.accelerator.cache_clear()
 
 
 @pytest.mark.parametrize(
-    ("counted", "published"),  # GMACs, with the classifier where the source has it
+    ("counted", "published"),  # GMACs, with the classifier if the source counts it
     [
         (flops.resnet50(224) + 2048 * 1000, 4.09),  # torchvision's page
         (flops.vit(224, 768, 12), 17.56),  # torchvision's page: vit_b_16
         (flops.vit(224, 384, 12), 4.6),  # DeiT, table 5: DeiT-S
     ],
 )
-def test_flops_are_the_published_ones(counted, published):
+def test_flops_match_published_counts(counted, published):
     assert counted / 1e9 == pytest.approx(published, rel=2e-3)
 
 
-def test_flops_of_steps():
+def test_flops_of_steps_and_parts():
     assert flops.step(10) == 60
     assert flops.step(10, without_gradient=4) == 68
     assert flops.mlp((2, 3, 5)) == 21
@@ -121,7 +121,7 @@ def dies():
     os._exit(3)
 
 
-def breaks_in_its_turn():
+def breaks_when_timed():
     return job.Job(broken, lambda: None, job.Measured)
 
 
@@ -130,7 +130,7 @@ def hangs(pid):
     time.sleep(1000)
 
 
-def hangs_in_its_turn():
+def hangs_when_timed():
     return sleeps(1000)
 
 
@@ -146,8 +146,8 @@ def in_time(seconds=300.0):
     return time.monotonic() + seconds
 
 
-def test_what_fails_is_said_in_words_and_the_others_run():
-    makes = (sleeps, absent, dies, breaks_in_its_turn, Environment)
+def test_failures_are_described_and_the_other_contestants_run():
+    makes = (sleeps, absent, dies, breaks_when_timed, Environment)
     before = dict(os.environ)
     outcomes = heat.run([Contestant(make.__name__, make) for make in makes], in_time())
     assert dict(os.environ) == before
@@ -156,8 +156,8 @@ def test_what_fails_is_said_in_words_and_the_others_run():
     assert outcomes.pop("Environment") == expected
     assert outcomes == {
         "absent": "there_is_no_such_module is not installed",
-        "dies": "the process of dies ended with 3",
-        "breaks_in_its_turn": "ValueError: wrong shape",
+        "dies": "the process of dies ended with exit code 3",
+        "breaks_when_timed": "ValueError: wrong shape",
     }
 
 
@@ -171,16 +171,16 @@ def test_what_fails_is_said_in_words_and_the_others_run():
         (RuntimeError("x" * 1000), "RuntimeError: xxx"),
     ],
 )
-def test_errors_in_words(error, expected):
-    assert job.words(error).startswith(expected)
-    assert len(job.words(error)) <= 200
+def test_errors_are_described_in_one_line(error, expected):
+    assert job.describe(error).startswith(expected)
+    assert len(job.describe(error)) <= 200
 
 
-def test_who_misses_the_deadline_is_killed_with_its_children(monkeypatch, tmp_path):
+def test_a_contestant_that_misses_the_deadline_is_killed_with_its_children(monkeypatch, tmp_path):
     pid, receive, deadlines = tmp_path / "pid", heat.Track.receive, []
 
     def hurried(self, name, until):
-        """Hanging contestants are given up at once, when there is something to kill."""
+        """Gives up on a hanging contestant as soon as it has a child to kill."""
         deadlines.append((name, until))
         while name == "hangs" and not (pid.exists() and pid.read_text()):
             time.sleep(0.05)
@@ -191,7 +191,7 @@ def test_who_misses_the_deadline_is_killed_with_its_children(monkeypatch, tmp_pa
     monkeypatch.setattr(heat.Track, "receive", hurried)
     contestants = [
         Contestant("hangs", hangs, (str(pid),)),
-        Contestant("hangs later", hangs_in_its_turn),
+        Contestant("hangs later", hangs_when_timed),
         Contestant("sleeps", sleeps),
     ]
     begin = time.monotonic()
@@ -205,7 +205,7 @@ def test_who_misses_the_deadline_is_killed_with_its_children(monkeypatch, tmp_pa
     assert after == pytest.approx([800, 800, 800, 1000, 1000], abs=1)
 
 
-def test_processes_that_cannot_share_a_device_come_one_after_the_other(monkeypatch):
+def test_contestants_that_cannot_share_a_device_run_one_by_one(monkeypatch):
     began = []
     monkeypatch.setattr(heat.Track, "send", lambda self, name, message: began.append(name))
     monkeypatch.setattr(heat.Track, "receive", lambda self, name, until: None)
@@ -214,7 +214,7 @@ def test_processes_that_cannot_share_a_device_come_one_after_the_other(monkeypat
     assert began.index("end of a") < began.index("b")
 
 
-def test_a_row_has_both_sides():
+def test_a_row_has_the_numbers_of_both_sides():
     outcomes = {
         "ssl_jax": job.Measured(2.0, 50.0, 7.0, 30.0),
         "PyTorch": job.Measured(4.0, 80.0),
@@ -232,7 +232,7 @@ def test_a_row_has_both_sides():
     assert (alone["ours"], alone["peer_name"], alone["ratio"]) == (None, None, None)
 
 
-def test_pytorch_runs_on_cuda_alone(monkeypatch):
+def test_pytorch_runs_on_cuda_only(monkeypatch):
     raced = []
     monkeypatch.setattr(
         heat,
@@ -247,7 +247,7 @@ def test_pytorch_runs_on_cuda_alone(monkeypatch):
     assert raced == [[simclr.OURS, "PyTorch", "PyTorch compiled"], [simclr.OURS]]
 
 
-def test_sections_follow_the_matrix_rate(monkeypatch):
+def test_the_matrix_rate_is_measured_before_the_sections(monkeypatch):
     monkeypatch.setattr(gpu, "accelerator", lambda: {"devices": "1 x NVIDIA H100 80GB HBM3"})
     monkeypatch.setattr(heat, "run", lambda *_, **__: {"ssl_jax": job.Measured(0.5)})
     given = []
@@ -259,7 +259,7 @@ def test_sections_follow_the_matrix_rate(monkeypatch):
     assert rate["ours_matrix_share"] == 1
 
 
-def test_what_was_raced_is_printed_and_saved_at_once(tmp_path, capsys):
+def test_each_race_is_printed_and_saved_when_it_ends(tmp_path, capsys):
     output = tmp_path / "rows.json"
 
     def rows(lanes):
@@ -275,7 +275,7 @@ def test_what_was_raced_is_printed_and_saved_at_once(tmp_path, capsys):
     assert json.loads(output.read_text())["machine"]["jax"]
 
 
-def test_the_accelerator_is_a_fact_of_the_machine(monkeypatch):
+def test_the_description_of_the_machine_includes_the_accelerator(monkeypatch):
     found = {"backend": "gpu", "devices": "1 x NVIDIA H100", "runtime": "PJRT C API\ncuda 13000"}
     monkeypatch.setattr(report, "accelerator", lambda: found)
     facts = report.machine()
@@ -292,7 +292,7 @@ HEAD = {
     "method.local_views": 2,
     "method.augment.small_size": 16,
 }
-PLAIN = {"method.augment.blur": 0.0, "method.augment.strength": 0.0}  # quick to compile
+PLAIN = {"method.augment.blur": 0.0, "method.augment.strength": 0.0}  # compiles quickly
 RESNET = PLAIN | {"network.name": "resnet_small", "method.projector": (16, 8)}
 DECODER = {"method.decoder_width": 16, "method.decoder_depth": 1, "method.decoder_heads": 2}
 
@@ -309,7 +309,7 @@ DECODER = {"method.decoder_width": 16, "method.decoder_depth": 1, "method.decode
         (matrix_rate.product, (64,), {}),
     ],
 )
-def test_ours_runs(make, arguments, changes, monkeypatch):
+def test_our_side_runs_and_measures_itself(make, arguments, changes, monkeypatch):
     from tests import tiny
 
     tiny.small_networks(monkeypatch)
@@ -322,7 +322,7 @@ def test_ours_runs(make, arguments, changes, monkeypatch):
     assert measured.peak_megabytes >= measured.temporary_megabytes >= 0
 
 
-def test_presets_are_the_papers():
+def test_the_settings_are_those_of_the_paper_presets():
     sizes = {
         simclr: {"network.name": "resnet50", "data.batch_size": 256, "data.image_size": 224},
         mae: {"network.name": "vit_base", "data.batch_size": 256, "method.mask_ratio": 0.75},
@@ -344,20 +344,20 @@ def test_the_loop_and_its_step_are_timed_in_one_process(monkeypatch):
     assert all(each.seconds > 0 for each in outcome.values())
 
 
-def test_a_folder_is_read_by_so_many_threads(monkeypatch, tmp_path):
+def test_a_folder_is_read_by_the_given_number_of_threads(monkeypatch, tmp_path):
     from ssl_jax.data import dataset
 
-    monkeypatch.setattr(dataset, "readers", dataset.readers)  # to be put back
+    monkeypatch.setattr(dataset, "readers", dataset.readers)  # restored after the test
     monkeypatch.setattr(jpeg, "_SECONDS", 0.1)
     jpeg.write(tmp_path, 5)
     kilobytes = [path.stat().st_size / 1e3 for path in tmp_path.iterdir()]
-    assert 60 < np.mean(kilobytes) < 160  # ImageNet's files have 110
+    assert 60 < np.mean(kilobytes) < 160  # ImageNet's files have 110 kB
     reading = jpeg.reading(str(tmp_path), 3, 4)
     assert reading.turn().seconds > 0
     assert dataset.readers()._max_workers == 3
 
 
-def test_there_are_files_enough_for_a_batch(tmp_path):
+def test_there_are_enough_files_for_a_batch(tmp_path):
     from ssl_jax import data
 
     jpeg.write(tmp_path, 1)

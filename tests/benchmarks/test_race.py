@@ -1,4 +1,4 @@
-"""Benchmarks: medians in turn, ratios the right way round, rows as JSON."""
+"""Benchmarks: medians over rounds, ratios of the peer's time to ours, rows as JSON."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from ssl_jax.errors import InputError
 
 
 class Lanes:
-    """A track without processes: what each contestant says when asked, in order."""
+    """A track without processes: each contestant gives its answers in order."""
 
     def __init__(self, **answers):
         self.answers = {name: iter(values) for name, values in answers.items()}
@@ -27,7 +27,7 @@ def contestants(*names):
     return [race.Contestant(name, race.Work) for name in names]
 
 
-def test_medians_without_the_first_round():
+def test_medians_leave_out_the_first_round():
     lanes = Lanes(ours=[9, 2, 4, 3], peer=[5, 6, 6, 9])
     (row,) = race.compare(lanes, "work", "float32", *_split("ours", "peer"), rounds=3)
     assert (row["ours"], row["peer"], row["ratio"]) == (3, 6, 2)
@@ -37,20 +37,20 @@ def _split(ours, *peers):
     return contestants(ours)[0], contestants(*peers)
 
 
-def test_what_takes_minutes_gets_fewer_rounds(monkeypatch):
+def test_work_that_takes_minutes_gets_fewer_rounds(monkeypatch):
     now = iter([0, 1e9])
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     lanes = Lanes(slow=[1, 100])  # a third round would be one too many
     assert race.race(lanes, contestants("slow"), rounds=5) == {"slow": (100, 7.0)}
 
 
-def test_ours_alone_where_no_peer_is_installed():
+def test_the_row_is_ours_alone_if_no_peer_is_installed():
     lanes = Lanes(ours=[1, 2])
     (row,) = race.compare(lanes, "work", "float32", *_split("ours", "absent"), rounds=1)
     assert (row["ours"], row["peer_name"], row["ratio"]) == (2, None, None)
 
 
-def test_a_jitted_contestant_knows_its_temporaries():
+def test_jitted_work_knows_the_size_of_its_temporaries():
     x = jnp.ones((256, 256))
     work = race.jitted(lambda x: (x @ x) @ x, x)
     assert (work.call() == 256.0**2).all()
@@ -61,7 +61,7 @@ def fails():
     raise ValueError("no")
 
 
-def test_each_contestant_has_a_process_of_its_own_and_says_what_failed():
+def test_each_contestant_has_its_own_process_and_reports_its_errors():
     with race.track() as lanes:
         here = race.Contestant("a", pid)
         first, second = lanes.ask("a", here), lanes.ask("b", race.Contestant("b", pid))
@@ -72,7 +72,7 @@ def test_each_contestant_has_a_process_of_its_own_and_says_what_failed():
             lanes.ask("a", race.Contestant("a", fails))
 
 
-def test_in_bfloat16_a_contestant_has_a_process_apart():
+def test_bfloat16_contestants_have_a_separate_process():
     field = [race.Contestant("a", race.Work), race.Contestant("a", race.Work, (), bfloat16=True)]
     assert [contestant.lane for contestant in field] == ["a", "a, bfloat16"]
     lanes = Lanes(**{"a, bfloat16": [9, 2]})
@@ -97,7 +97,7 @@ def test_rows_are_printed_and_saved(monkeypatch, tmp_path, capsys):
     assert "ratio" in capsys.readouterr().out
 
 
-def test_growth_is_the_exponent_that_fits_and_has_a_column(monkeypatch, tmp_path, capsys):
+def test_growth_has_the_fitted_exponents_and_a_column(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(scaling, "AXES", (("batch", (64, 128, 256), {}),))
     costs = {f"batch {64 * 2**k}": (1.0 * 4**k, 8.0 * 2**k) for k in range(3)}
     monkeypatch.setattr(scaling, "race", lambda *_, **__: costs)
@@ -108,8 +108,8 @@ def test_growth_is_the_exponent_that_fits_and_has_a_column(monkeypatch, tmp_path
     assert "growth" in capsys.readouterr().out
 
 
-def test_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path):
-    with pytest.raises(InputError, match="there is no folder"):
+def test_a_missing_output_folder_is_an_input_error_before_anything_runs(tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
         report.show("losses", lambda lanes: 1 / 0, str(tmp_path / "nowhere" / "rows.json"))
 
 

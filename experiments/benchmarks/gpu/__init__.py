@@ -1,20 +1,22 @@
-"""Whole training steps on a GPU, beside the same in PyTorch, eager and compiled.
+"""Whole training steps on a GPU, compared with PyTorch, eager and compiled.
 
 python experiments/benchmark.py gpu --sections simclr,mae --output gpu.json
 
-Every contestant has a process of its own. Those of a race import, build and compile at the same
-time, and are timed one after the other; a section ends after 90 seconds. A contestant that fails or
-misses the deadline is reported in words in its row.
+Each contestant runs in its own process. The contestants of a race import, build and compile at the
+same time, and are then timed one after the other. A section ends after 90 seconds. If a contestant
+fails or misses the deadline, its row says so.
 
-``ours`` and ``peer`` are seconds of a step: the median of 5 turns of .3 seconds or more, in which
-steps are dispatched one after the other. Peak memory includes parameters, optimiser and inputs;
-ours is that of the compiled program, PyTorch's is ``max_memory_allocated``. ``matrix_share`` is the
-share of the device's rate in large bfloat16 products, which is measured first; ``flops.py`` has the
-FLOPs of a step. Compilation is timed while the other contestants compile, without caches of earlier
-runs; PyTorch's includes its first step. One device is used.
+``ours`` and ``peer`` are seconds per step: the median of 5 turns of at least 0.3 seconds each, in
+which steps are dispatched back to back. Peak memory includes parameters, optimizer state and
+inputs; ours is that of the compiled program, PyTorch's is ``max_memory_allocated``.
+``matrix_share`` is the share of the device's rate in large bfloat16 products, which is measured
+first; ``flops.py`` counts the FLOPs of a step. Compilation is timed while the other contestants
+compile, without caches from earlier runs; PyTorch's time includes its first step. One device is
+used.
 
 The PyTorch side: torchvision's ResNet-50, timm's ViT with ``scaled_dot_product_attention``, NT-Xent
-in plain PyTorch; channels_last, autocast to bfloat16, TF32, cuDNN's search, fused optimisers.
+in plain PyTorch; channels_last, autocast to bfloat16, TF32, cuDNN's kernel search, fused
+optimizers.
 """
 
 import importlib
@@ -39,14 +41,14 @@ SECTIONS = {
     "fit": ("fit", "rows"),
     "jpeg": ("jpeg", "rows"),
 }
-SECONDS = 90.0  # of a section
+SECONDS = 90.0  # per section
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The sections of these names, or all of them if there are none.
+    """Returns the named sections in the table's order, or all sections if no names are given.
 
     Raises:
-      InputError: one of them is unknown.
+      InputError: a name is unknown.
     """
     for name in names:
         if name not in SECTIONS:
@@ -57,10 +59,10 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def check_device() -> None:
-    """Refuse a machine without an accelerator.
+    """Checks that the machine has an accelerator.
 
     Raises:
-      InputError: there is none.
+      InputError: it has none.
     """
     backend = accelerator()["backend"]
     if backend == "cpu":
@@ -68,8 +70,8 @@ def check_device() -> None:
 
 
 def rows(lanes: Track, *, sections: Sequence[str]) -> Iterator[str | list[Row]]:
-    """A text before each section, and its rows as they come; first the rate of products."""
-    del lanes  # a race kills its processes, and has some of its own
+    """Yields each section's name and then its rows; the rows of the matrix rate come first."""
+    del lanes  # each race here starts and kills its own processes
     yield matrix_rate.PIECE.work
     chip, found = matrix_rate.measure("NVIDIA" in accelerator()["devices"])
     yield found

@@ -1,9 +1,9 @@
-"""DINO ViT-S/16 on 64 images, 2 crops of 224 px and 8 of 96 px each, and 65,536 prototypes.
+"""DINO ViT-S/16 on 64 images, each with 2 crops of 224 px and 8 of 96 px; 65,536 prototypes.
 
-Ours is the paper's preset of ``configs/dino.py`` at this batch: a head of 2048-2048-256, AdamW, a
-gradient clipped at 3, and the step draws its crops on the device. PyTorch is given its crops, and
-has the teacher, the centre, the clipping and fused AdamW too. A step's FLOPs are the student's
-three passes and the teacher's one.
+Ours is the paper preset of ``configs/dino.py`` at this batch size: a 2048-2048-256 head, AdamW,
+gradients clipped at 3. Our step draws its crops on the device; PyTorch gets its crops ready-made.
+PyTorch's step also has the teacher, the center, the clipping and fused AdamW. FLOPs per step count
+the student's forward and backward passes and the teacher's forward pass.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ PIECE = table.Piece(
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each peer."""
+    """Yields one row per peer."""
     peers = [Contestant("PyTorch", peer, (False,)), Contestant("PyTorch compiled", peer, (True,))]
     yield table.race(PIECE, chip, until, Contestant("ssl_jax, with its crops", ours), peers)
 
@@ -39,7 +39,7 @@ def ours(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Job:
 
 
 def settings(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Any:
-    """The preset at this batch and side, with further changes."""
+    """Returns the paper preset at this batch size and image side, with more changes."""
     from configs import dino
     from experiments.benchmarks.gpu.ours import published
 
@@ -65,7 +65,7 @@ def peer(
         torch_networks.DINO(side, prototypes).to(device, memory_format=last) for _ in range(2)
     )
     teacher.load_state_dict(student.state_dict())
-    ours, theirs = list(student.parameters()), list(teacher.parameters())
+    student_params, teacher_params = list(student.parameters()), list(teacher.parameters())
     large = torch_networks.images(LARGE_VIEWS * images, side, device)
     small = torch_networks.images(SMALL_VIEWS * images, small_side, device)
     center = torch.zeros(prototypes, device=device)
@@ -76,28 +76,31 @@ def peer(
         with torch_job.autocast(device):
             logits = torch.cat([student(large), student(small)]).unflatten(0, (-1, images))
             with torch.no_grad():
-                told = teacher(large).unflatten(0, (-1, images))
-        targets = torch.softmax((told - center) / 0.04, -1)
+                teacher_logits = teacher(large).unflatten(0, (-1, images))
+        targets = torch.softmax((teacher_logits - center) / 0.04, -1)
         log_p = torch.log_softmax(logits / 0.1, -1)
-        others = log_p.sum(0) - log_p[:LARGE_VIEWS]  # of all views but the target's own
+        others = log_p.sum(0) - log_p[:LARGE_VIEWS]  # all views except the target's own
         pairs = LARGE_VIEWS * (len(log_p) - 1) * images
-        return -(targets * others).sum() / pairs, told.mean((0, 1))
+        return -(targets * others).sum() / pairs, teacher_logits.mean((0, 1))
 
     call = torch_job.maybe_compiled(loss, compiled)
-    optimizer = torch.optim.AdamW(ours, 5e-4, weight_decay=0.04, fused=True)
+    optimizer = torch.optim.AdamW(student_params, 5e-4, weight_decay=0.04, fused=True)
     means: list[torch.Tensor] = []
 
-    def loss_now() -> torch.Tensor:
+    def current_loss() -> torch.Tensor:
         value, mean = call(large, small, center)
         means[:] = [mean]
         return value
 
     @torch.no_grad()
-    def follow() -> None:
-        torch._foreach_lerp_(theirs, ours, 1 - 0.996)
+    def update_teacher_and_center() -> None:
+        torch._foreach_lerp_(teacher_params, student_params, 1 - 0.996)
         center.lerp_(means[0], 1 - 0.9)
 
     step = torch_job.training(
-        loss_now, optimizer, follow, lambda: torch.nn.utils.clip_grad_norm_(ours, 3.0)
+        current_loss,
+        optimizer,
+        update_teacher_and_center,
+        lambda: torch.nn.utils.clip_grad_norm_(student_params, 3.0),
     )
     return torch_job.job(step, device, compiled)

@@ -1,7 +1,8 @@
-"""The training loop on pictures in memory beside its step alone: SimCLR ResNet-50 at 224 px.
+"""The training loop on pictures in memory, compared with the step alone: SimCLR ResNet-50, 224 px.
 
-The loop reads, puts on the device, steps and watches as ``ssl_jax.train.loop`` does. Both run the
-same compiled step in one process, in turn. The ratio is the loop's time over the step's.
+Like ``ssl_jax.train.loop``, the loop reads a batch, puts it on the device, runs the step and
+watches for its end. The loop and the step alone run the same compiled step, taking turns in one
+process. The ratio is the loop's time over the step's.
 """
 
 import statistics
@@ -17,7 +18,7 @@ STEP, LOOP = "the step alone", "the loop"
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """One row."""
+    """Yields one row."""
     piece = simclr.PIECE._replace(work=f"the loop, {simclr.PIECE.work}")
     outcome = heat.run([Contestant(LOOP, both)], until)[LOOP]
     outcomes = dict.fromkeys((STEP, LOOP), outcome) if isinstance(outcome, str) else outcome
@@ -33,10 +34,10 @@ class Both(NamedTuple):
     measured: Any
 
     def ready(self) -> None:
-        """Returns nothing until the race starts."""
+        """Does nothing: building is all the preparation."""
 
     def turn(self) -> dict[str, Measured]:
-        """Gives the medians over the rounds; the first round is not counted."""
+        """Returns the median of each over the rounds; the first round is not counted."""
         taken: dict[str, list[float]] = {STEP: [], LOOP: []}
         for _ in range(ROUNDS + 1):
             for name, step in ((STEP, self.step), (LOOP, self.loop)):
@@ -47,7 +48,7 @@ class Both(NamedTuple):
 def both(
     images: int = simclr.IMAGES, side: int = simclr.SIDE, pictures: int = PICTURES, **changes: Any
 ) -> Both:
-    """Builds both, on pictures of noise."""
+    """Builds both, with pictures of noise."""
     import jax
 
     from experiments.benchmarks.gpu.ours import noise, random_batch, training

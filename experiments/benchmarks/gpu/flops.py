@@ -1,8 +1,8 @@
 """Closed-form counts of a step's floating-point operations.
 
-Counted are the multiplications and additions (MACs) of convolutions and matrix products; norms,
-activations, softmax, augmentation and the optimiser are left out. A MAC is 2 FLOPs. The backward
-pass has two products for each of the forward pass's, so a step is 3 times its forward pass.
+Only convolutions and matrix products are counted, in multiply-adds (MACs); a MAC is 2 FLOPs. Norms,
+activations, softmax, augmentation and the optimizer are left out. The backward pass has two
+products for each product of the forward pass, so a step costs 3 times its forward pass.
 """
 
 import itertools
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 
 def step(forward: float, without_gradient: float = 0.0) -> float:
-    """FLOPs of a step, from the MACs of its passes with and without a backward pass."""
+    """Returns the FLOPs of a step from the forward MACs with and without a backward pass."""
     return 2 * (3 * forward + without_gradient)
 
 
 def resnet50(side: int) -> float:
-    """MACs of an image without the classifier, with the stride in the 3x3 as in torchvision."""
+    """Returns MACs per image without the classifier; the 3x3 has the stride, as in torchvision."""
     size = side // 2
     total = 49 * 3 * 64 * size**2
     size //= 2
@@ -32,23 +32,23 @@ def resnet50(side: int) -> float:
 
 
 def mlp(widths: Sequence[int]) -> float:
-    """MACs of a row through linear layers of these widths, the first one the input's."""
+    """Returns MACs per row of linear layers; ``widths`` starts with the input's."""
     return sum(i * o for i, o in itertools.pairwise(widths))
 
 
 def blocks(tokens: int, width: int, depth: int) -> float:
-    """MACs of transformer blocks with an MLP of 4 times the width."""
+    """Returns MACs per sequence of transformer blocks whose MLP is 4 times as wide."""
     return depth * (12 * tokens * width**2 + 2 * tokens**2 * width)
 
 
 def vit(side: int, width: int, depth: int, patch: int = 16) -> float:
-    """MACs of an image: the patches' embedding, and the blocks over them and the class token."""
+    """Returns MACs per image: patch embedding, and blocks over the patches and a class token."""
     patches = (side // patch) ** 2
     return 3 * patch**2 * patches * width + blocks(patches + 1, width, depth)
 
 
 def mae(side: int) -> float:
-    """MACs of an image: ViT-B/16 on a quarter of the patches, and the decoder on all of them."""
+    """Returns MACs per image: ViT-B/16 on a quarter of the patches, the decoder on all of them."""
     patches = (side // 16) ** 2
     visible = round(patches / 4)
     encoder = 768 * patches * 768 + blocks(visible + 1, 768, 12)
@@ -57,5 +57,5 @@ def mae(side: int) -> float:
 
 
 def nt_xent(n: int, d: int) -> float:
-    """MACs of all scores of two views of ``n`` examples."""
+    """Returns the MACs of all pairwise scores of two views of ``n`` examples."""
     return (2 * n) ** 2 * d

@@ -1,7 +1,8 @@
-"""A race whose contestants get ready at the same time, each in a process of its own.
+"""A race on one accelerator, with each contestant in its own process.
 
-Then they are timed one after the other. Each process is killed once it is timed, since two of them
-may need more memory than the device has. No process outlives the deadline.
+The contestants get ready at the same time and are timed one after the other. Each process is killed
+once it has been timed, since two of them may need more memory than the device has. No process
+outlives the deadline.
 """
 
 import contextlib
@@ -14,22 +15,22 @@ from typing import Any
 from experiments.benchmarks.gpu.job import Entrant, FailedError
 from experiments.benchmarks.race import Contestant, Track, track
 
-_GETTING_READY = 0.8  # of the time; the rest is for the races
-_QUIET = "ignore::UserWarning:multiprocessing.resource_tracker"  # semaphores of killed processes
+_READY_SHARE = 0.8  # of the time, to get ready; the rest is for timing
+_QUIET = "ignore::UserWarning:multiprocessing.resource_tracker"  # killed processes leave semaphores
 
 
 def run(
     contestants: Sequence[Contestant], until: float, *, together: bool = True
 ) -> dict[str, Any]:
-    """Race them.
+    """Gets the contestants ready and times each.
 
     Args:
-      contestants: their names are unique.
-      until: the deadline, by ``time.monotonic``.
-      together: whether their processes can share the device.
+      contestants: with unique names.
+      until: the deadline, on ``time.monotonic``'s clock.
+      together: whether their processes can share the device; if not, they run one by one.
 
     Returns:
-      The answer of each one's ``turn`` by name; a str says in words why there is none.
+      For each name, the answer of the contestant's ``turn``, or a str that says why there is none.
     """
     if not together:
         return {
@@ -37,7 +38,7 @@ def run(
             for number, contestant in enumerate(contestants)
             for name, outcome in run([contestant], _share(until, len(contestants) - number)).items()
         }
-    ready_until = _share(until, 1 / _GETTING_READY)
+    ready_until = _share(until, 1 / _READY_SHARE)
     outcomes: dict[str, Any] = {}
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
@@ -63,13 +64,13 @@ def run(
 
 
 def _turn(lanes: Track, name: str, until: float) -> Any:
-    with contextlib.suppress(ConnectionError):  # the answer says what happened
+    with contextlib.suppress(ConnectionError):  # receiving reports what happened
         lanes.send(name, None)
     return _answer(lanes, name, until)
 
 
 def _answer(lanes: Track, name: str, until: float) -> Any:
-    """The contestant's answer, or in words why there is none."""
+    """Returns the contestant's answer, or a str that says why there is none."""
     try:
         return lanes.receive(name, until)
     except FailedError as failure:
@@ -81,13 +82,13 @@ def _answer(lanes: Track, name: str, until: float) -> Any:
 
 
 def _share(until: float, parts: float) -> float:
-    """The end of the first of so many equal parts of the time until then."""
+    """Returns when the first of ``parts`` equal parts of the time until ``until`` ends."""
     now = time.monotonic()
     return now + (until - now) / parts
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """One device, shared with the other processes; nothing that was compiled before is used."""
+    """Gives every process the same single device, and no compilation cache of an earlier run."""
     return {
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",

@@ -1,4 +1,4 @@
-"""What a contestant's process holds, and how it times itself."""
+"""What runs in a contestant's process: a compiled step that times itself, or an error in words."""
 
 import math
 import os
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 _ROUNDS = 5
 _TURN = 0.3  # seconds of steps between two waits, at least
-_ENOUGH = 4.0  # seconds after which no new round begins
+_MAX_SECONDS = 4.0  # after these no new round begins
 
 
 class Measured(NamedTuple):
-    """Of one step.
+    """Measurements of one step.
 
     Attributes:
-      seconds: the median over the turns.
-      peak_megabytes: of device memory, with parameters and inputs.
-      compile_seconds: from Python to a program that runs; None where nothing is compiled.
-      temporary_megabytes: XLA's temporaries, a part of the peak.
+      seconds: time per step, the median over the turns.
+      peak_megabytes: peak device memory, including parameters and inputs.
+      compile_seconds: time from Python to a program that runs; None if nothing is compiled.
+      temporary_megabytes: memory for XLA's temporaries, a part of the peak.
     """
 
     seconds: float
@@ -32,9 +32,9 @@ class Job(NamedTuple):
     """A compiled step, ready to run.
 
     Attributes:
-      step: dispatches one step and need not wait for it.
-      wait: until the device has nothing left to do.
-      measured: makes the result of the seconds that a step took, after the steps have run.
+      step: dispatches one step; it need not wait for the result.
+      wait: waits until the device is idle.
+      measured: turns the seconds per step into the result; called after the steps have run.
     """
 
     step: Callable[[], Any]
@@ -42,14 +42,14 @@ class Job(NamedTuple):
     measured: Callable[[float], Measured]
 
     def ready(self) -> None:
-        """Returns nothing until the race starts."""
+        """Does nothing: building is all the preparation."""
 
     def turn(self) -> Measured:
-        """Times the steps: one is not counted, the next sets how many a turn has."""
+        """Times the steps: the first is not counted, the second sets the steps per turn."""
         self._seconds(1)
         count = math.ceil(_TURN / self._seconds(1))
         begin, taken = time.perf_counter(), [self._seconds(count)]
-        while len(taken) < _ROUNDS and time.perf_counter() - begin < _ENOUGH:
+        while len(taken) < _ROUNDS and time.perf_counter() - begin < _MAX_SECONDS:
             taken.append(self._seconds(count))
         return self.measured(statistics.median(taken))
 
@@ -58,7 +58,7 @@ class Job(NamedTuple):
 
 
 def seconds_each(step: Callable[[], Any], wait: Callable[[], Any], count: int) -> float:
-    """Seconds of a step, the mean over ``count`` of them, dispatched one after the other."""
+    """Returns the mean seconds per step over ``count`` steps, dispatched back to back."""
     begin = time.perf_counter()
     for _ in range(count):
         step()
@@ -67,41 +67,42 @@ def seconds_each(step: Callable[[], Any], wait: Callable[[], Any], count: int) -
 
 
 class FailedError(Exception):
-    """A contestant's error in words: the parent process may not know the error's own class."""
+    """A contestant's error in words, since the parent process may not know the error's class."""
 
 
 class Entrant:
-    """A contestant's work, whose errors are put in words.
+    """A contestant's work, with errors raised as ``FailedError``.
 
-    Its process leads a process group, so that the processes that it starts are killed with it.
+    Its process becomes the leader of a process group, so that killing the group also kills the
+    processes that the work starts.
 
     Args:
       make: builds the work.
-      arguments: of ``make``.
+      arguments: passed to ``make``.
     """
 
     def __init__(self, make: Callable[..., Any], *arguments: Any):
         os.setpgrp()
-        self._work = _in_words(lambda: make(*arguments))
+        self._work = _with_described_errors(lambda: make(*arguments))
 
     def ready(self) -> Any:
-        """The answer of the work."""
-        return _in_words(self._work.ready)
+        """Returns what the work's ``ready`` returns."""
+        return _with_described_errors(self._work.ready)
 
     def turn(self) -> Any:
-        """The answer of the work."""
-        return _in_words(self._work.turn)
+        """Returns what the work's ``turn`` returns."""
+        return _with_described_errors(self._work.turn)
 
 
-def _in_words(call: Callable[[], Any]) -> Any:
+def _with_described_errors(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception as error:
-        raise FailedError(words(error)) from None
+        raise FailedError(describe(error)) from None
 
 
-def words(error: Exception) -> str:
-    """Describes an error in one line."""
+def describe(error: Exception) -> str:
+    """Describes an error in one line of at most 200 characters."""
     text = " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed"

@@ -1,8 +1,8 @@
-"""Can reading keep up with the device? JPEG files of 500 x 375, decoded to 224 px, by threads.
+"""Whether reading keeps up with the device: JPEG files of 500 x 375, decoded to 224 px by threads.
 
-As ``folder:`` reads what does not fit in ``data.cache_mib``: batches of 256, shuffled, the next
-ones in the background. Files are in the page cache. The ratio is the time of reading a batch over
-that of SimCLR's ResNet-50 step on it: at most 1 means that the device does not wait.
+Files are read as ``folder:`` reads data larger than ``data.cache_mib``: in shuffled batches of 256,
+the next ones in the background. The files are in the page cache. The ratio is the time to read a
+batch over the time of SimCLR's ResNet-50 step on it. If it is at most 1, the device does not wait.
 """
 
 import tempfile
@@ -20,14 +20,14 @@ from experiments.benchmarks.gpu.job import Measured
 from experiments.benchmarks.race import Contestant
 
 THREADS = (1, 4, 8, 16)
-FILES = 320  # one in ten becomes the test set, and at least 256 must remain for a batch
+FILES = 320  # one in ten goes to the test set; at least 256 must remain for a batch
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
-_SECONDS = 2.0  # of reading, at least
+_SECONDS = 2.0  # minimum reading time
 STEP = "SimCLR's step alone"
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each number of threads."""
+    """Yields one row per number of threads."""
     piece = table.Piece(f"reading JPEG files of {WIDTH} x {HEIGHT}", "uint8", simclr.IMAGES, None)
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), FILES)
@@ -39,7 +39,7 @@ def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
 
 
 def write(folder: Path, count: int) -> None:
-    """Writes pictures with detail at several scales; about 94 kB each, ImageNet has 110."""
+    """Writes pictures with detail at several scales: about 94 kB each (ImageNet: 110 kB)."""
     generator = np.random.default_rng(0)
     for number in range(count):
         picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
@@ -54,16 +54,16 @@ def write(folder: Path, count: int) -> None:
 
 
 class Reading(NamedTuple):
-    """A source to be read in batches."""
+    """A source that is read in batches."""
 
     source: Any
     images: int
 
     def ready(self) -> None:
-        """Returns nothing until the race starts."""
+        """Does nothing: building is all the preparation."""
 
     def turn(self) -> Measured:
-        """Times the reading of a batch; the first one is not counted."""
+        """Returns the mean time to read a batch; the first batch is not counted."""
         from ssl_jax import data
 
         stream = data.batches(self.source, self.images, seed=0)
@@ -78,7 +78,7 @@ class Reading(NamedTuple):
 
 
 def reading(folder: str, threads: int, images: int = simclr.IMAGES) -> Reading:
-    """Builds the reading of a folder by this many threads; by default there is one a core."""
+    """Builds the reader of a folder with ``threads`` threads; a run uses one per core."""
     from ssl_jax import data
     from ssl_jax.data import dataset
 

@@ -1,8 +1,8 @@
-"""MAE ViT-B/16 on 256 images of 224 px: 75 % hidden, a decoder 512 wide, 8 deep, with 16 heads.
+"""MAE ViT-B/16 on 256 images of 224 px: 75 % masked; decoder of width 512, 8 blocks, 16 heads.
 
-Ours is the paper's preset of ``configs/mae.py`` at this batch: normalised targets, AdamW, and the
-step crops and flips on the device and draws which patches are hidden. PyTorch is given its crops,
-draws what is hidden, and updates by fused AdamW.
+Ours is the paper preset of ``configs/mae.py`` at this batch size: normalized targets, AdamW. Our
+step crops, flips and draws the masks on the device. PyTorch gets its crops ready-made, draws the
+masks and updates with fused AdamW.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PIECE = table.Piece(
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each peer."""
+    """Yields one row per peer."""
     peers = [Contestant("PyTorch", peer, (False,)), Contestant("PyTorch compiled", peer, (True,))]
     yield table.race(PIECE, chip, until, Contestant("ssl_jax, with its crops", ours), peers)
 
@@ -32,7 +32,7 @@ def ours(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Job:
 
 
 def settings(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Any:
-    """The preset at this batch and side, with further changes."""
+    """Returns the paper preset at this batch size and image side, with more changes."""
     from configs import mae
     from experiments.benchmarks.gpu.ours import published
 

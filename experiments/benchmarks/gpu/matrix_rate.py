@@ -1,4 +1,4 @@
-"""The device's rate in bfloat16 products of matrices of noise, 8192 x 8192, in FLOP/s."""
+"""The device's rate, in FLOP/s, for bfloat16 products of 8192 x 8192 matrices of noise."""
 
 import time
 
@@ -13,7 +13,7 @@ PIECE = table.Piece(f"a product of {SIDE} x {SIDE} matrices", "bfloat16", None, 
 
 
 def measure(cuda: bool) -> tuple[table.Chip, list[table.Row]]:
-    """Measures the rate; gives the chip and the row of the measurement."""
+    """Measures the rate; returns the chip and the row of the measurement."""
     until = time.monotonic() + SECONDS
     outcome = heat.run([Contestant("ssl_jax", product)], until)
     measured = outcome["ssl_jax"]
@@ -23,7 +23,7 @@ def measure(cuda: bool) -> tuple[table.Chip, list[table.Row]]:
 
 
 def product(side: int = SIDE) -> Job:
-    """Builds the product of two matrices."""
+    """Builds the job that multiplies two matrices."""
     import jax
     import jax.numpy as jnp
 

@@ -1,7 +1,7 @@
-"""NT-Xent of n pairs of 128 numbers: the value, and the gradient of both inputs; float32.
+"""NT-Xent of n pairs of 128-dimensional vectors: value and gradient of both inputs, in float32.
 
-Ours runs in tiles of 4,096 rows and columns, and at once where the scores fit. It multiplies in
-full float32; PyTorch may use TF32, as in the other sections, which is faster and less exact. The
+Ours runs in tiles of 4,096 rows and columns, and also all at once if the scores fit. It multiplies
+in full float32. PyTorch may use TF32, as in the other sections, which is faster and less exact. The
 three sizes share the section's time.
 """
 
@@ -17,7 +17,7 @@ SIZES = (4096, 16_384, 65_536)
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """The rows of each size."""
+    """Yields the rows of each size."""
     for number, n in enumerate(SIZES):
         now = time.monotonic()
         share = now + (until - now) / (len(SIZES) - number)
@@ -33,7 +33,7 @@ def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
 
 
 def ours(n: int, block_size: int | None) -> Job:
-    """Builds the loss of ``ssl_jax.losses`` and its gradient."""
+    """Builds NT-Xent of ``ssl_jax.losses`` with its gradient."""
     import jax
 
     from experiments.benchmarks.gpu.ours import function
@@ -47,7 +47,7 @@ def ours(n: int, block_size: int | None) -> Job:
 
 
 def peer(compiled: bool, n: int, device: str = "cuda") -> Job:
-    """Builds the same in PyTorch, all scores at once."""
+    """Builds the same in PyTorch, with all scores at once."""
     import torch
 
     from experiments.benchmarks.gpu import torch_job, torch_networks

@@ -1,8 +1,8 @@
-"""Our side: a method's step as a run compiles it, and any other function.
+"""Our side: a method's step as a run compiles it, or any other function.
 
-Each is compiled ahead of time; ``compile_seconds`` has tracing, lowering and compiling. The peak is
-that of the compiled program: inputs, outputs that reuse no input, and temporaries. The
-allocator's own counter also includes the trial runs of compilation.
+Each is compiled ahead of time; ``compile_seconds`` covers tracing, lowering and compiling. The peak
+memory is that of the compiled program: inputs, outputs that do not reuse an input's buffer, and
+temporaries. The allocator's own counter would also include the trial runs of compilation.
 """
 
 import time
@@ -23,19 +23,19 @@ from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
 
-_IMAGENET = 1_281_167  # examples; they determine the number of steps
+_IMAGENET = 1_281_167  # training examples, which determine the number of steps
 CHANNELS = 3
 
 
 class Compiled(NamedTuple):
-    """A compiled function, and what turns the seconds of a call into a result."""
+    """A compiled function, and a function that turns the seconds per call into a result."""
 
     call: jax.stages.Compiled
     measured: Callable[[float], Measured]
 
 
 class Training(NamedTuple):
-    """A method's compiled step, its key, and a state that is donated to the first call."""
+    """A method's compiled step, its key, and its first state, which the first call consumes."""
 
     step: Compiled
     key: jax.Array
@@ -43,7 +43,7 @@ class Training(NamedTuple):
 
 
 def published(config: ConfigDict, images: int, side: int, **changes: Any) -> ConfigDict:
-    """Changes a paper's config to this batch, side and more, and resolves it as for ImageNet."""
+    """Applies this batch size, side and more changes to a config, and resolves it for ImageNet."""
     config = ConfigDict(config.to_dict())
     config.update_from_flattened_dict(
         {"data.batch_size": images, "data.image_size": side} | changes
@@ -56,7 +56,7 @@ def published(config: ConfigDict, images: int, side: int, **changes: Any) -> Con
 
 
 def compile_now(f: Any, *inputs: Any) -> Compiled:
-    """Compiles a jitted function for these inputs."""
+    """Compiles a jitted function for these inputs and times it."""
     begin = time.perf_counter()
     call = f.lower(*inputs).compile()
     seconds = time.perf_counter() - begin
@@ -73,7 +73,7 @@ def compile_now(f: Any, *inputs: Any) -> Compiled:
 
 
 def function(f: Callable[..., Any], *inputs: Any) -> Job:
-    """Builds the job of a function on these inputs, under jit."""
+    """Builds a job that calls a function on these inputs, under jit."""
     compiled = compile_now(jax.jit(f), *inputs)
     held: list[Any] = [None]
 
@@ -84,7 +84,7 @@ def function(f: Callable[..., Any], *inputs: Any) -> Job:
 
 
 def training(config: ConfigDict) -> Training:
-    """Builds the state and compiles the step, as a run of the config does."""
+    """Builds the state and compiles the step, as a run with this config would."""
     placement = make_placement()
     method, optimizer = methods.make(config), optim.make(config)
     batch = random_batch(config)
@@ -108,11 +108,11 @@ def method_step(config: ConfigDict) -> Job:
 
 
 def random_batch(config: ConfigDict) -> dict[str, np.ndarray]:
-    """A batch of noise, uint8."""
+    """Returns a uint8 batch of noise."""
     side = config.data.image_size
     return {"image": noise(config.data.batch_size, side)}
 
 
 def noise(images: int, side: int) -> np.ndarray:
-    """uint8 ``[n, side, side, 3]``."""
+    """Returns noise, uint8 ``[images, side, side, 3]``."""
     return np.random.default_rng(0).integers(0, 256, (images, side, side, CHANNELS), np.uint8)

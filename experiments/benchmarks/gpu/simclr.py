@@ -1,8 +1,8 @@
 """SimCLR ResNet-50 on 256 images of 224 px, two views each.
 
-Ours is the paper's preset of ``configs/simclr.py`` at this batch: projector 2048-128, temperature
-.1, LARS, and the step draws its views on the device (crop, flip, colours of strength 1, blur).
-PyTorch is given its views, and updates by fused SGD with momentum.
+Ours is the paper preset of ``configs/simclr.py`` at this batch size: projector 2048-128,
+temperature 0.1, LARS. Our step draws its views on the device (crop, flip, color jitter of strength
+1, blur). PyTorch gets its views ready-made and updates with fused SGD with momentum.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ OURS = "ssl_jax, with its views"
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each peer."""
+    """Yields one row per peer."""
     peers = [Contestant("PyTorch", peer, (False,)), Contestant("PyTorch compiled", peer, (True,))]
     yield table.race(PIECE, chip, until, Contestant(OURS, ours), peers)
 
@@ -36,7 +36,7 @@ def ours(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Job:
 
 
 def settings(images: int = IMAGES, side: int = SIDE, **changes: Any) -> Any:
-    """The preset at this batch and side, with further changes."""
+    """Returns the paper preset at this batch size and image side, with more changes."""
     from configs import simclr
     from experiments.benchmarks.gpu.ours import published
 

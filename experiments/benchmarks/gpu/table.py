@@ -1,4 +1,4 @@
-"""Rows of a race on an accelerator, and how they are printed."""
+"""The rows of a race on an accelerator, and the table that is printed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ class Chip(NamedTuple):
     """The device.
 
     Attributes:
-      cuda: whether PyTorch's CUDA runs on it, and processes can share it.
-      rate: FLOP/s of large bfloat16 products, or None if that was not measured.
+      cuda: whether it runs CUDA, so that PyTorch can use it and processes can share it.
+      rate: FLOP/s in large bfloat16 products, or None if not measured.
     """
 
     cuda: bool
@@ -25,7 +25,7 @@ class Chip(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What is raced: in words, its precision, and the images and FLOPs of a step, if any."""
+    """A workload: its description, its precision, and its images and FLOPs per step, if any."""
 
     work: str
     precision: str
@@ -36,16 +36,16 @@ class Piece(NamedTuple):
 def race(
     piece: Piece, chip: Chip, until: float, ours: Contestant, peers: Sequence[Contestant]
 ) -> list[Row]:
-    """A row for each peer; PyTorch runs on CUDA alone."""
+    """Races ours and the peers and returns one row per peer; PyTorch runs on CUDA only."""
     contestants = [ours, *(peer for peer in peers if chip.cuda or "PyTorch" not in peer.name)]
     outcomes = heat.run(contestants, until, together=chip.cuda)
     return rows(piece, chip, ours.name, outcomes)
 
 
 def rows(piece: Piece, chip: Chip, ours: str, outcomes: Mapping[str, Measured | str]) -> list[Row]:
-    """A row for each outcome beside ours, with its seconds over ours; ours alone if there is none.
+    """Returns one row per peer, with its time over ours; one row of ours alone if no peer ran.
 
-    What failed has no numbers, and says in ``ours_failure`` or ``peer_failure`` why.
+    A failed contestant has no numbers; ``ours_failure`` or ``peer_failure`` says why.
     """
     mine = _side("ours", ours, outcomes[ours], piece, chip)
     peers: list[tuple[str | None, Measured | str | None]]
@@ -80,10 +80,10 @@ def _side(
 
 
 def printed(found: list[Row]) -> Table:
-    """The rows of one race as a table with a line for each contestant."""
+    """Returns a table of one race with one line per contestant."""
     first = found[0]
     table = Table(title=f"{first['work']}, {first['precision']}", title_justify="left")
-    for heading in ("", "ms", "images/s", "peak MB", "of matrix rate", "compile s", "peer / ours"):
+    for heading in ("", "ms", "images/s", "peak MB", "matrix share", "compile s", "peer / ours"):
         table.add_column(heading, justify="right" if heading else "left")
     sides = [("ours", first), *(("peer", row) for row in found if row["peer_name"])]
     for side, row in sides:

@@ -1,6 +1,6 @@
 """PyTorch's side: settings, autocast to bfloat16, and a training step.
 
-The allocator gives its free memory back before other contestants run.
+PyTorch's allocator returns its free memory to the device before other contestants run.
 """
 
 import time
@@ -14,24 +14,24 @@ from experiments.benchmarks.gpu.job import Job, Measured
 
 
 def settle() -> None:
-    """Allows TF32, has cuDNN search for its fastest kernels, and seeds."""
+    """Allows TF32, lets cuDNN search for its fastest kernels, and sets the seed."""
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
 
 
 def maybe_compiled(f: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
-    """The function, under ``torch.compile`` if ``compiled``."""
+    """Returns the function, wrapped in ``torch.compile`` if ``compiled``."""
     return torch.compile(f, dynamic=False) if compiled else f
 
 
 def autocast(device: str) -> torch.autocast:
-    """The context of mixed precision."""
+    """Returns the context of mixed precision with bfloat16."""
     return torch.autocast(device, torch.bfloat16)
 
 
 def job(step: Callable[[], Any], device: str, compiled: bool) -> Job:
-    """Builds the job of a step, and runs it once: the first call compiles and searches kernels."""
+    """Builds the job of a step and runs it once, which compiles it and searches for kernels."""
     cuda = device == "cuda"
     wait = torch.cuda.synchronize if cuda else lambda: None
     begin = time.perf_counter()
@@ -55,7 +55,7 @@ def training(
     after: Callable[[], Any] = lambda: None,
     before: Callable[[], Any] = lambda: None,
 ) -> Callable[[], None]:
-    """Builds a step: gradient, ``before``, update, ``after``."""
+    """Builds a training step: gradient, ``before``, update, ``after``."""
 
     def step() -> None:
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The peers' networks: torchvision's ResNet-50, timm's ViT and its blocks, and their heads."""
+"""The peers' networks: torchvision's ResNet-50 and timm's ViT, with the methods' heads."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ _norm = partial(nn.LayerNorm, eps=1e-6)
 
 
 def simclr_resnet50(hidden: int = 2048, out: int = 128) -> nn.Module:
-    """ResNet-50 and SimCLR's projector."""
+    """Builds ResNet-50 with SimCLR's projector."""
     backbone = resnet50(weights=None)
     backbone.fc = nn.Sequential(
         nn.Linear(2048, hidden, bias=False),
@@ -25,7 +25,7 @@ def simclr_resnet50(hidden: int = 2048, out: int = 128) -> nn.Module:
 
 
 def vit(side: int, width: int, heads: int, depth: int = 12, *, any_size: bool = False) -> nn.Module:
-    """A ViT with patches of 16 whose output is the class token's; ``any_size`` interpolates."""
+    """Builds a ViT/16 that returns the class token; ``any_size`` interpolates its positions."""
     return VisionTransformer(
         img_size=side,
         patch_size=16,
@@ -39,7 +39,7 @@ def vit(side: int, width: int, heads: int, depth: int = 12, *, any_size: bool = 
 
 
 class MAE(nn.Module):
-    """ViT-B/16 and MAE's decoder; returns the loss of normalised patches."""
+    """ViT-B/16 and MAE's decoder; returns the loss with normalized patches as targets."""
 
     def __init__(self, side: int, kept: float = 0.25):
         super().__init__()
@@ -50,7 +50,7 @@ class MAE(nn.Module):
         self.positions = nn.Parameter(0.02 * torch.randn(1, count + 1, width))
         self.encoder = _blocks(12, width, 12)
         self.norm = _norm(width)
-        self.narrowed = nn.Linear(width, narrow)
+        self.decoder_embedding = nn.Linear(width, narrow)
         self.mask_token = nn.Parameter(0.02 * torch.randn(1, 1, narrow))
         self.decoder = _blocks(8, narrow, 16)
         self.decoder_norm = _norm(narrow)
@@ -58,23 +58,25 @@ class MAE(nn.Module):
         self.register_buffer("decoder_positions", 0.02 * torch.randn(1, count, narrow))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The mean squared error of the hidden patches."""
+        """Returns the mean squared error over the masked patches."""
         x = self.embedding(images).flatten(2).transpose(1, 2) + self.positions[:, 1:]
         n, count, _ = x.shape
         visible = torch.rand(n, count, device=x.device).argsort(1)[:, : self.kept, None]
-        seen = x.gather(1, visible.expand(-1, -1, x.shape[2]))
-        first = (self.token + self.positions[:, :1]).expand(n, -1, -1)
-        code = self.narrowed(self.norm(self.encoder(torch.cat([first, seen], 1))))
+        visible_tokens = x.gather(1, visible.expand(-1, -1, x.shape[2]))
+        class_token = (self.token + self.positions[:, :1]).expand(n, -1, -1)
+        code = self.decoder_embedding(
+            self.norm(self.encoder(torch.cat([class_token, visible_tokens], 1)))
+        )
         masks = self.mask_token.to(code.dtype).expand(n, count, -1)
         tokens = masks.scatter(1, visible.expand(-1, -1, code.shape[2]), code[:, 1:])
-        whole = torch.cat([code[:, :1], tokens + self.decoder_positions], 1)
-        painted = self.head(self.decoder_norm(self.decoder(whole)))[:, 1:].float()
-        hidden = torch.ones(n, count, device=x.device).scatter(1, visible[..., 0], 0.0)
-        return ((painted - _targets(images)).square().mean(-1) * hidden).sum() / hidden.sum()
+        decoder_input = torch.cat([code[:, :1], tokens + self.decoder_positions], 1)
+        predictions = self.head(self.decoder_norm(self.decoder(decoder_input)))[:, 1:].float()
+        masked = torch.ones(n, count, device=x.device).scatter(1, visible[..., 0], 0.0)
+        return ((predictions - _targets(images)).square().mean(-1) * masked).sum() / masked.sum()
 
 
 def _targets(images: torch.Tensor) -> torch.Tensor:
-    """Patches ``[n, t, 768]``, each by its own mean and deviation."""
+    """Returns patches ``[n, t, 768]``, each normalized by its own mean and standard deviation."""
     patches = f.pixel_unshuffle(images, 16).flatten(2).transpose(1, 2)
     variance, mean = torch.var_mean(patches, -1, keepdim=True)
     return (patches - mean) * torch.rsqrt(variance + 1e-6)
@@ -87,7 +89,7 @@ def _blocks(depth: int, width: int, heads: int) -> nn.Module:
 
 
 class DINO(nn.Module):
-    """ViT-S/16 and DINO's head of 3 layers; returns logits over the prototypes, float32."""
+    """ViT-S/16 and DINO's 3-layer head; returns float32 logits over the prototypes."""
 
     def __init__(self, side: int, prototypes: int, hidden: int = 2048, bottleneck: int = 256):
         super().__init__()
@@ -102,13 +104,13 @@ class DINO(nn.Module):
         self.prototypes = nn.Parameter(0.02 * torch.randn(prototypes, bottleneck))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Cosines to the prototypes."""
+        """Returns the cosine similarities to the prototypes."""
         x = f.normalize(self.head(self.backbone(images)), dim=-1)
         return f.linear(x, f.normalize(self.prototypes, dim=-1)).float()
 
 
 def nt_xent(z: torch.Tensor, temperature: float) -> torch.Tensor:
-    """NT-Xent of ``[2n, d]``, the first views before the second; the mean."""
+    """Returns the mean NT-Xent of ``[2n, d]``, all first views before all second views."""
     z = f.normalize(z, dim=1)
     scores = ((z / temperature) @ z.T).fill_diagonal_(-torch.inf)
     others = torch.arange(len(z), device=z.device).roll(len(z) // 2)
@@ -116,6 +118,6 @@ def nt_xent(z: torch.Tensor, temperature: float) -> torch.Tensor:
 
 
 def images(count: int, side: int, device: str) -> torch.Tensor:
-    """Normalised views, of noise, channels last."""
+    """Returns noise as normalized views, in channels_last memory format."""
     drawn: Any = torch.randn(count, 3, side, side, device=device)
     return drawn.contiguous(memory_format=torch.channels_last)

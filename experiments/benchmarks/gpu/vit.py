@@ -1,6 +1,7 @@
 """ViT-B/16 forward and backward: the gradient of the mean square of the class token's features.
 
-256 images of 224 px; and, as ``vit448``, 64 images of 448 px, of 785 tokens each. No optimiser.
+The section ``vit`` has 256 images of 224 px; ``vit448`` has 64 images of 448 px, which are 785
+tokens each. There is no optimizer.
 """
 
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ from experiments.benchmarks.race import Contestant
 
 
 def rows(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each peer, at 224 px."""
+    """Yields one row per peer, at 224 px."""
     yield _rows(chip, until, 256, 224)
 
 
 def rows_at_448(chip: table.Chip, until: float) -> Iterator[list[table.Row]]:
-    """A row for each peer, at 448 px."""
+    """Yields one row per peer, at 448 px."""
     yield _rows(chip, until, 64, 448)
 
 
@@ -36,7 +37,7 @@ def _rows(chip: table.Chip, until: float, images: int, side: int) -> list[table.
 
 
 def ours(images: int, side: int, **changes: Any) -> Job:
-    """Builds ours, with the backbone of the paper preset of ``configs/mae.py``."""
+    """Builds ours, with the backbone of ``configs/mae.py``'s paper preset."""
     import jax
     import jax.numpy as jnp
 
@@ -57,7 +58,7 @@ def ours(images: int, side: int, **changes: Any) -> Job:
 
 
 def peer(compiled: bool, images: int, side: int, device: str = "cuda") -> Job:
-    """Builds the same with timm's ViT."""
+    """Builds the same in PyTorch with timm's ViT."""
     import torch
 
     from experiments.benchmarks.gpu import torch_job, torch_networks
