@@ -1,4 +1,4 @@
-"""JAX's persistent compilation cache: a second start takes up what the first one compiled."""
+"""JAX's persistent compilation cache: a second start reuses what the first one compiled."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ from typing import Any
 import jax
 
 _MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
-_MOST = 2**30  # bytes
-_settings: Any = jax.config  # its attributes are made at run time
+_MAX_BYTES = 2**30
+_settings: Any = jax.config  # its attributes are created at run time
 
 
 def folder(environment: Mapping[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/ssl_jax/compiled``; without that variable, in ``~/.cache``.
+    """Returns ``$XDG_CACHE_HOME/ssl_jax/compiled``; without the variable, it is in ``~/.cache``.
 
     Raises:
       RuntimeError: there is no home folder.
@@ -27,12 +27,12 @@ def folder(environment: Mapping[str, str]) -> Path:
 
 
 def cache(on: bool) -> None:
-    """Switch the cache on or off; on, what the user has set in JAX's own way stays.
+    """Switches the cache on or off; settings that the user has made through JAX stay.
 
-    JAX keys what it keeps with the program, its own version and the processor's features. What
-    calls oneDNN (``cpu.py`` says when) it cannot keep: such a step is compiled anew. A
-    folder that cannot be written costs a line and the cache, not the run. Where a start finds more
-    than 1 GiB, what was not read for longest goes.
+    JAX keys its entries by the program, its own version and the processor's features. It cannot
+    cache a program that calls oneDNN (``cpu.py`` says when one does): such a step is compiled at
+    every start. If the folder cannot be written, one line says so and the run goes on without a
+    cache. If a start finds more than 1 GiB, it deletes the least recently read entries.
     """
     if not on:
         _settings.update("jax_enable_compilation_cache", False)
@@ -57,7 +57,7 @@ def cache(on: bool) -> None:
 
 def _prune(where: Path) -> None:
     found = [(path, path.stat()) for path in where.iterdir()]
-    room = _MOST
+    room = _MAX_BYTES
     for path, status in sorted(found, key=lambda entry: entry[1].st_atime, reverse=True):
         room -= status.st_size
         if room < 0:

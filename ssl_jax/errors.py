@@ -1,9 +1,9 @@
-"""The exception for errors that the user has to fix."""
+"""The exception for errors that the user can fix."""
 
 
 class InputError(ValueError):
-    """Bad input, or a disk that cannot be written: one line for the person who runs it.
+    """Bad input, or a file that cannot be written, described in one line for the user.
 
     The line names the key or file, the value, and what was expected. The command line prints it
-    without a traceback and exits with 2.
+    without a traceback and exits with code 2.
     """

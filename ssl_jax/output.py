@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, with errors that name the file."""
+"""Writes files completely or not at all, with errors that name the file."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from ssl_jax.errors import InputError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError into an InputError that names the file.
+    """Turns an OSError in its body into an InputError that names the file.
 
     Raises:
       InputError: the file cannot be written.
@@ -22,10 +22,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file atomically; a link is replaced and not followed.
+    """Writes a file atomically; a link is replaced, not followed.
 
     Raises:
-      InputError: it cannot be written; what was there before still is.
+      InputError: the file cannot be written; an earlier file of that name is unchanged.
     """
     part = path.with_name(path.name + ".part")
     with writing(path):

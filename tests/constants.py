@@ -1,4 +1,4 @@
-"""What a traced function holds of the device: arrays that it closed over."""
+"""Finds device arrays that a traced function has closed over."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ _JITTED_AT_IMPORT = ((nearest, "_nearest"), (linear, "_minimise"), (image, "raw_
 
 
 def device_constants(jaxpr: Any) -> list[str]:
-    """The types of constants that are device arrays or typed keys, in inner functions too.
+    """Returns the types of constants that are device arrays or typed keys, in inner functions too.
 
-    On an accelerator such a constant is read back when the program is lowered.
+    On an accelerator, lowering the program reads such a constant back from the device.
     """
     return [str(value.aval) for value in _constants(jaxpr) if isinstance(value, jax.Array)]
 
@@ -37,17 +37,17 @@ def _constants(jaxpr: Any) -> Iterator[Any]:
 
 @contextmanager
 def watched_jit() -> Iterator[dict[str, list[str]]]:
-    """The ``device_constants`` of each function that the library compiles, by its name."""
+    """Yields the ``device_constants`` of each function that is compiled in its body, by name."""
     found: dict[str, list[str]] = {}
     jit = jax.jit
 
     def watched(jitted: Any) -> Callable[..., Any]:
-        seen = []
+        found_here = []
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not seen:
-                seen.extend(device_constants(jitted.trace(*args, **kwargs).jaxpr) or [None])
-                found.setdefault(jitted.__name__, []).extend(filter(None, seen))
+            if not found_here:
+                found_here.extend(device_constants(jitted.trace(*args, **kwargs).jaxpr) or [None])
+                found.setdefault(jitted.__name__, []).extend(filter(None, found_here))
             return jitted(*args, **kwargs)
 
         return call

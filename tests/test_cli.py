@@ -1,4 +1,4 @@
-"""The command line: bad input ends with one line and 2, and writes nothing."""
+"""The command line: bad input ends with one line and exit code 2, and writes nothing."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def call(main: str, *arguments: str) -> subprocess.CompletedProcess:
         (["--config=configs/simclr.py", "--config.data.batch_size=20000"], "20000"),
     ],
 )
-def test_bad_input_is_one_line_and_two(arguments, expected, tmp_path):
+def test_bad_input_ends_with_one_line_and_exit_code_2(arguments, expected, tmp_path):
     done = call("pretrain", *arguments, f"--workdir={tmp_path / 'run'}")
     assert done.returncode == 2, done
     assert done.stderr.startswith("error: ")
@@ -99,7 +99,7 @@ def test_missing_flags_are_named():
 
 
 @pytest.mark.parametrize("words", [["lossess"], [], ["losses", "conv"]])
-def test_a_benchmark_takes_one_table(words):
+def test_a_benchmark_takes_exactly_one_table(words):
     done = call("benchmark", *words)
     assert done.returncode == 2
     given = " ".join(words) or "nothing"
@@ -116,7 +116,7 @@ def test_a_benchmark_takes_one_table(words):
         (["{run}", "--output={run}/none/x"], "cannot be written: No such file or directory"),
     ],
 )
-def test_a_comparison_takes_runs(arguments, expected, tmp_path):
+def test_a_comparison_needs_workdirs_of_runs(arguments, expected, tmp_path):
     run = fake_runs.write(tmp_path / "run", "simclr")
     page = tmp_path / "page.html"
     done = call("compare", f"--output={page}", *(each.format(run=run) for each in arguments))
@@ -140,7 +140,7 @@ def test_a_comparison_is_printed_and_written(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["simclr", "next_word"])
-def test_smoke_run_twice_then_evaluate_again(name, tmp_path):
+def test_a_smoke_run_is_not_repeated_and_can_be_evaluated_again(name, tmp_path):
     arguments = [f"--config=configs/{name}.py:smoke", f"--workdir={tmp_path / 'run'}"]
     first = call("pretrain", *arguments)
     assert first.returncode == 0, first.stderr
@@ -163,7 +163,7 @@ def test_smoke_run_twice_then_evaluate_again(name, tmp_path):
         (["--config=configs/simclr.py", "--config.network.dtype=bfloat16"], True),
     ],
 )
-def test_the_processor_is_set_for_the_networks_dtype(arguments, bfloat16, tmp_path):
+def test_the_cpu_settings_follow_the_networks_dtype(arguments, bfloat16, tmp_path):
     main = tmp_path / "mains" / "main.py"
     main.parent.mkdir()
     main.write_text(
@@ -182,14 +182,14 @@ def test_the_processor_is_set_for_the_networks_dtype(arguments, bfloat16, tmp_pa
     assert (done.stdout, done.stderr) == (f"{bfloat16}\n", "")
 
 
-def test_what_threads_of_a_failed_save_report_is_not_printed(capsys):
+def test_a_closed_event_loop_after_a_failed_save_is_not_reported(capsys):
     for message in ("Event loop is closed", "something else"):
         error = RuntimeError(message)
         cli._unless_of_a_closed_loop(RuntimeError, error, None)
     assert capsys.readouterr().err == "RuntimeError: something else\n"
 
 
-def test_configs_can_be_imported_and_a_run_s_files_cannot(tmp_path):
+def test_configs_can_be_imported_and_files_of_a_run_cannot(tmp_path):
     for folder in ("configs", "experiments", "runs/downloaded"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "configs/common.py").write_text("HERE = True\n")

@@ -1,4 +1,4 @@
-"""The compilation cache: where it is, who may switch it, and that a second start uses it."""
+"""The compilation cache: its folder, its switches, and its reuse by a second start."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def settings(monkeypatch, tmp_path):
-    """JAX's own settings as they are at a start; given back afterwards."""
+    """Reads JAX's cache settings, which are set as at a start and restored after the test."""
     before = {name: getattr(jax.config, name) for name in NAMES}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jax.config.update("jax_enable_compilation_cache", True)
@@ -37,7 +37,7 @@ def settings(monkeypatch, tmp_path):
         jax.config.update(name, value)
 
 
-def test_the_folder_is_where_caches_are_kept():
+def test_the_folder_follows_xdg_cache_home():
     home = Path.home() / ".cache/ssl_jax/compiled"
     assert compilation.folder({}) == home
     assert compilation.folder({"XDG_CACHE_HOME": ""}) == home
@@ -45,15 +45,15 @@ def test_the_folder_is_where_caches_are_kept():
     assert compilation.folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/ssl_jax/compiled")
 
 
-def test_on_makes_the_folder_for_the_user_alone(settings, tmp_path):
+def test_switching_on_creates_a_folder_for_the_user_only(settings, tmp_path):
     compilation.cache(True)
     where = tmp_path / "ssl_jax/compiled"
     assert settings() == [str(where), True, 0.0]
     assert where.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_start_drops_what_was_not_read_for_longest(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(compilation, "_MOST", 25)
+def test_a_start_deletes_the_least_recently_read_entries(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation, "_MAX_BYTES", 25)
     where = tmp_path / "ssl_jax/compiled"
     where.mkdir(parents=True)
     for age, name in enumerate(("new", "newer than old", "old")):
@@ -63,14 +63,14 @@ def test_a_start_drops_what_was_not_read_for_longest(settings, tmp_path, monkeyp
     assert {path.name for path in where.iterdir()} == {"new", "newer than old"}
 
 
-def test_a_threshold_of_the_users_stays(settings, monkeypatch):
+def test_the_users_threshold_stays(settings, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "5")
     before = settings()[2]
     compilation.cache(True)
     assert settings()[2] == before
 
 
-def test_a_folder_of_the_users_stays(settings, tmp_path):
+def test_the_users_folder_stays(settings, tmp_path):
     jax.config.update("jax_compilation_cache_dir", "/mine")
     before = settings()
     compilation.cache(True)
@@ -78,7 +78,7 @@ def test_a_folder_of_the_users_stays(settings, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_switched_off_by_the_user_stays_off(settings, tmp_path):
+def test_a_cache_that_the_user_switched_off_stays_off(settings, tmp_path):
     jax.config.update("jax_enable_compilation_cache", False)
     before = settings()
     compilation.cache(True)
@@ -86,7 +86,7 @@ def test_switched_off_by_the_user_stays_off(settings, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_off_is_off_whatever_folder_there_is(settings, tmp_path):
+def test_switching_off_wins_over_a_folder(settings, tmp_path):
     jax.config.update("jax_compilation_cache_dir", "/mine")
     compilation.cache(False)
     assert settings()[1] is False
@@ -108,7 +108,7 @@ def kept(cache: Path) -> set[str]:
     return {path.name for path in cache.rglob("*-cache")}
 
 
-def test_a_main_keeps_what_it_compiles_unless_told_not_to(tmp_path):
+def test_a_command_caches_what_it_compiles_unless_a_flag_forbids_it(tmp_path):
     main = tmp_path / "mains" / "main.py"
     main.parent.mkdir()
     main.write_text(MAIN)
@@ -119,7 +119,7 @@ def test_a_main_keeps_what_it_compiles_unless_told_not_to(tmp_path):
     assert not (tmp_path / "b" / "ssl_jax").exists()
 
 
-def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path):
     main = tmp_path / "mains" / "main.py"
     main.parent.mkdir()
     main.write_text(MAIN)
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_entries_that_cannot_be_read_are_silent(tmp_path):
+def test_corrupt_entries_are_ignored_silently(tmp_path):
     main = tmp_path / "mains" / "main.py"
     main.parent.mkdir()
     main.write_text(MAIN)
@@ -142,7 +142,7 @@ def test_entries_that_cannot_be_read_are_silent(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_start_compiles_no_step(tmp_path):
+def test_a_second_start_does_not_compile_the_step_again(tmp_path):
     files, rows = [], []
     for name in ("first", "second"):
         run = tmp_path / name

@@ -1,4 +1,4 @@
-"""The walk over traced functions sees device arrays wherever they are closed over."""
+"""``device_constants`` finds device arrays wherever a function closes over them."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ own_gradient.defvjp(lambda x: (x, None), lambda _, dy: (dy * ARRAY,))
         jax.value_and_grad(lambda x: own_gradient(x).sum()),
     ],
 )
-def test_what_is_closed_over_is_found(f):
+def test_device_arrays_that_are_closed_over_are_found(f):
     assert device_constants(jax.jit(f).trace(np.ones(3, np.float32)).jaxpr)
 
 
@@ -48,5 +48,5 @@ def test_what_is_closed_over_is_found(f):
         lambda x: x + jax.random.normal(jax.random.key(0), (3,)),
     ],
 )
-def test_numbers_and_numpy_are_not(f):
+def test_numbers_and_numpy_arrays_are_not_reported(f):
     assert not device_constants(jax.jit(f).trace(np.ones(3, np.float32)).jaxpr)

@@ -1,4 +1,4 @@
-"""What the mains set for a CPU: XLA's libraries, never over the user's word; memory is kept."""
+"""Settings for a CPU: XLA's libraries, unless the user chose others, and memory that is kept."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from ssl_jax import cpu
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """An x86 machine that multiplies bfloat16, with a JAX of 0.12 and no flags."""
+    """An x86 machine that multiplies bfloat16, with jax 0.12 and no flags."""
     processor = tmp_path / "cpuinfo"
     processor.write_text("flags : fma avx2 avx512_bf16\n")
     monkeypatch.setattr(cpu, "_PROCESSOR", processor)
@@ -33,14 +33,14 @@ ONEDNN = ["--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_cal
 
 
 @pytest.mark.parametrize("version", ["0.12.3", "0.10.2"])
-def test_flags_come_behind_the_user_s_others(machine, version):
+def test_flags_are_added_after_the_users_own(machine, version):
     machine.setattr(metadata, "version", lambda _: version)
     machine.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
     assert flags().split() == ["--xla_force_host_platform_device_count=8", VECTORS, YNNPACK]
 
 
 @pytest.mark.parametrize(
-    ("words", "others"),
+    ("given", "added"),
     [
         ("--xla_cpu_use_onednn=false", [VECTORS, YNNPACK, ONEDNN[1]]),
         (YNNPACK + "DOT", [VECTORS, *ONEDNN]),
@@ -48,13 +48,13 @@ def test_flags_come_behind_the_user_s_others(machine, version):
         (f"{VECTORS} {YNNPACK}", ONEDNN),
     ],
 )
-def test_the_user_s_word_stays(machine, words, others):
-    machine.setenv("XLA_FLAGS", words)
-    assert flags(bfloat16=True) == " ".join([words, *others])
+def test_flags_that_the_user_sets_are_not_changed(machine, given, added):
+    machine.setenv("XLA_FLAGS", given)
+    assert flags(bfloat16=True) == " ".join([given, *added])
 
 
-def test_onednn_is_for_bfloat16_where_the_processor_has_it_and_jax_is_new(machine, tmp_path):
-    """What calls oneDNN cannot be kept for the next start."""
+def test_onednn_needs_bfloat16_a_processor_that_multiplies_it_and_jax_0_12(machine, tmp_path):
+    """A program that calls oneDNN cannot be cached for the next start."""
     assert flags(bfloat16=True).split()[2:] == ONEDNN
     machine.delenv("XLA_FLAGS")
     assert flags().split() == [VECTORS, YNNPACK]
@@ -69,26 +69,26 @@ def test_onednn_is_for_bfloat16_where_the_processor_has_it_and_jax_is_new(machin
 
 
 @pytest.mark.parametrize("version", ["0.9.1", "0.11.0", "0.13.0", "1.0.0"])
-def test_nothing_is_set_for_a_jax_that_was_not_measured(machine, version):
-    """XLA refuses flags that it does not know."""
+def test_no_flags_are_set_for_unmeasured_versions_of_jax(machine, version):
+    """XLA rejects flags that it does not know."""
     machine.setattr(metadata, "version", lambda _: version)
     assert flags() is None
 
 
-def test_nothing_is_set_on_another_processor(machine):
+def test_no_flags_are_set_on_other_processors(machine):
     machine.setattr(cpu.platform, "machine", lambda: "arm64")
     assert flags() is None
 
 
-@pytest.mark.parametrize(("chosen", "set_"), [("", False), ("cuda", False), ("cpu", True)])
-def test_nothing_is_set_beside_an_accelerator(machine, chosen, set_):
+@pytest.mark.parametrize(("platforms", "is_tuned"), [("", False), ("cuda", False), ("cpu", True)])
+def test_nothing_is_set_if_an_accelerator_is_used(machine, platforms, is_tuned):
     calls = []
     machine.setattr(cpu.importlib.util, "find_spec", lambda name: name == "jax_cuda13_plugin")
     machine.setattr(cpu, "keep_memory", lambda: calls.append("memory"))
     machine.setattr(cpu, "set_flags", lambda _: calls.append("flags"))
-    machine.setenv("JAX_PLATFORMS", chosen)
+    machine.setenv("JAX_PLATFORMS", platforms)
     cpu.tune()
-    assert calls == (["memory", "flags"] if set_ else [])
+    assert calls == (["memory", "flags"] if is_tuned else [])
 
 
 _PROGRAM = """
@@ -107,9 +107,11 @@ print(held - megabytes())
 """
 
 
-@pytest.mark.skipif(cpu.platform.libc_ver()[0] != "glibc", reason="glibc's malloc alone")
+@pytest.mark.skipif(
+    cpu.platform.libc_ver()[0] != "glibc", reason="only glibc's malloc has these options"
+)
 @pytest.mark.parametrize(("option", "returned"), [({}, 0), ({"MALLOC_MMAP_MAX_": "65536"}, 128)])
-def test_freed_memory_is_kept_unless_the_user_has_a_word_on_malloc(option, returned):
+def test_freed_memory_is_kept_unless_the_user_sets_an_option_of_malloc(option, returned):
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         env=os.environ | option,
