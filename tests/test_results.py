@@ -69,5 +69,6 @@ def test_score_lines_of_a_config_are_replaced():
         "smoke: x.",
     ]
     assert pages.with_scores(found, result) == found
-    with pytest.raises(ValueError, match="no line 'Scores'"):
-        pages.with_scores("smoke: x.", result)
+    assert pages.with_scores(text.replace("Scores: old\n    older\n", ""), result) == found
+    with pytest.raises(ValueError, match="no line that starts with 'smoke:'"):
+        pages.with_scores("paper: x.", result)

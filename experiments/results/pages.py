@@ -59,10 +59,12 @@ def title_of(config: Path) -> tuple[str, str, str]:
 
 
 def with_scores(config: str, result: Result) -> str:
-    """Returns the text of a config with the score lines of its docstring replaced."""
-    if not _SCORES.search(config):
-        raise ValueError(f"{result['config']}: its docstring has no line 'Scores'")
-    return _SCORES.sub(lambda _: "\n".join(score_lines(result)) + "\n", config, count=1)
+    """Returns a config with new score lines in its docstring, before the line on ``smoke``."""
+    without = _SCORES.sub("", config, count=1)
+    before, smoke, after = without.partition("\nsmoke:")
+    if not smoke:
+        raise ValueError(f"{result['config']}: its docstring has no line that starts with 'smoke:'")
+    return "\n".join([before, *score_lines(result)]) + smoke + after
 
 
 def score_lines(result: Result) -> list[str]:
