@@ -1,13 +1,23 @@
-"""Workdirs as runs leave them, written without training."""
+"""Workdirs like those of runs, written without training."""
 
 import json
 import math
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
+import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from ssl_jax import config as settings
-from ssl_jax.runs.workdir import write_json
+from ssl_jax.data import Dataset
+from ssl_jax.data.dataset import gather
+from ssl_jax.methods.base import Method
+from ssl_jax.runs.workdir import make_workdir, write_json
+from ssl_jax.train import optim
+from ssl_jax.train.checkpoint import FOLDER, Checkpoints
+from ssl_jax.train.state import TrainState, create
 
 SHARES = {"knn_top1": (0.81, 0.80), "linear_top1": (0.845, 0.85), "linear100_top1": (0.69, 0.72)}
 
@@ -26,20 +36,23 @@ def write(
     values: dict[str, float] | None = None,
     **changes: object,
 ) -> Path:
-    """A run.
+    """Writes a run with config, metrics and scores, but without a checkpoint.
 
     Args:
-      workdir: to write.
-      method: its name.
-      steps: that were wanted.
-      made: that were made; fewer than all, and there is no evaluation.
-      lead: over the better baseline, in each labelled score; None: no labels.
-      prefixes: of labelled scores.
-      loss: at first.
+      workdir: a new folder.
+      method: name of the method.
+      steps: number of steps to make.
+      made: number of steps made; if it is lower than `steps`, there is no evaluation.
+      lead: lead over the better baseline in each score on labels; None without labels.
+      prefixes: prefixes of the scores on labels.
+      loss: at the first step.
       seed: of the noise.
-      row: more for each row of metrics.jsonl.
-      values: more for evaluation.json.
-      **changes: of settings, ``optimizer__learning_rate`` and so on.
+      row: further entries of each row of metrics.jsonl.
+      values: further entries of evaluation.json.
+      **changes: changed settings, as in ``optimizer__learning_rate=0.1``.
+
+    Returns:
+      The workdir.
     """
     rng = np.random.default_rng(seed)
     config = settings.defaults()
@@ -92,10 +105,26 @@ def write(
 
 
 def healthy(rank: float = 50.0) -> dict[str, float]:
-    """Vital signs of embeddings that fill their space."""
+    """Returns the vital signs of embeddings that fill their space."""
     return {"embedding_rank": rank, "embedding_size": 128.0, "embedding_std": 0.08}
 
 
 def collapsed() -> dict[str, float]:
-    """Vital signs of embeddings that all point the same way."""
+    """Returns the vital signs of embeddings that all point the same way."""
     return {"embedding_rank": 1.2, "embedding_size": 128.0, "embedding_std": 1e-5}
+
+
+def initial_state(method: Method, config: ConfigDict, data: Dataset) -> TrainState:
+    """Returns the state that training would start from."""
+    batch = gather(data.pretrain, np.arange(2))
+    make = jax.jit(lambda key: create(method, optim.make(config), key, batch))
+    return make(jax.random.key(0))
+
+
+def write_checkpoint(
+    workdir: Path, config: ConfigDict, state: TrainState, assets: Mapping[str, str]
+) -> None:
+    """Writes a run that ``ssl_jax.load`` can load, with the state as its only checkpoint."""
+    make_workdir(workdir, config, assets)
+    with closing(Checkpoints(workdir / FOLDER)) as checkpoints:
+        checkpoints.save(1, state)

@@ -1,4 +1,4 @@
-"""What features are worth: pure functions from arrays to numbers."""
+"""Measures how good features are: pure functions from arrays to numbers."""
 
 from ssl_jax.evaluation.linear import linear_probe as linear_probe
 from ssl_jax.evaluation.nearest import knn as knn

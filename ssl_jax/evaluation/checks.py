@@ -7,10 +7,10 @@ from jaxtyping import Array, Float, Int
 def check_features(
     train_z: Float[Array | np.ndarray, "n d"], test_z: Float[Array | np.ndarray, "m d"]
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
-    """Returns both feature sets in float32.
+    """Returns both sets of features in float32.
 
     Raises:
-      ValueError: they are not finite or not equally wide, or one has no examples.
+      ValueError: a set is empty, its features are not finite, or the widths differ.
     """
     train, test = (np.asarray(z).astype(np.float32) for z in (train_z, test_z))
     shapes = f"train_z has shape {train.shape}, test_z has shape {test.shape}"
@@ -27,10 +27,10 @@ def check_features(
 def check_labels(
     name: str, y: Int[Array | np.ndarray, " n"], z_name: str, z: Float[Array | np.ndarray, "n d"]
 ) -> Int[np.ndarray, " n"]:
-    """Returns the labels.
+    """Returns the labels as integers.
 
     Raises:
-      ValueError: there is not one whole number of at least 0 for each row of z.
+      ValueError: the labels are not integers of at least 0, one for each row of z.
     """
     labels = np.asarray(y)
     if labels.ndim != 1 or labels.shape != np.shape(z)[:1] or labels.size == 0:

@@ -1,4 +1,4 @@
-"""The evaluation of a run: features once, then every score beside its baselines."""
+"""Evaluates a run: extracts features once, then computes every score and its baselines."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,27 +34,27 @@ def evaluate(
 
     Args:
       method: the method.
-      params: learned.
-      extra: learned.
-      data: its ``train`` fits the probes, its ``test`` scores them.
+      params: its trained parameters.
+      extra: its trained other state.
+      data: probes are fitted to ``train`` and scored on ``test``.
       config: resolved.
-      init_key: that training started from.
-      placement: of the arrays.
+      init_key: the key that training started from.
+      placement: where the arrays live.
 
     Returns:
-      The findings; only the label-free ones if there are no labels or no label occurs twice.
+      The findings. Without labels, or if no label occurs twice, they hold label-free scores only.
     """
     settings, inputs = config.evaluation, INPUTS[config.data.modality]
     probed = _at_most(data.train, settings.train_examples)
 
-    def both(embed: Embed) -> tuple[Extracted, Extracted]:
+    def extract_both(embed: Embed) -> tuple[Extracted, Extracted]:
         return (
             extract(embed, probed, settings.batch_size, placement),
             extract(embed, data.test, settings.batch_size, placement),
         )
 
     def learned_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
-        return both(make_embed(method, params, extra, layers, placement))
+        return extract_both(make_embed(method, params, extra, layers, placement))
 
     train, test = learned_layers(settings.layers)
     values = {
@@ -64,8 +64,10 @@ def evaluate(
         "features": test.z.shape[1],
         "rankme": rankme(test.z),
     }
-    own = mean_scores(method, params, extra, data.test, init_key, settings.batch_size, placement)
-    values |= {f"test_{name}": value for name, value in own.items()}
+    own_scores = mean_scores(
+        method, params, extra, data.test, init_key, settings.batch_size, placement
+    )
+    values |= {f"test_{name}": value for name, value in own_scores.items()}
     values |= dict(inputs.scores(data, values))
     if train.y is None or test.y is None or np.bincount(train.y).max() < 2:
         return Findings(values, train, test, None, probed)
@@ -75,35 +77,34 @@ def evaluate(
     stream.close()
 
     def untrained_layers(layers: Sequence[str]) -> tuple[Extracted, Extracted]:
-        return both(make_embed(method, first_params, first_extra, layers, placement))
+        return extract_both(make_embed(method, first_params, first_extra, layers, placement))
 
     sets = {
         "learned": (train, test),
         "random_init": untrained_layers(settings.layers),
-        "input": both(inputs.raw(config.data)),
+        "input": extract_both(inputs.raw(config.data)),
     }
     predictions = None
     for column in ("label", *data.further_labels):
-        baselines = {
+        results = {
             name: run_probes(fitted.labeled(column), scored.labeled(column), settings)
             for name, (fitted, scored) in sets.items()
         }
-        learned = baselines.pop("learned")
-        values |= scores.write(scores.compare(learned, baselines, column))
+        learned = results.pop("learned")
+        values |= scores.write(scores.compare(learned, results, column))
         prefix = "" if column == "label" else f"{column}_"
         values[f"{prefix}linear_top5"] = learned.top5
         predictions = learned.predictions if column == "label" else predictions
     for layer in settings.probe_layers:
-        of_learned, of_untrained = (
-            linear_top1(*layers((layer,))) for layers in (learned_layers, untrained_layers)
-        )
-        score = Score(PROBE, of_learned, {"random_init": of_untrained}, layer=layer)
+        learned_top1 = linear_top1(*learned_layers((layer,)))
+        untrained_top1 = linear_top1(*untrained_layers((layer,)))
+        score = Score(PROBE, learned_top1, {"random_init": untrained_top1}, layer=layer)
         values |= scores.write([score])
     return Findings(values, train, test, predictions, probed)
 
 
 def _at_most(source: Source, count: int) -> Source:
-    """Returns the source, or ``count`` of its examples, always the same ones."""
+    """Returns the source, or a fixed random choice of ``count`` of its examples."""
     if len(source) <= count:
         return source
     chosen = np.random.default_rng(0).permutation(len(source))[:count]

@@ -1,4 +1,4 @@
-"""Extracts features once, in padded batches, so that every example counts exactly once."""
+"""Extracts features in padded batches; every example counts exactly once."""
 
 import functools
 from collections import defaultdict
@@ -24,7 +24,7 @@ class Extracted(NamedTuple):
     Attributes:
       z: ``[n, d]`` float32.
       y: ``[n]`` labels, or None.
-      columns: other entries of the source with one number per example, ``{name: [n]}``.
+      columns: the source's other entries with one number per example, ``{name: [n]}``.
     """
 
     z: np.ndarray
@@ -32,24 +32,24 @@ class Extracted(NamedTuple):
     columns: Mapping[str, np.ndarray] = {}
 
     def labeled(self, column: str) -> "Extracted":
-        """Returns the same features with a column as their labels; ``label`` is ``y`` itself."""
+        """Returns the same features with another column as labels; ``label`` stands for ``y``."""
         return self if column == "label" else self._replace(y=self.columns[column])
 
 
 def check_layers(
     method: Method, params: Any, extra: Any, batch: Batch, settings: ConfigDict
 ) -> None:
-    """Checks, without computing anything, that the method has the layers to be evaluated.
+    """Checks, without computing anything, that the method has the layers to evaluate.
 
     Args:
-      method: whose ``embed`` is checked.
-      params: the method's.
-      extra: the method's.
+      method: its ``embed`` must return the layers.
+      params: the method's parameters.
+      extra: the method's other state.
       batch: arrays or ShapeDtypeStructs.
-      settings: ``config.evaluation``, whose ``layers`` and ``probe_layers`` are checked.
+      settings: ``config.evaluation``, with ``layers`` and ``probe_layers``.
 
     Raises:
-      InputError: names the first layer that is missing.
+      InputError: a layer is missing; names the first one.
     """
     outputs = jax.eval_shape(method.embed, params, extra, batch)
     for key in ("layers", "probe_layers"):
@@ -62,16 +62,16 @@ def check_layers(
 def make_embed(
     method: Method, params: Any, extra: Any, layers: Sequence[str], placement: Placement
 ) -> Embed:
-    """Builds the compiled ``batch -> [n, d]`` of a network.
+    """Builds the compiled function from a batch to features ``[n, d]``.
 
     Calls with the same method and layers share one compilation.
 
     Args:
-      method: whose ``embed`` is run.
-      params: the method's.
-      extra: the method's.
-      layers: names of its outputs, which are concatenated.
-      placement: of the arrays.
+      method: its ``embed`` computes the features.
+      params: the method's parameters.
+      extra: the method's other state.
+      layers: outputs of ``embed`` to concatenate, by name.
+      placement: where the arrays live.
     """
     compiled = _jitted_embed(method, tuple(layers), placement)
     params, extra = jax.device_put((params, extra), placement.replicated)
@@ -82,13 +82,13 @@ def make_embed(
 def _jitted_embed(
     method: Method, layers: tuple[str, ...], placement: Placement
 ) -> Callable[..., jax.Array]:
-    everywhere, rows = placement.replicated, placement.rows
+    replicated, rows = placement.replicated, placement.rows
 
     def embed(params: Any, extra: Any, batch: Batch) -> jax.Array:
         outputs = method.embed(params, extra, batch)
         return jnp.concatenate([outputs[layer] for layer in layers], axis=-1)
 
-    return jax.jit(embed, in_shardings=(everywhere, everywhere, rows), out_shardings=everywhere)
+    return jax.jit(embed, in_shardings=(replicated, replicated, rows), out_shardings=replicated)
 
 
 def extract(embed: Embed, source: Source, batch_size: int, placement: Placement) -> Extracted:
@@ -96,14 +96,14 @@ def extract(embed: Embed, source: Source, batch_size: int, placement: Placement)
 
     Args:
       embed: ``batch -> [n, d]``.
-      source: of examples.
-      batch_size: is rounded up to a multiple of the devices.
-      placement: of the batches.
+      source: the examples.
+      batch_size: examples per batch, rounded up to a multiple of the number of devices.
+      placement: where the batches live.
 
     Returns:
       The features, and the labels if the source has any.
     """
-    size = _split_size(batch_size, source, placement)
+    size = _rounded_up(batch_size, source, placement)
     features, columns = [], defaultdict(list)
     for batch, counts in padded_batches(source, size):
         features.append(np.asarray(embed(placement.put_batch(batch)))[counts])
@@ -126,22 +126,22 @@ def mean_scores(
     """Returns the means of a method's own scores over a whole source.
 
     Args:
-      method: whose ``score`` is run.
-      params: the method's.
-      extra: the method's.
-      source: of examples.
-      key: for what the method draws; the batch's number is folded in.
-      batch_size: is rounded up to a multiple of the devices.
-      placement: of the arrays.
+      method: its ``score`` is averaged.
+      params: the method's parameters.
+      extra: the method's other state.
+      source: the examples.
+      key: of the method's randomness; the number of the batch is folded in.
+      batch_size: examples per batch, rounded up to a multiple of the number of devices.
+      placement: where the arrays live.
     """
-    everywhere, rows = placement.replicated, placement.rows
+    replicated, rows = placement.replicated, placement.rows
     score = jax.jit(
         method.score,
-        in_shardings=(everywhere, everywhere, rows, everywhere),
-        out_shardings=everywhere,
+        in_shardings=(replicated, replicated, rows, replicated),
+        out_shardings=replicated,
     )
-    params, extra = jax.device_put((params, extra), everywhere)
-    size = _split_size(batch_size, source, placement)
+    params, extra = jax.device_put((params, extra), replicated)
+    size = _rounded_up(batch_size, source, placement)
     found = defaultdict(list)
     for number, (batch, counts) in enumerate(padded_batches(source, size)):
         scores = score(params, extra, placement.put_batch(batch), jax.random.fold_in(key, number))
@@ -150,6 +150,6 @@ def mean_scores(
     return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}
 
 
-def _split_size(batch_size: int, source: Source, placement: Placement) -> int:
+def _rounded_up(batch_size: int, source: Source, placement: Placement) -> int:
     devices = placement.mesh.size
     return -(-min(batch_size, len(source)) // devices) * devices

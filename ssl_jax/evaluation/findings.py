@@ -9,14 +9,14 @@ from ssl_jax.evaluation.features import Extracted
 
 
 class Findings(NamedTuple):
-    """The scores, and what they were computed from.
+    """The scores of a run, and the features that they were computed from.
 
     Attributes:
       values: the content of ``evaluation.json``.
-      train: features that the probes were fitted on.
+      train: features that the probes were fitted to.
       test: features that the probes were scored on.
-      predictions: the linear probe's, of the test examples; None without labels.
-      probed: the source of the features in ``train``.
+      predictions: int ``[m]``, the linear probe's on the test examples; None without labels.
+      probed: the examples of ``train``.
     """
 
     values: dict[str, float]

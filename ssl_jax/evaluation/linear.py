@@ -1,4 +1,4 @@
-"""A linear classifier on frozen features, from all labels or from a few."""
+"""A linear classifier on frozen features, fitted to all labels or to a few."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,20 +26,22 @@ def linear_probe(
     *,
     penalties: Sequence[float] = PENALTIES,
 ) -> float:
-    """Accuracy of logistic regression on the features: ``mean_i [argmax_c score_ic = y_i]``.
+    """Returns the accuracy of logistic regression: ``mean_i [argmax_c score_ic = y_i]``.
+
+    It measures how well linear functions of the features separate the classes.
 
     Args:
-      train_z: features; standardised inside.
+      train_z: features; standardized inside.
       train_y: labels 0..k-1, each class present.
-      test_z: features; standardised inside, by the training statistics.
-      test_y: labels, 0 or more; one that training never saw counts as an error.
+      test_z: features; standardized inside, with the training statistics.
+      test_y: labels, 0 or more; a class that is not in `train_y` counts as an error.
       penalties: candidates for the l2 penalty; see `linear_probe_predict`.
 
     Returns:
-      The share of test examples that are right, in [0, 1].
+      The accuracy on the test examples, in [0, 1].
 
     Raises:
-      ValueError: As `linear_probe_predict`, and if `test_y` does not fit `test_z`.
+      ValueError: As `linear_probe_predict`, or `test_y` does not fit `test_z`.
 
     References:
       See `linear_probe_predict`.
@@ -56,34 +58,35 @@ def linear_probe_predict(
     *,
     penalties: Sequence[float] = PENALTIES,
 ) -> Float[np.ndarray, "m k"]:
-    """Logits of the multinomial logistic regression fitted to all training labels.
+    """Returns the logits of multinomial logistic regression fitted to all training labels.
 
     ``min_{W,b} mean_i -log softmax(W x_i + b)[y_i] + penalty / 2 |W|^2`` with
     ``x = (z - mean) / std``, by L-BFGS.
 
-    Mean and standard deviation are those of the training features; a feature that is constant there
-    is ignored. The penalty is the one with the lowest cross-entropy on one example in five of each
-    class (the same ones for any features), held out of the training data: candidates are tried from
-    the strongest on, until the cross-entropy rises. The fit is then repeated on all examples.
+    The mean and the standard deviation are those of the training features. A feature that is
+    constant there is ignored. To choose the penalty, one example in five of each class is held out
+    of the training data, the same ones for any features. Candidates are tried from the strongest
+    down, until the cross-entropy on the held-out examples rises. The best one is then fitted to all
+    examples.
 
     Args:
-      train_z: features; standardised inside.
+      train_z: features; standardized inside.
       train_y: labels 0..k-1, each class present.
-      test_z: features; standardised inside, by the training statistics.
+      test_z: features; standardized inside, with the training statistics.
       penalties: candidates, above 0, in any order. Scikit-learn's ``C`` is ``1 / (n penalty)``.
 
     Returns:
-      Logits; each row depends on its own test example and the training data only.
+      Logits. Each row depends only on the training data and its own test example.
 
     Raises:
-      ValueError: Shapes do not fit, features are not finite, labels are not the integers 0..k-1,
+      ValueError: Shapes do not match, features are not finite, labels are not the integers 0..k-1,
         no class has two examples, or a penalty is not positive.
 
     References:
       Chen et al. 2020 (SimCLR), appendix B.8: L-BFGS, and an l2 penalty chosen from a logarithmic
       range on held-out data. https://arxiv.org/abs/2002.05709
     """
-    train, test = _standardise(*check_features(train_z, test_z))
+    train, test = _standardize(*check_features(train_z, test_z))
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
     held_out = _rank_in_class(y, np.random.default_rng(0)) % _FOLDS == 1
     weights, bias = _fit(train, y, [held_out], penalties)
@@ -100,33 +103,35 @@ def few_labels(
     seed: int = 0,
     penalties: Sequence[float] = PENALTIES,
 ) -> Float[np.ndarray, "draws m k"]:
-    """Logits of logistic regressions, each fitted to a few labelled examples of every class.
+    """Returns the logits of logistic regressions, each fitted to a few labels per class.
 
-    The objective is that of `linear_probe_predict`. All training features give mean and standard
-    deviation, which takes no labels; the examples of the draw alone give the penalty, by stratified
-    five-fold cross-validation, and the fit. Draws depend on labels and seed only, so that two sets
-    of features are compared on the same ones.
+    It measures how much the features help when labels are scarce.
+
+    The objective is that of `linear_probe_predict`. The mean and the standard deviation need no
+    labels and come from all training features. The penalty, chosen by stratified five-fold
+    cross-validation, and the fit see the drawn examples only. Draws depend only on the labels and
+    the seed, so two sets of features are compared on the same examples.
 
     Args:
-      train_z: features; standardised inside.
+      train_z: features; standardized inside.
       train_y: labels 0..k-1, each class present.
-      test_z: features; standardised inside, by the training statistics.
-      per_class: labelled examples of each class, 2 or more; a class with fewer gives all it has.
-      draws: independent choices of the labelled examples.
-      seed: draw i is made from (seed, i).
+      test_z: features; standardized inside, with the training statistics.
+      per_class: labeled examples per class, 2 or more; all of a class that has fewer.
+      draws: number of independent draws of the labeled examples.
+      seed: draw i uses the random seed (seed, i).
       penalties: candidates for the l2 penalty, above 0, in any order.
 
     Returns:
-      Logits for every draw; average accuracies over draws, not logits.
+      Logits of each draw; average accuracies over draws, not logits.
 
     Raises:
       ValueError: As `linear_probe_predict`, or `per_class` is below 2, or `draws` below 1.
 
     References:
-      Chen et al. 2020 (SimCLR), section 6, report what 1 % and 10 % of the labels give (there by
-      fine-tuning). https://arxiv.org/abs/2002.05709
+      Chen et al. 2020 (SimCLR), section 6, report the accuracy with 1 % and 10 % of the labels
+      (there by fine-tuning). https://arxiv.org/abs/2002.05709
     """
-    train, test = _standardise(*check_features(train_z, test_z))
+    train, test = _standardize(*check_features(train_z, test_z))
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
     if per_class < 2 or draws < 1:
         raise ValueError(f"per_class={per_class} must be at least 2, draws={draws} at least 1")
@@ -146,16 +151,16 @@ def _fit(
     held_out: Sequence[Bool[np.ndarray, " n"]],
     penalties: Sequence[float],
 ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:
-    """Weights and bias at the penalty with the lowest cross-entropy summed over the held-out sets.
+    """Returns weights and bias at the penalty with the lowest cross-entropy on held-out examples.
 
-    Solved in the coordinates of the principal axes: the penalty keeps its form there, and the
-    curvature becomes nearly diagonal.
+    The problem is solved in the coordinates of the principal axes: the penalty keeps its form
+    there, and the curvature becomes nearly diagonal.
     """
     if not penalties or not all(penalty > 0 for penalty in penalties):
         raise ValueError(f"penalties must be above 0, got {tuple(penalties)}")
     held_out = [rows for rows in held_out if rows.any() and not rows.all()]
     if not held_out:
-        raise ValueError(f"labels of shape {y.shape} leave none to hold out: no class has two")
+        raise ValueError(f"labels of shape {y.shape} leave nothing to hold out: no class has two")
     mean = x.mean(axis=0)
     axes = _principal_axes(x - mean)
     ones = np.ones((len(x), 1), np.float32)
@@ -179,7 +184,7 @@ def _fit(
 
 
 def _solve(*arguments: Any) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
-    """``_minimise`` with float32 products; by default an accelerator rounds their inputs."""
+    """Runs ``_minimise`` in full float32; by default accelerators round the inputs of products."""
     with jax.default_matmul_precision("highest"):
         return _minimise(*arguments)
 
@@ -192,11 +197,14 @@ def _minimise(
     penalty: Float[Array, ""],
     start: Float[Array, "k p"],
 ) -> tuple[Float[Array, "k p"], Float[Array, ""]]:
-    """Weights fitted to the rows not held out, and the cross-entropy summed over those that are.
+    """Fits weights to the rows that are not held out.
 
-    The last column of x is 1, and its weight, the bias, goes unpenalised. L-BFGS sees the weights
-    divided by `scale`, in which the curvature is at most 1: half the second moment bounds that of
-    the cross-entropy (Böhning 1992, Multinomial logistic regression algorithm).
+    The last column of x is 1; its weight is the bias and is not penalized. L-BFGS works on the
+    weights divided by `scale`, which bounds the curvature by 1: half the second moment bounds the
+    curvature of the cross-entropy (Böhning 1992, Multinomial logistic regression algorithm).
+
+    Returns:
+      The weights, and the sum of the cross-entropy over the held-out rows.
     """
     share = ~held_out / jnp.sum(~held_out)
     penalties = jnp.full(x.shape[1], penalty).at[-1].set(0)
@@ -233,26 +241,30 @@ def _minimise(
     return weights, held_out @ cross_entropy(weights)
 
 
-def _principal_axes(centred: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "r d"]:
-    """Orthonormal rows, r = min(n, d), that span the examples: all a penalised classifier uses.
+def _principal_axes(centered: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "r d"]:
+    """Returns r = min(n, d) orthonormal rows that span the examples.
 
-    With fewer examples than features they come from the Gram matrix of the examples, in float64;
-    an axis with less than 1e-10 of the largest variance is left out as zeros.
+    A penalized classifier has no weight outside their span. With fewer examples than features, they
+    come from the Gram matrix of the examples, in float64; an axis with less than 1e-10 of the
+    largest variance is replaced by zeros.
     """
-    n, d = centred.shape
+    n, d = centered.shape
     if n >= d:
-        return np.linalg.eigh(centred.T @ centred)[1].T
-    x = centred.astype(np.float64)
+        return np.linalg.eigh(centered.T @ centered)[1].T
+    x = centered.astype(np.float64)
     variance, vectors = np.linalg.eigh(x @ x.T)
     kept = variance > 1e-10 * variance[-1]
     lengths = np.sqrt(np.where(kept, variance, 1))
     return ((vectors * kept / lengths).T @ x).astype(np.float32)
 
 
-def _standardise(
+def _standardize(
     train: Float[np.ndarray, "n d"], test: Float[np.ndarray, "m d"]
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
-    """Both by the mean and deviation of train; a feature that varies by rounding only becomes 0."""
+    """Standardizes both sets with the statistics of train.
+
+    A feature that varies by no more than rounding becomes 0.
+    """
     mean = train.mean(axis=0, dtype=np.float64)
     deviation = train.std(axis=0, dtype=np.float64)
     varies = deviation > np.finfo(np.float32).eps * np.abs(train).max(axis=0)
@@ -261,7 +273,7 @@ def _standardise(
 
 
 def _rank_in_class(y: Int[np.ndarray, " n"], rng: np.random.Generator) -> Int[np.ndarray, " n"]:
-    """The place, from 0, of each example in a random order of its class."""
+    """Shuffles each class, and returns each example's position in its class, from 0."""
     order = rng.permutation(len(y))
     by_class = order[np.argsort(y[order], kind="stable")]
     counts = np.bincount(y)
@@ -271,7 +283,7 @@ def _rank_in_class(y: Int[np.ndarray, " n"], rng: np.random.Generator) -> Int[np
 
 
 def _check_classes(y: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """The labels, or a ValueError unless every class from 0 to the largest is there."""
+    """Returns the labels, or raises ValueError if a class from 0 to the largest is absent."""
     if len(np.unique(y)) <= y.max():
         raise ValueError(
             f"train_y of shape {y.shape} has {len(np.unique(y))} classes and reaches {y.max()}: "

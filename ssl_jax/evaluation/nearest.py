@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from ssl_jax.evaluation.checks import check_features, check_labels
 
 _EPSILON = 1e-12
-_ROWS = 256  # test rows whose similarities to the whole training set are in memory at once
+_ROWS = 256  # test examples whose similarities to all training examples are in memory at once
 
 
 def knn(
@@ -23,21 +23,24 @@ def knn(
     k: int = 20,
     temperature: float = 0.1,
 ) -> float:
-    """Accuracy of the weighted nearest-neighbour vote: ``mean_i [argmax_c score_ic = y_i]``.
+    """Returns the accuracy of the weighted nearest-neighbor vote.
+
+    ``mean_i [argmax_c score_ic = y_i]``. It measures whether examples of a class lie close together
+    in feature space.
 
     Args:
-      train_z: features; normalised inside.
+      train_z: features; normalized inside.
       train_y: labels, 0 or more.
-      test_z: features; normalised inside.
-      test_y: labels, 0 or more; one that training never saw counts as an error.
-      k: neighbors that vote, 1..n.
-      temperature: above 0; the smaller, the more the nearest neighbors count.
+      test_z: features; normalized inside.
+      test_y: labels, 0 or more; a class that is not in `train_y` counts as an error.
+      k: number of neighbors that vote, 1..n.
+      temperature: above 0; a small one gives the nearest neighbors more weight.
 
     Returns:
-      The share of test examples that are right, in [0, 1].
+      The accuracy on the test examples, in [0, 1].
 
     Raises:
-      ValueError: Shapes do not fit, features are not finite, labels are negative or not integers,
+      ValueError: Shapes do not match, features are not finite, labels are negative or not integers,
         k is not in 1..n, or the temperature is not positive.
 
     References:
@@ -59,27 +62,27 @@ def knn_predict(
     k: int = 20,
     temperature: float = 0.1,
 ) -> Float[np.ndarray, "m classes"]:
-    """Each class's share of the vote of the k nearest training examples.
+    """Returns each class's share of the vote of the k nearest training examples.
 
     ``score_ic = sum_{j in N_k(i)} [y_j = c] exp(cos(z_i, z_j) / temperature)``, divided by the sum
     over classes.
 
-    Equally near neighbors go by the lower training index; the argmax of equal scores is the lower
-    class.
+    Among equally near neighbors, those with lower training indices vote. The argmax of equal scores
+    is the lowest class.
 
     Args:
-      train_z: features; normalised inside.
+      train_z: features; normalized inside.
       train_y: labels in 0..classes-1.
-      test_z: features; normalised inside.
+      test_z: features; normalized inside.
       classes: number of classes.
-      k: neighbors that vote, 1..n.
-      temperature: above 0; the smaller, the more the nearest neighbors count.
+      k: number of neighbors that vote, 1..n.
+      temperature: above 0; a small one gives the nearest neighbors more weight.
 
     Returns:
       Scores; each row sums to 1.
 
     Raises:
-      ValueError: Shapes do not fit, features are not finite, labels are not integers in
+      ValueError: Shapes do not match, features are not finite, labels are not integers in
         0..classes-1, k is not in 1..n, or the temperature is not positive.
 
     References:
@@ -104,22 +107,22 @@ def neighbors(
     test_z: Float[Array | np.ndarray, "m d"],
     k: int,
 ) -> tuple[Int[np.ndarray, "m k"], Float[np.ndarray, "m k"]]:
-    """The k nearest training examples of each test example.
+    """Returns the k nearest training examples of each test example, by cosine similarity.
 
     ``N_k(i) = top_k_j cos(z_i, z_j)`` with ``cos(a, b) = a.b / (max(|a|, eps) max(|b|, eps))`` and
     ``eps = 1e-12``.
 
     Args:
-      train_z: features; normalised inside.
-      test_z: features; normalised inside.
-      k: neighbors, 1..n.
+      train_z: features; normalized inside.
+      test_z: features; normalized inside.
+      k: number of neighbors, 1..n.
 
     Returns:
-      Indices into `train_z` and cosine similarities, nearest first; equally near ones by the lower
-      index.
+      Indices into `train_z` and cosine similarities, nearest first; among equally near ones the
+      lower index first.
 
     Raises:
-      ValueError: Shapes do not fit, features are not finite, or k is not in 1..n.
+      ValueError: Shapes do not match, features are not finite, or k is not in 1..n.
 
     References:
       Wu et al. 2018, section 3.4. https://arxiv.org/abs/1805.01978

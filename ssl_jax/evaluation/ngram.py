@@ -1,6 +1,6 @@
-"""What counting words and pairs of words predicts: the bar for a language model.
+"""Unigram and bigram models: the baselines of a language model.
 
-Both predict tokens 1 to t - 1 of every window from those before in it, as `losses.causal_lm` does.
+Both predict tokens 1 to t - 1 of every window of t tokens, as `losses.causal_lm` does.
 """
 
 import numpy as np
@@ -14,20 +14,22 @@ def unigram(
     test_tokens: Int[Array | np.ndarray, "m u"],
     vocabulary: int,
 ) -> float:
-    """Cross-entropy of the frequencies of tokens, one added to every count.
+    """Returns the cross-entropy of a unigram model with additive smoothing.
+
+    It is what token frequencies alone predict: each count is increased by one.
 
     ``p(w) = (c(w) + 1) / (sum_w' c(w') + vocabulary)``.
 
     Args:
-      train_tokens: [n, t], all of which are counted.
-      test_tokens: [m, u], of which all but each first are predicted.
-      vocabulary: how many tokens there are.
+      train_tokens: windows [n, t]; all tokens are counted.
+      test_tokens: windows [m, u]; all tokens but the first of each window are predicted.
+      vocabulary: number of different tokens.
 
     Returns:
       Nats per predicted token.
 
     Raises:
-      ValueError: the tokens are no windows of two or more, or out of range.
+      ValueError: tokens are out of range, or are not windows of two or more.
 
     References:
       Chen & Goodman 1999, An Empirical Study of Smoothing Techniques for Language Modeling,
@@ -43,24 +45,28 @@ def kneser_ney_bigram(
     test_tokens: Int[Array | np.ndarray, "m u"],
     vocabulary: int,
 ) -> float:
-    """Cross-entropy of pairs of tokens, by interpolated Kneser-Ney smoothing.
+    """Returns the cross-entropy of a bigram model with interpolated Kneser-Ney smoothing.
+
+    The previous token predicts the next one. A fixed discount is taken from the count of each
+    observed pair and shared among all tokens, in proportion to how many different tokens precede
+    them.
 
     ``p(w | v) = max(c(v, w) - D, 0) / c(v) + D N(v, .) / c(v) q(w)`` with the continuations
     ``q(w) = max(N(., w) - D, 0) / N(., .) + D |{w: N(., w) > 0}| / N(., .) / vocabulary``. Here
-    c(v, w) counts pairs inside the windows, c(v) is their sum over w, and N counts the different
-    pairs. ``D = n1 / (n1 + 2 n2)``, where n1 and n2 pairs occur once and twice; 1/2 if none occurs
-    once. After a v that begins no pair, p is q.
+    c(v, w) counts pairs inside the windows, c(v) is its sum over w, and N counts different pairs.
+    ``D = n1 / (n1 + 2 n2)``, where n1 pairs occur once and n2 twice; D is 1/2 if no pair occurs
+    once. If no pair begins with v, p is q.
 
     Args:
-      train_tokens: [n, t], whose pairs are counted.
-      test_tokens: [m, u], of which all but each first are predicted.
-      vocabulary: how many tokens there are.
+      train_tokens: windows [n, t]; the pairs in each are counted.
+      test_tokens: windows [m, u]; all tokens but the first of each window are predicted.
+      vocabulary: number of different tokens.
 
     Returns:
-      Nats per predicted token; finite, whatever the tokens.
+      Nats per predicted token, always finite.
 
     Raises:
-      ValueError: the tokens are no windows of two or more, or out of range.
+      ValueError: tokens are out of range, or are not windows of two or more.
 
     References:
       Ney, Essen & Kneser 1994, On Structuring Probabilistic Dependences in Stochastic Language
@@ -79,12 +85,12 @@ def kneser_ney_bigram(
     uniform = discount * np.count_nonzero(before) / vocabulary
     continuation = (np.maximum(before - discount, 0) + uniform) / len(pairs)
 
-    asked = _pairs(test, vocabulary)
-    place = np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)
-    seen = np.where(pairs[place] == asked, counts[place] - discount, 0)
-    v, w = np.divmod(asked, vocabulary)
-    rest = discount * different[v] * continuation[w]
-    p = np.where(total[v] > 0, (seen + rest) / np.maximum(total[v], 1), continuation[w])
+    test_pairs = _pairs(test, vocabulary)
+    index = np.minimum(np.searchsorted(pairs, test_pairs), len(pairs) - 1)
+    discounted = np.where(pairs[index] == test_pairs, counts[index] - discount, 0)
+    v, w = np.divmod(test_pairs, vocabulary)
+    backoff = discount * different[v] * continuation[w]
+    p = np.where(total[v] > 0, (discounted + backoff) / np.maximum(total[v], 1), continuation[w])
     return float(-np.log(p).mean())
 
 
@@ -100,5 +106,5 @@ def _checked(tokens: Array | np.ndarray, vocabulary: int) -> np.ndarray:
 
 
 def _pairs(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Each token and the next in its window as one number."""
+    """Encodes each token and its successor in the window as one number."""
     return (tokens[:, :-1] * vocabulary + tokens[:, 1:]).ravel()

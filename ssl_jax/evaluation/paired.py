@@ -1,4 +1,4 @@
-"""How sure a difference between two classifiers on the same examples is."""
+"""The standard error of the difference between two classifiers on the same examples."""
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -12,22 +12,25 @@ Correctness = (
 
 
 def paired_standard_error(correct_a: Correctness, correct_b: Correctness) -> float:
-    """Standard error of the difference between two accuracies measured on the same examples.
+    """Returns the standard error of the difference between two accuracies on the same examples.
 
-    ``sqrt(var_i(mean_r delta_ri) / m + var_r(mean_i delta_ri) / draws)`` with ``delta_ri`` the
-    difference on example i in draw r and unbiased variances; without draws, the first term alone.
+    Two classifiers agree on most examples, and only those on which they differ add uncertainty.
 
-    The two sources of chance, which test examples and which labelled examples, add in quadrature.
-    What is left of the one in the other's variance is counted twice: the result errs on the large
-    side.
+    ``sqrt(var_i(mean_r delta_ri) / m + var_r(mean_i delta_ri) / draws)``, where ``delta_ri`` is the
+    difference on example i in draw r and variances are unbiased. Without draws, the second term is
+    absent.
+
+    There are two sources of chance, the choice of test examples and the choice of labeled examples,
+    and their variances are added. Each variance also contains a remainder of the other source,
+    which is counted twice, so the result is rather too large than too small.
 
     Args:
-      correct_a: whether (or with what probability, in [0, 1]) each example is right, [m] or
-        [draws, m] with at least two draws.
-      correct_b: the same examples, and the same draws, under the other classifier.
+      correct_a: whether (or with what probability, in [0, 1]) each example is classified
+        correctly: [m], or [draws, m] with at least two draws.
+      correct_b: the same of the other classifier, on the same examples and draws.
 
     Returns:
-      The standard error, in the unit of accuracy: 0.01 is one point.
+      The standard error, on the scale of accuracy: 0.01 is one percentage point.
 
     Raises:
       ValueError: The shapes differ or are neither [m] nor [draws, m], there are fewer than two

@@ -1,4 +1,4 @@
-"""Classifiers on frozen features: what each predicts, for every test example."""
+"""Runs the classifiers on frozen features."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ from ssl_jax.evaluation.nearest import knn_predict
 
 
 class ProbeResults(NamedTuple):
-    """How well probes do on a set of features.
+    """What the probes of a set of features got right.
 
     Attributes:
-      correct: for each metric, whether each test example is right: ``[m]``, or ``[draws, m]`` with
-        few labels.
+      correct: for each metric, whether each test example is classified correctly: ``[m]``, or
+        ``[draws, m]`` with few labels.
       predictions: ``[m]``, the linear probe's.
-      top5: share of test examples whose class is among the linear probe's first five.
+      top5: top-5 accuracy of the linear probe.
     """
 
     correct: dict[str, np.ndarray]
@@ -38,10 +38,7 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
     Args:
       train: labeled features; at least one class has two examples.
       test: labeled features; a class that ``train`` lacks counts as an error.
-      config: ``knn_k`` and ``knn_temperature``.
-
-    Returns:
-      What each test example got right.
+      config: ``config.evaluation``, with ``knn_k`` and ``knn_temperature``.
     """
     names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
     votes = knn_predict(

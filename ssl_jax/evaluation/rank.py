@@ -7,13 +7,14 @@ _EPSILON = 1e-7
 
 
 def rankme(z: Float[Array | np.ndarray, "n d"]) -> float:
-    """Effective rank: how many directions the features use.
+    """Returns the effective rank: how many directions the features use.
 
     ``exp(-sum_k p_k log p_k)`` with ``p_k = sigma_k(z) / sum_j sigma_j(z) + 1e-7``, over the
-    min(n, d) singular values of `z`, which is neither centred nor normalised.
+    min(n, d) singular values of `z`. The features are neither centered nor normalized.
 
-    They are the square roots of the eigenvalues of the smaller Gram matrix, in float64: what is
-    below 1e-8 of the largest is lost in rounding, as it is under the formula's own 1e-7.
+    The singular values are the square roots of the eigenvalues of the smaller Gram matrix, in
+    float64. Values below 1e-8 of the largest are lost to rounding; the formula's own 1e-7 hides
+    them anyway.
 
     Args:
       z: features, any real dtype.

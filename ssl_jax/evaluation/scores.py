@@ -1,4 +1,4 @@
-"""The record of a score beside its baselines, and its flat form in ``evaluation.json``."""
+"""The record of a score and its baselines, and its flat form in ``evaluation.json``."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,15 +17,16 @@ _KEY = re.compile(
 
 
 class Score(NamedTuple):
-    """A score of the learned features beside those of the baselines, all from 0 to 1.
+    """An accuracy of the learned features and those of the baselines, all from 0 to 1.
 
     Attributes:
-      metric: one of ``METRICS``, or ``PROBE``: the linear probe of one layer alone.
-      value: of the learned features.
-      baselines: by name: ``random_init``, the same network untrained; ``input``, the raw input.
+      metric: one of ``METRICS``, or ``PROBE``: the linear probe of a single layer.
+      value: the accuracy of the learned features.
+      baselines: the accuracies of ``random_init``, the same network untrained, and of ``input``,
+        the raw input.
       errors: by baseline, the paired standard error of the lead over it.
-      column: the labels that are predicted.
-      layer: of ``PROBE``.
+      column: which labels are predicted.
+      layer: which layer ``PROBE`` is about; empty for other metrics.
     """
 
     metric: str
@@ -46,20 +47,20 @@ class Score(NamedTuple):
 def compare(
     learned: ProbeResults, baselines: Mapping[str, ProbeResults], column: str
 ) -> Iterator[Score]:
-    """Yields each metric's score.
+    """Yields one score per metric.
 
     Args:
-      learned: of the trained network.
-      baselines: by name.
-      column: the labels that were predicted.
+      learned: results of the trained network's features.
+      baselines: results of the baselines, by name.
+      column: which labels were predicted.
     """
     for metric, correct in learned.correct.items():
-        theirs = {name: results.correct[metric] for name, results in baselines.items()}
+        of_baselines = {name: results.correct[metric] for name, results in baselines.items()}
         yield Score(
             metric,
             float(correct.mean()),
-            {name: float(right.mean()) for name, right in theirs.items()},
-            {name: paired_standard_error(correct, right) for name, right in theirs.items()},
+            {name: float(right.mean()) for name, right in of_baselines.items()},
+            {name: paired_standard_error(correct, right) for name, right in of_baselines.items()},
             column,
         )
 
@@ -77,7 +78,10 @@ def write(scores: Iterable[Score]) -> dict[str, float]:
 
 
 def read(values: Mapping[str, float]) -> list[Score]:
-    """Returns the scores in ``evaluation.json``, in its order; numbers may be missing."""
+    """Returns the scores in ``evaluation.json``, in its order.
+
+    Numbers that it lacks are absent from ``baselines`` and ``errors``.
+    """
     prefixes = tuple(_baseline(name, "") for name in BASELINES)
     matches = [_KEY.fullmatch(key) for key in values if not key.startswith(prefixes)]
     return [_read(match, values) for match in matches if match]

@@ -1,4 +1,4 @@
-"""The baseline of every learned score: the same network, untrained."""
+"""A baseline of every learned score: the same network, untrained."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from ssl_jax.methods.base import Batch, Method
 from ssl_jax.placement import Placement, on_the_host
 
-_BATCHES = 50  # with a momentum of .9 the initial statistics keep a weight of .005
+_BATCHES = 50  # at a momentum of 0.9, the initial statistics keep a weight of 0.005
 
 
 def untrained(
@@ -20,16 +20,16 @@ def untrained(
     key: PRNGKeyArray,
     placement: Placement,
 ) -> tuple[Any, Any]:
-    """Returns initial parameters with BatchNorm statistics collected on the training data.
+    """Returns initial parameters, with BatchNorm statistics collected on the training data.
 
-    The statistics are collected as in training, from the method's loss on its views, for 50
-    batches. No gradient is taken and no parameter changes.
+    The statistics are collected as in training: the method computes its loss on its views of 50
+    batches. No gradient is taken, and no parameter changes.
 
     Args:
       method: the method.
-      batches: of training data.
-      key: initializes; the run's own key gives the network that training started from.
-      placement: of the arrays.
+      batches: of training data, at least 50.
+      key: initializes the network; the run's own key gives the one that training started from.
+      placement: where the arrays live.
 
     Returns:
       ``params, extra``.
@@ -38,11 +38,11 @@ def untrained(
     with on_the_host():
         params, extra = method.init(key, first)
 
-    everywhere, rows = placement.replicated, placement.rows
+    replicated, rows = placement.replicated, placement.rows
     collect = jax.jit(
         collector(method),
-        in_shardings=(everywhere, everywhere, everywhere, rows, everywhere),
-        out_shardings=everywhere,
+        in_shardings=(replicated, replicated, replicated, rows, replicated),
+        out_shardings=replicated,
     )
     key, params, extra = placement.put_state((key, params, extra))
     for step in range(_BATCHES):
@@ -52,7 +52,7 @@ def untrained(
 
 
 def collector(method: Method) -> Callable[..., Any]:
-    """Builds ``(key, params, extra, batch, step) -> extra``, which evaluates the loss only."""
+    """Builds ``(key, params, extra, batch, step) -> extra``, which runs the loss and no update."""
 
     def collect(
         key: PRNGKeyArray, params: Any, extra: Any, batch: Batch, step: Int[Array, ""]

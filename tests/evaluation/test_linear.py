@@ -13,10 +13,10 @@ N, M, D, K = 60, 20, 6, 3
 def problem(d=D, seed=0):
     rng = np.random.default_rng(seed)
     train_y, test_y = np.arange(N) % K, rng.integers(K, size=M)
-    centres = rng.normal(size=(K, d))
+    centers = rng.normal(size=(K, d))
     mixing = rng.normal(size=(d, d))
-    train_z = (centres[train_y] + rng.normal(size=(N, d))) @ mixing + 3
-    test_z = (centres[test_y] + rng.normal(size=(M, d))) @ mixing + 3
+    train_z = (centers[train_y] + rng.normal(size=(N, d))) @ mixing + 3
+    test_z = (centers[test_y] + rng.normal(size=(M, d))) @ mixing + 3
     return train_z.astype(np.float32), train_y, test_z.astype(np.float32), test_y
 
 
@@ -30,7 +30,7 @@ def sklearn_probabilities(x, y, test, penalty):
     return model.fit(x.astype(np.float64), y).predict_proba(test.astype(np.float64))
 
 
-def standardised(train_z, test_z):
+def standardized(train_z, test_z):
     mean, std = train_z.mean(axis=0), train_z.std(axis=0)
     return (train_z - mean) / std, (test_z - mean) / std
 
@@ -39,21 +39,21 @@ def standardised(train_z, test_z):
 @pytest.mark.parametrize("d", [D, 2 * N])
 def test_equals_scikit_learn(d, penalty):
     train_z, train_y, test_z, _ = problem(d)
-    x, test = standardised(train_z, test_z)
+    x, test = standardized(train_z, test_z)
     expected = sklearn_probabilities(x, train_y, test, penalty)
     logits = linear_probe_predict(train_z, train_y, test_z, penalties=[penalty])
     np.testing.assert_allclose(softmax(logits), expected, atol=2e-3)
 
 
 def first_of_each_class(y, rng, count):
-    """The examples of each class that come first in a random order of all."""
+    """Returns the indices of the first examples of each class in a random order."""
     order = list(rng.permutation(len(y)))
     return np.sort([j for j in order if [i for i in order if y[i] == y[j]].index(j) < count])
 
 
-def test_few_labels_equal_scikit_learn_on_the_same_draws():
+def test_few_labels_equals_scikit_learn_on_the_same_draws():
     train_z, train_y, test_z, _ = problem()
-    x, test = standardised(train_z, test_z)
+    x, test = standardized(train_z, test_z)
     logits = few_labels(train_z, train_y, test_z, per_class=4, draws=2, seed=3, penalties=[0.1])
     for draw in range(2):
         rows = first_of_each_class(train_y, np.random.default_rng((3, draw)), 4)
@@ -62,7 +62,7 @@ def test_few_labels_equal_scikit_learn_on_the_same_draws():
 
 
 def cross_validated(x, y, held_out_sets, penalties):
-    """The penalty with the lowest held-out cross-entropy, by scikit-learn."""
+    """Returns the penalty with the lowest held-out cross-entropy, computed with scikit-learn."""
     losses = {}
     for penalty in penalties:
         losses[penalty] = 0.0
@@ -81,7 +81,7 @@ def test_the_penalty_is_the_best_on_held_out_training_examples():
     held_out = np.zeros(N, bool)
     for c in range(K):
         held_out[[j for j in order if train_y[j] == c][1::5]] = True
-    x, _ = standardised(train_z, test_z)
+    x, _ = standardized(train_z, test_z)
     best = cross_validated(x, train_y, [held_out], penalties)
     assert best not in (penalties[0], penalties[-1])
     np.testing.assert_allclose(
@@ -91,8 +91,8 @@ def test_the_penalty_is_the_best_on_held_out_training_examples():
     )
 
 
-def test_few_labels_know_no_others():
-    """Draws depend on labels only: swapping features of undrawn examples leaves the scores."""
+def test_few_labels_depends_on_the_drawn_examples_only():
+    """Draws depend on labels only; swapping features of other examples leaves the scores."""
     train_z, train_y, test_z, _ = problem()
     scores = few_labels(train_z, train_y, test_z, per_class=4, draws=1)
     drawn = 0
@@ -104,7 +104,7 @@ def test_few_labels_know_no_others():
     assert 0 < drawn <= 4
 
 
-def test_few_labels_draws_differ_and_repeat():
+def test_draws_differ_and_are_reproducible():
     train_z, train_y, test_z, _ = problem()
     scores = few_labels(train_z, train_y, test_z, per_class=4, draws=3)
     assert scores.shape == (3, M, K)
@@ -119,8 +119,8 @@ SCORES = [linear_probe_predict, partial(few_labels, per_class=4, draws=2)]
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_each_test_row_is_scored_on_its_own(score):
-    """Neither the fit nor the choice of the penalty sees test examples."""
+def test_a_test_example_is_scored_independently_of_the_others(score):
+    """Neither the fit nor the choice of the penalty uses test examples."""
     train_z, train_y, test_z, _ = problem()
     changed = test_z.copy()
     changed[1:] = 100 * changed[1:] + 7
@@ -132,7 +132,7 @@ def test_each_test_row_is_scored_on_its_own(score):
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_affine_rescaling_of_features_changes_nothing(score):
+def test_scale_and_shift_of_the_features_do_not_matter(score):
     train_z, train_y, test_z, _ = problem()
     rng = np.random.default_rng(1)
     scale, shift = np.exp(3 * rng.normal(size=D)), rng.normal(size=D)
@@ -144,7 +144,7 @@ def test_affine_rescaling_of_features_changes_nothing(score):
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_features_that_vary_by_rounding_only_are_ignored(score):
+def test_features_that_vary_only_by_rounding_are_ignored(score):
     train_z, train_y, test_z, _ = problem()
     train_z[:, 0], test_z[:, 0] = 0, 0
     expected = score(train_z, train_y, test_z)
@@ -166,7 +166,7 @@ def test_separable_data_is_learned():
     assert np.mean(few_labels(z, y, z, per_class=4, draws=2).argmax(axis=-1) == y) == 1
 
 
-def test_accuracy_is_that_of_the_scores():
+def test_accuracy_is_computed_from_the_logits():
     train_z, train_y, test_z, test_y = problem()
     right = linear_probe_predict(train_z, train_y, test_z).argmax(axis=1) == test_y
     assert linear_probe(train_z, train_y, test_z, test_y) == right.mean()
@@ -213,6 +213,6 @@ def test_refuses(arguments, message):
         ({"penalties": [0.0]}, "penalties"),
     ],
 )
-def test_few_labels_refuse(options, message):
+def test_few_labels_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         few_labels(Z, Y, Z, **options)

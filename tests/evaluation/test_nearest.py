@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssl_jax.evaluation import _knn, knn
+from ssl_jax.evaluation import knn, nearest
 from ssl_jax.evaluation.nearest import knn_predict, neighbors
 from tests.references import evaluation as reference
 
@@ -10,14 +10,14 @@ from tests.references import evaluation as reference
 def problem(n=40, m=15, d=5, classes=4, seed=0):
     rng = np.random.default_rng(seed)
     train_y, test_y = rng.integers(classes, size=n), rng.integers(classes, size=m)
-    centres = rng.normal(size=(classes, d))
-    train_z = centres[train_y] + rng.normal(size=(n, d))
-    test_z = centres[test_y] + rng.normal(size=(m, d))
+    centers = rng.normal(size=(classes, d))
+    train_z = centers[train_y] + rng.normal(size=(n, d))
+    test_z = centers[test_y] + rng.normal(size=(m, d))
     return train_z.astype(np.float32), train_y, test_z.astype(np.float32), test_y
 
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (7, 0.1), (40, 0.5), (7, 0.005)])
-def test_equals_the_vote_with_loops(k, temperature):
+def test_equals_the_reference(k, temperature):
     train_z, train_y, test_z, test_y = problem()
     expected = reference.knn_scores(train_z, train_y, test_z, 5, k, temperature)
     scores = knn_predict(train_z, train_y, test_z, classes=5, k=k, temperature=temperature)
@@ -27,31 +27,31 @@ def test_equals_the_vote_with_loops(k, temperature):
     )
 
 
-def test_an_example_is_its_own_nearest_neighbour():
+def test_an_example_is_its_own_nearest_neighbor():
     z, y, _, _ = problem()
     assert knn(z, y, z, y, k=1) == 1
 
 
 @pytest.mark.parametrize("m", [3, 8, 13])
-def test_blocks_of_test_rows_change_nothing(m, monkeypatch):
+def test_computing_in_blocks_changes_nothing(m, monkeypatch):
     train_z, _, test_z, _ = problem(m=m, seed=m)
     whole = neighbors(train_z, test_z, 4)
-    monkeypatch.setattr(_knn, "_ROWS", 4)
-    _knn._nearest.clear_cache()
+    monkeypatch.setattr(nearest, "_ROWS", 4)
+    nearest._nearest.clear_cache()
     blocked = neighbors(train_z, test_z, 4)
-    _knn._nearest.clear_cache()
+    nearest._nearest.clear_cache()
     np.testing.assert_array_equal(blocked[0], whole[0])
     np.testing.assert_allclose(blocked[1], whole[1], rtol=1e-5)
 
 
-def test_neighbours_come_nearest_first_with_their_cosines():
+def test_neighbors_are_ordered_and_have_their_cosines():
     train_z = np.array([[1, 0], [0, 2], [-3, 0], [1, 1]], np.float32)
     indices, similarities = neighbors(train_z, np.array([[5, 0]], np.float32), 4)
     np.testing.assert_array_equal(indices, [[0, 3, 1, 2]])
     np.testing.assert_allclose(similarities, [[1, np.sqrt(0.5), 0, -1]], atol=1e-6)
 
 
-def test_equally_near_neighbours_go_by_index_and_equal_scores_by_class():
+def test_ties_go_to_the_lower_index_and_the_lower_class():
     train_z = np.tile(np.array([[2, 0]], np.float32), (6, 1))
     indices, _ = neighbors(train_z, train_z[:1], 4)
     np.testing.assert_array_equal(indices, [[0, 1, 2, 3]])
@@ -60,7 +60,7 @@ def test_equally_near_neighbours_go_by_index_and_equal_scores_by_class():
     assert scores.argmax() == 1
 
 
-def test_scale_of_features_changes_nothing():
+def test_the_scale_of_the_features_does_not_matter():
     train_z, train_y, test_z, _ = problem()
     scores = knn_predict(train_z, train_y, test_z, classes=4)
     scaled = knn_predict(
@@ -69,7 +69,7 @@ def test_scale_of_features_changes_nothing():
     np.testing.assert_allclose(scaled, scores, rtol=1e-5)
 
 
-def test_order_of_training_examples_changes_nothing():
+def test_the_order_of_training_examples_does_not_matter():
     train_z, train_y, test_z, _ = problem()
     order = np.random.default_rng(1).permutation(len(train_y))
     np.testing.assert_allclose(
@@ -87,17 +87,17 @@ def test_zero_features_and_small_temperatures_stay_finite():
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_a_class_unknown_to_training_is_an_error_not_a_failure():
+def test_an_unknown_class_counts_as_an_error():
     z, y, _, _ = problem()
     assert knn(z, y, z, np.where(y == 0, 9, y), k=1) == np.mean(y != 0)
 
 
-def test_test_labels_say_nothing_about_the_classes():
+def test_a_class_may_be_absent_from_the_test_labels():
     z, y, _, _ = problem()
     assert knn(z, y, z[y < 2], y[y < 2], k=1) == 1
 
 
-def test_takes_jax_arrays_and_half_precision():
+def test_accepts_jax_arrays_and_half_precision():
     train_z, train_y, test_z, test_y = map(jnp.asarray, problem())
     half = train_z.astype(jnp.bfloat16), train_y, test_z.astype(jnp.bfloat16)
     rounded = np.asarray(half[0].astype(float)), train_y, np.asarray(half[2].astype(float))
@@ -133,6 +133,6 @@ def test_refuses_labels_beyond_the_classes():
         knn_predict(Z, Y, Z, classes=2, k=1)
 
 
-def test_neighbours_refuse_an_empty_test_set():
+def test_neighbors_refuses_an_empty_test_set():
     with pytest.raises(ValueError, match=r"\(0, 3\)"):
         neighbors(Z, Z[:0], 1)

@@ -1,4 +1,4 @@
-"""N-gram models: the formulas in loops, closed forms, sums to one, a source of known entropy."""
+"""N-gram models: a reference with loops, closed forms, sums to one, and a known entropy."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ VOCABULARY = 9
 
 
 def draw(seed, rows, tokens, kinds=VOCABULARY - 2):
-    """Windows in which low tokens are frequent, and the two highest never occur."""
+    """Draws windows in which low tokens are frequent and the two highest never occur."""
     rng = np.random.default_rng(seed)
     return (kinds * rng.random((rows, tokens)) ** 2).astype(np.int32)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (12, 7), (40, 2)])
-def test_equal_the_formulas(shape):
+def test_equal_the_reference(shape):
     train, test = draw(0, *shape), draw(1, 6, 4, VOCABULARY)
     for ours, theirs in ((unigram, reference.unigram), (kneser_ney_bigram, reference.kneser_ney)):
         expected = reference.nats(theirs(train.tolist(), VOCABULARY), test.tolist())
@@ -27,7 +27,7 @@ def test_equal_the_formulas(shape):
 @pytest.mark.parametrize(
     "train", [draw(0, 5, 6), np.array([[0, 1]]), np.tile([0, 1, 2], (2, 1))], ids=str
 )
-def test_probabilities_sum_to_one_after_every_token_and_none_is_zero(model, train):
+def test_probabilities_after_each_token_are_positive_and_sum_to_one(model, train):
     for v in range(VOCABULARY):
         p = [np.exp(-model(train, np.array([[v, w]]), VOCABULARY)) for w in range(VOCABULARY)]
         assert sum(p) == pytest.approx(1, rel=1e-12)
@@ -46,12 +46,12 @@ def test_closed_forms():
         assert kneser_ney_bigram(train, test, 2) == pytest.approx(-np.log(two))
 
 
-def test_a_context_seen_once_counts():
+def test_a_context_that_occurs_once_counts():
     train = np.array([[0, 1], [0, 1], [1, 0]])
     assert kneser_ney_bigram(train, np.array([[1, 0]]), 2) == pytest.approx(-np.log(5 / 6))
 
 
-def test_windows_do_not_run_into_each_other():
+def test_no_pair_spans_two_windows():
     train = np.array([[0, 1], [2, 3], [0, 1], [2, 0]])
     other = train[[2, 3, 1, 0]]
     test = draw(3, 4, 5, 4)
@@ -61,7 +61,7 @@ def test_windows_do_not_run_into_each_other():
     )
 
 
-def test_entropies_of_a_markov_chain_are_reached():
+def test_the_entropy_of_a_markov_chain_is_reached():
     rng = np.random.default_rng(0)
     transition = rng.dirichlet(np.full(5, 0.4), 5)
     chain = [0]

@@ -12,7 +12,7 @@ def test_equals_the_reference(draws, m):
 
 
 def test_closed_form():
-    """Right alone on 3 of 8 and wrong alone on 1: the variance is (4 - 8 / 16) / 7."""
+    """Only a is right on 3 of 8 examples, only b on 1: the variance is (4 - 8 / 16) / 7."""
     a = np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)
     b = np.array([0, 0, 0, 1, 1, 1, 0, 0], bool)
     assert paired_standard_error(a, b) == pytest.approx(np.sqrt((4 - 0.5) / 7 / 8))
@@ -24,8 +24,8 @@ def test_equal_draws_add_nothing():
     assert repeated == pytest.approx(paired_standard_error(a, b))
 
 
-def test_draws_alone():
-    """Every example agrees within a draw, so only the draws differ."""
+def test_draws_that_differ():
+    """All examples of a draw agree, so only the draws add variance."""
     a = np.repeat([[1.0], [0.0], [1.0], [1.0]], 5, axis=1)
     assert paired_standard_error(a, np.zeros_like(a)) == pytest.approx(np.sqrt(0.25 / 4))
 
@@ -36,7 +36,7 @@ def test_symmetric_and_zero_for_equal_classifiers():
     assert paired_standard_error(a, a) == 0
 
 
-def test_pairing_beats_two_independent_errors():
+def test_pairing_gives_a_smaller_error_than_independent_sets():
     a = np.arange(100) < 80
     b = np.arange(100) < 75
     assert paired_standard_error(a, b) < np.sqrt(a.var() / 100 + b.var() / 100) / 2

@@ -1,4 +1,7 @@
-"""Products that decide a score are float32 on accelerators too, whose default rounds the inputs."""
+"""Products that a score depends on are exact in float32, also on accelerators.
+
+Their default rounds the inputs of a product.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +9,13 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from ssl_jax.evaluation import _knn, _linear_probe
-from ssl_jax.evaluation.modalities.pictures import flat
+from ssl_jax.evaluation import linear, nearest
+from ssl_jax.evaluation.modalities.base import flat_pixels
 from ssl_jax.methods.common import vitals
 
 
 def products(jaxpr):
-    """The products of a traced function, of its inner ones too."""
+    """Yields the products of a traced function and of the functions inside it."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             yield equation
@@ -30,14 +33,14 @@ X, Y = np.ones((6, 4), np.float32), np.array([0, 1, 2, 0, 1, 2])
 @pytest.mark.parametrize(
     "f",
     [
-        lambda: _knn._nearest(X, X, 2),
-        lambda: _linear_probe._solve(X, Y, np.arange(6) < 2, 0.1, jnp.zeros((3, 4))),
-        lambda: flat(np.ones((2, 40, 40, 3), np.uint8)),
+        lambda: nearest._nearest(X, X, 2),
+        lambda: linear._solve(X, Y, np.arange(6) < 2, 0.1, jnp.zeros((3, 4))),
+        lambda: flat_pixels(np.ones((2, 40, 40, 3), np.uint8)),
         lambda: vitals.of_embeddings(X),
     ],
     ids=["kNN", "linear probe", "raw pixels", "rank"],
 )
-def test_every_product_is_of_the_highest_precision(f):
+def test_every_product_has_the_highest_precision(f):
     found = list(products(jax.make_jaxpr(f)().jaxpr))
     assert found
     for product in found:

@@ -6,7 +6,7 @@ from tests.references import evaluation as reference
 
 
 @pytest.mark.parametrize("shape", [(40, 7), (7, 40), (12, 12), (1, 5), (5, 1)])
-def test_equals_the_definition(shape):
+def test_equals_the_reference(shape):
     z = np.random.default_rng(0).normal(size=shape) * np.exp(-np.arange(shape[1]))
     assert rankme(z) == pytest.approx(reference.rankme(z), rel=1e-6)
 
@@ -16,7 +16,7 @@ def test_orthonormal_rows_use_all_directions():
     assert rankme(rows) == pytest.approx(8, rel=1e-5)
 
 
-def test_one_line_has_rank_one_though_not_centred():
+def test_features_on_a_line_have_rank_one_without_centering():
     z = np.outer(np.random.default_rng(0).normal(size=50), np.arange(1, 7))
     assert rankme(z) == pytest.approx(1, abs=1e-4)
     assert rankme(np.ones((50, 6))) == pytest.approx(1, abs=1e-4)
@@ -27,7 +27,7 @@ def test_zeros_have_rank_zero():
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-3, 1e200])
-def test_scale_and_rotation_change_nothing(scale):
+def test_scale_and_rotation_do_not_matter(scale):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(30, 6)) * np.arange(1, 7)
     rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]

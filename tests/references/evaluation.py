@@ -1,4 +1,4 @@
-"""NumPy re-derivations of the evaluation functions, with loops, from the papers."""
+"""The evaluation functions, derived again from the papers, with NumPy and loops."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def knn_scores(train_z, train_y, test_z, classes, k, temperature):
-    """Wu et al. 2018, section 3.4: neighbors vote with exp(cosine / temperature)."""
+    """Wu et al. 2018, section 3.4: neighbors vote with weight exp(cosine / temperature)."""
     scores = np.zeros((len(test_z), classes))
     for i, query in enumerate(test_z):
         cosines = [
@@ -40,7 +40,7 @@ def _variance(values):
 
 
 def paired_standard_error(a, b):
-    """[draws][m] lists: the term for the examples and the term for the draws, in quadrature."""
+    """For lists [draws][m]: the variance over examples plus the variance over draws."""
     draws, m = len(a), len(a[0])
     difference = [[float(a[r][i]) - float(b[r][i]) for i in range(m)] for r in range(draws)]
     examples = _variance([_mean([row[i] for row in difference]) for i in range(m)]) / m

@@ -1,4 +1,4 @@
-"""Language models by counting, with dictionaries and loops, from the papers' formulas."""
+"""N-gram language models from the papers' formulas, with dictionaries and loops."""
 
 import math
 from collections import Counter
@@ -6,19 +6,19 @@ from itertools import pairwise
 
 
 def nats(probability, windows):
-    """The mean of -log p(token | token before) over tokens 1 to t - 1 of the windows."""
+    """Returns the mean of -log p(token | previous token) over tokens 1 to t - 1 of the windows."""
     losses = [-math.log(probability(v, w)) for row in windows for v, w in pairwise(row)]
     return sum(losses) / len(losses)
 
 
 def unigram(train, vocabulary):
-    """Laplace: one more of each."""
+    """Laplace: adds one to each count."""
     counts = Counter(token for row in train for token in row)
     return lambda _, w: (counts[w] + 1) / (sum(counts.values()) + vocabulary)
 
 
 def kneser_ney(train, vocabulary):
-    """Chen & Goodman (1999): interpolated, the discount of Ney et al. (1994) in both orders."""
+    """Chen & Goodman (1999): interpolated; the discount of Ney et al. (1994) in both orders."""
     c = Counter((v, w) for row in train for v, w in pairwise(row))
     n1 = sum(1 for count in c.values() if count == 1)
     n2 = sum(1 for count in c.values() if count == 2)

@@ -1,4 +1,4 @@
-"""The baseline and the scores of each modality, by the name in ``config.data.modality``."""
+"""The raw-input baseline and the own scores of each modality, by ``config.data.modality``."""
 
 from ssl_jax.evaluation.modalities import image, text, video
 from ssl_jax.evaluation.modalities.base import Inputs as Inputs

@@ -1,4 +1,4 @@
-"""What the evaluation knows about a modality."""
+"""What the evaluation needs to know about a modality."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -21,12 +21,13 @@ def _no_scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str
 
 
 class Inputs(NamedTuple):
-    """The inputs of a modality.
+    """The raw input of a modality, and scores of its own.
 
     Attributes:
-      raw: ``config.data -> (batch -> [n, d])``: the raw input, a baseline without a network.
-      scores: ``(data, values) -> name, value``: further entries of ``evaluation.json``, from those
-        that are there.
+      raw: ``config.data -> (batch -> [n, d])``: the raw input as features, a baseline without a
+        network.
+      scores: ``(data, values) -> name, value``: further entries of ``evaluation.json``, given
+        the entries so far.
     """
 
     raw: Callable[[ConfigDict], Embed]
@@ -34,10 +35,13 @@ class Inputs(NamedTuple):
 
 
 def flat_pixels(images: jax.Array) -> jax.Array:
-    """Returns the pixels of ``[n, h, w, c]`` as ``[n, d]`` in [0, 1]; large images at 32 x 32."""
+    """Returns the pixels of ``[n, h, w, c]`` as ``[n, d]`` in [0, 1].
+
+    Images with a side above 32 are resized to 32 x 32.
+    """
     images = to_float(images)
     if max(images.shape[1:3]) > _INPUT_SIDE:
         box = (0, 0, *images.shape[1:3])
-        with jax.default_matmul_precision("highest"):  # a baseline must not be rounded
+        with jax.default_matmul_precision("highest"):  # do not round a baseline
             images = jax.vmap(lambda image: crop_and_resize(image, *box, size=_INPUT_SIDE))(images)
     return images.reshape(len(images), -1)

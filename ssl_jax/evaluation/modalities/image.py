@@ -8,7 +8,7 @@ from ssl_jax.methods.base import Batch
 
 @jax.jit
 def raw_input(batch: Batch) -> jax.Array:
-    """Returns the pixels; large images are resized to 32 x 32."""
+    """Returns the pixels; images with a side above 32 are resized to 32 x 32."""
     return flat_pixels(batch["image"])
 
 

@@ -17,7 +17,7 @@ from ssl_jax.methods.base import Batch
 
 
 def raw_input(data: ConfigDict) -> Embed:
-    """Builds the function that counts each token of a window."""
+    """Builds the function that counts how often each token occurs in a window."""
 
     @jax.jit
     def counts(batch: Batch) -> jax.Array:
@@ -30,7 +30,7 @@ def raw_input(data: ConfigDict) -> Embed:
 
 
 def _scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Yields perplexities on the test windows: of a method that scores ``nats``, and of n-grams."""
+    """Yields the perplexity of a method that scores ``nats``, and those of n-gram models."""
     if "test_nats" not in values:
         return
     train, test = (
