@@ -1,4 +1,4 @@
-"""Compare runs: prints a table, and writes one page with all of them.
+"""Compares runs: prints a table, and writes a page that shows them side by side.
 
 python experiments/compare.py runs/* [--output comparison.html]
 """
@@ -13,16 +13,16 @@ from ssl_jax import cli
 
 
 def main(*workdirs: str) -> None:
-    """Reads the runs, prints the table, writes the page."""
-    from ssl_jax.report import comparison, templates
+    """Reads the runs, prints the table, and writes the page."""
+    from ssl_jax.report import comparison_page, comparison_table, templates
     from ssl_jax.runs.entries import read_runs
 
     output = Path(cli.required("output"))
     entries = read_runs([Path(workdir) for workdir in workdirs])
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    for table in comparison.tables(entries):
+    for table in comparison_table.tables(entries):
         console.print(table)
-    templates.save(output, comparison.render(entries))
+    templates.save(output, comparison_page.render(entries))
     console.print(f"see {output}", soft_wrap=True, markup=False)
 
 

@@ -1,1 +1,1 @@
-"""Pages that show runs: one run's ``report.html``, and several side by side."""
+"""Pages and tables that show one run, or several side by side."""

@@ -1,36 +1,34 @@
-"""Several runs side by side: ``comparison.html``, and a table for the console."""
+"""Several runs side by side, in numbers.
+
+``comparison_page`` makes a page of them, ``comparison_table`` a table for the console.
+"""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from ssl_jax.report import charts, collapse
-from ssl_jax.report.formatting import DASH, duration, number, percent, printable, setting
-from ssl_jax.report.templates import fill
-from ssl_jax.report.verdicts import ScoreRow as Score
-from ssl_jax.report.verdicts import own_scores, score_table
+from ssl_jax.report import collapse
+from ssl_jax.report.charts.curves import series
+from ssl_jax.report.formatting import DASH, number, setting
+from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table
 
-_STARTING = 2  # rows of metrics.jsonl whose speed is that of compiling
-_TICK, _CROSS = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
-_MARKS = {"ahead": _TICK, "level": "", "behind": _CROSS, "unknown": ""}
-_STYLES = {"ahead": "green", "level": "dim", "behind": "red", "unknown": "dim"}
+TICK, CROSS = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
+MARKS = {"ahead": TICK, "level": "", "behind": CROSS, "unknown": ""}
+_COMPILING_ROWS = 2  # the first rows of metrics.jsonl, which are slow
 _ABSENT = object()
 
 
 class Entry(NamedTuple):
-    """What a run's folder holds.
+    """The content of a run's folder.
 
     Attributes:
-      name: of the run; no two have the same.
+      name: unique name of the run.
       settings: ``config.json``, flat: ``data.name`` and so on.
       metrics: rows of ``metrics.jsonl``.
       values: ``evaluation.json``; empty if the run is unfinished.
-      input_name: what the baseline without a network is.
+      input_name: the raw input in words.
     """
 
     name: str
@@ -41,22 +39,22 @@ class Entry(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A run in numbers, NaN where there is none.
+    """A run in numbers, NaN if unknown.
 
     Attributes:
       name: of the run.
-      method: its name.
-      network: its name.
-      data: its name.
-      holdout: training examples that stood in for the test set.
-      input_name: what the baseline without a network is.
-      step: the last one logged.
-      steps: how many were wanted.
-      speed: examples a second: the median, without the first rows.
-      seconds: of training, as far as was logged; of a run in several goes the sum.
+      method: name of the method.
+      network: name of the network.
+      data: name of the data.
+      holdout: number of training examples that replaced the test set.
+      input_name: the raw input in words.
+      step: the last logged step.
+      steps: the number of steps to make.
+      speed: median of examples per second, without the first rows.
+      seconds: training time that was logged, summed over all sessions of the run.
       scores: of the features, by name.
-      own: what the method's own task scores, by name.
-      health: of the embeddings; None if nothing was logged.
+      own: scores of the method's own task, by name.
+      health: verdict on collapse; None if nothing was logged.
       evaluated: whether there is an ``evaluation.json``.
     """
 
@@ -70,39 +68,67 @@ class Row(NamedTuple):
     steps: float
     speed: float
     seconds: float
-    scores: Mapping[str, Score]
+    scores: Mapping[str, ScoreRow]
     own: Mapping[str, float]
     health: collapse.Verdict | None
     evaluated: bool
 
     @property
     def state(self) -> str:
-        """What is left to do, in words; empty if nothing is."""
+        """What the run lacks, in words; empty if it is finished."""
         if self.evaluated:
             return ""
         if self.step >= self.steps:
             return "trained, not evaluated yet"
         return "unfinished"
 
+    @property
+    def progress(self) -> str:
+        """The step, and of an unfinished run the number of steps to make."""
+        step = number(self.step)
+        return step if self.evaluated else f"{step} of {number(self.steps)}"
 
-class _Page(NamedTuple):
+    @property
+    def short_health(self) -> str:
+        """The verdict on collapse in a few words; a dash if it rests on nothing."""
+        if self.health is None or self.health.text == "healthy":
+            return DASH
+        return self.health.text if self.health.healthy else self.health.text.partition(":")[0]
+
+
+class Group(NamedTuple):
+    """Runs that were scored on the same examples; scores of others cannot be compared.
+
+    Attributes:
+      title: the data, in words.
+      input_name: the raw input in words.
+      rows: the runs.
+      scores: names of the scores that any of them has.
+      own: names of the methods' own scores that any of them has.
+    """
+
     title: str
-    facts: Mapping[str, str]
+    input_name: str
+    rows: Sequence[Row]
+    scores: Sequence[str]
+    own: Sequence[str]
 
 
 def row(entry: Entry) -> Row:
-    """The numbers of a run."""
+    """Returns the numbers of a run."""
     settings, rows = entry.settings, entry.metrics
-    own_method = "method.name" not in settings
-    done = [float(each["step"]) for each in (*rows[-1:], entry.values) if "step" in each]
+    is_own_method = "method.name" not in settings
+    steps_made = [
+        float(logged["step"]) for logged in (*rows[-1:], entry.values) if "step" in logged
+    ]
     return Row(
         name=entry.name,
-        method="a method of your own" if own_method else settings["method.name"],
-        network="" if own_method else settings.get("network.name", ""),
+        method="a method of your own" if is_own_method else settings["method.name"],
+        network="" if is_own_method else settings.get("network.name", ""),
         data=settings.get("data.name", DASH),
         holdout=settings.get("data.holdout") or 0,
         input_name=entry.input_name,
-        step=max(done, default=0.0),
+        step=max(steps_made, default=0.0),
         steps=float(settings.get("train.steps") or math.nan),
         speed=_speed(rows),
         seconds=_seconds(rows, settings.get("data.batch_size", math.nan)),
@@ -113,235 +139,60 @@ def row(entry: Entry) -> Row:
     )
 
 
+def groups(rows: Sequence[Row]) -> Iterator[Group]:
+    """Yields the runs in groups that were scored on the same examples."""
+    found: dict[tuple[str, int, str], list[Row]] = {}
+    for each in rows:
+        found.setdefault((each.data, each.holdout, each.input_name), []).append(each)
+    for (data, holdout, input_name), members in found.items():
+        yield Group(
+            title=f"{data}, {holdout:,} training examples held out" if holdout else data,
+            input_name=input_name,
+            rows=members,
+            scores=_union(each.scores for each in members),
+            own=_union(each.own for each in members),
+        )
+
+
 def differing(entries: Sequence[Entry]) -> list[tuple[str, list[str]]]:
-    """The settings that are not the same in all runs, each with a value a run."""
+    """Returns the settings that are not the same in all runs, with one value per run."""
     found = []
     for key in sorted({key for entry in entries for key in entry.settings}):
         values = [entry.settings.get(key, _ABSENT) for entry in entries]
         if any(value != values[0] for value in values):
-            found.append((key, list(map(_written, values))))
+            found.append((key, list(map(_as_text, values))))
     return found
 
 
-def tables(entries: Sequence[Entry]) -> list[Table]:
-    """The runs for the console, a row a run, and a table for each data set."""
-    return [_table(group) for group in _groups(list(map(row, entries)))]
+def speed_text(speed: float) -> str:
+    """Returns a speed with three digits, which is all that a measurement is good for."""
+    return number(float(f"{speed:.3g}"))
 
 
-def _table(group: Mapping[str, Any]) -> Table:
-    scores, own = group["scores"], group["own"]
-    caption = (
-        f"Below each score: the untrained network's, and that of the {group['input_name']}. "
-        f"{_TICK} ahead of both, {_CROSS} behind one, by more than twice the paired standard error."
-    )
-    shown = Table(
-        box=box.SIMPLE,
-        title=Text(printable(group["title"]), "bold"),
-        title_justify="left",
-        caption=caption if scores else None,
-        caption_justify="left",
-    )
-    shown.add_column("run", overflow="fold")
-    shown.add_column("method", overflow="fold")
-    for title in ("steps", "examples/s", "time", *scores):
-        shown.add_column(title, justify="right", max_width=16)
-    for title in (*["own task"] * bool(own), "embeddings"):
-        shown.add_column(title, max_width=26)
-    for each in group["rows"]:
-        shown.add_row(
-            Text.assemble(
-                printable(each.name), (f"\n{each.state}" if each.state else "", "yellow")
-            ),
-            Text(printable(each.method)),
-            _steps(each),
-            number(_rounded(each.speed)),
-            duration(each.seconds),
-            *(_score(each.scores.get(name)) for name in scores),
-            *["\n".join(f"{_spoken(k)} {number(v)}" for k, v in each.own.items()) or DASH]
-            * bool(own),
-            _brief(each.health),
-        )
-    return shown
-
-
-def render(entries: Sequence[Entry]) -> str:
-    """The page as HTML; the same bytes for the same input."""
-    rows = list(map(row, entries))
-    data = list(dict.fromkeys(each.data for each in rows))
-    facts = {
-        "runs": f"{len(rows):,}",
-        "evaluated": f"{sum(each.evaluated for each in rows):,}",
-        "data": ", ".join(data),
-    }
-    fastest = max((each.speed for each in rows if math.isfinite(each.speed)), default=1.0)
-    return fill(
-        "comparison.html",
-        page=_Page("Comparison of runs", facts),
-        headline=_headline(rows),
-        notes=list(_notes(rows)),
-        groups=list(_groups(rows)),
-        figures=_figures(entries, rows),
-        shared=list(_shared(entries, rows)),
-        training=[
-            {
-                "row": each,
-                "steps": _steps(each),
-                "speed": number(_rounded(each.speed)),
-                "share": f"{each.speed / fastest:.3f}" if math.isfinite(each.speed) else "0",
-                "time": duration(each.seconds),
-                "health": _brief(each.health),
-            }
-            for each in rows
-        ],
-        names=[each.name for each in rows],
-        settings=differing(entries),
-        marks=_MARKS,
-        spoken=_spoken,
-    )
-
-
-def _written(value: Any) -> str:
-    if value is _ABSENT:
-        return DASH
-    return value if isinstance(value, str) else setting(value)
+def spoken(key: str) -> str:
+    """Returns the name of a method's own score in words."""
+    return key.removeprefix("test_").replace("_", " ")
 
 
 def _speed(rows: Sequence[Mapping[str, float]]) -> float:
-    _, speeds = charts.series(rows, "examples_per_second")
+    _, speeds = series(rows, "examples_per_second")
     if not len(speeds):
         return math.nan
-    return float(np.median(speeds[min(_STARTING, len(speeds) - 1) :]))
+    return float(np.median(speeds[min(_COMPILING_ROWS, len(speeds) - 1) :]))
 
 
 def _seconds(rows: Sequence[Mapping[str, float]], batch_size: float) -> float:
-    steps, speeds = charts.series(rows, "examples_per_second")
+    steps, speeds = series(rows, "examples_per_second")
     if not len(steps) or min(speeds) <= 0:
         return math.nan
     return float(np.sum(np.diff(steps, prepend=0.0) * batch_size / speeds))
 
 
-def _rounded(speed: float) -> float:
-    """Three digits are more than a speed has."""
-    return float(f"{speed:.3g}")
+def _union(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
-def _union(each: Iterator[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for names in each for name in names))
-
-
-def _spoken(key: str) -> str:
-    return key.removeprefix("test_").replace("_", " ")
-
-
-def _steps(each: Row) -> str:
-    step = number(each.step)
-    return step if each.evaluated else f"{step} of {number(each.steps)}"
-
-
-def _brief(health: collapse.Verdict | None) -> str:
-    """The verdict in short; a dash if it rests on nothing."""
-    if health is None or health.text == "healthy":
+def _as_text(value: Any) -> str:
+    if value is _ABSENT:
         return DASH
-    return health.text if health.healthy else health.text.partition(":")[0]
-
-
-def _score(score: Score | None) -> Text:
-    if score is None:
-        return Text(DASH)
-    style = _STYLES[score.verdict]
-    baselines = f"{percent(score.random_init)} {percent(score.input)}"
-    return Text.assemble(
-        (percent(score.learned), "bold"),
-        (f" {_MARKS[score.verdict] or ' '}", style),
-        (f"\n{baselines}", "dim"),
-    )
-
-
-def _headline(rows: Sequence[Row]) -> str:
-    scored = [each for each in rows if each.scores]
-    if not any(each.evaluated for each in rows):
-        return "None of these runs has been evaluated yet."
-    if not scored:
-        return "There are no labels to score the features with; look at the other numbers."
-    ahead = [each for each in scored if {s.verdict for s in each.scores.values()} == {"ahead"}]
-    return (
-        f"{len(ahead)} of {len(scored)} evaluated run{'s' if len(scored) > 1 else ''} beat"
-        f"{'s' if len(ahead) == 1 else ''} both the untrained network and the raw input in every "
-        "score."
-    )
-
-
-def _notes(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    """What is wrong or missing, by run."""
-    for each in rows:
-        if each.state:
-            at = f"at step {_steps(each)}" if each.step < each.steps else f"{_steps(each)} steps"
-            yield each.name, f"{each.state}, {at}"
-        if each.health is not None and not each.health.healthy:
-            yield each.name, each.health.text
-
-
-def _groups(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """The runs by what they were scored on, since no other scores compare."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for each in rows:
-        groups.setdefault((each.data, each.holdout, each.input_name), []).append(each)
-    for (data, holdout, input_name), members in groups.items():
-        scores = _union(each.scores for each in members)
-        held = f", {holdout:,} training examples held out" if holdout else ""
-        yield {
-            "title": f"{data}{held}",
-            "input_name": input_name,
-            "rows": members,
-            "scores": scores,
-            "own": _union(each.own for each in members),
-            "marks": {name: _marks(name, members) for name in scores},
-        }
-
-
-def _marks(name: str, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Where on the common scale of a score each run's numbers lie, as CSS takes it."""
-    found = {each.name: each.scores[name] for each in rows if name in each.scores}
-    numbers = [x for s in found.values() for x in (s.learned, s.random_init, s.input)]
-    finite = [x for x in numbers if math.isfinite(x)] or [0.0]
-    low, width = min(finite), max(max(finite) - min(finite), 1e-9)
-
-    def place(value: float) -> str:
-        return f"{100 * (value - low) / width:.1f}%"
-
-    placed = {}
-    for run, score in found.items():
-        places = {
-            key: place(value)
-            for key, value in (("raw", score.input), ("untrained", score.random_init))
-            if math.isfinite(value)
-        }
-        if math.isfinite(score.learned):
-            places["learned"] = place(score.learned)
-        placed[run] = places
-    return placed
-
-
-def _figures(entries: Sequence[Entry], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """A small chart of the loss for each run."""
-    return [
-        {
-            "row": each,
-            "svg": charts.curve(
-                entry.metrics, "loss", "loss", 104, name=f"loss{i}", dashed="chance_loss"
-            ),
-            "chance": any("chance_loss" in logged for logged in entry.metrics),
-        }
-        for i, (entry, each) in enumerate(zip(entries, rows, strict=True))
-    ]
-
-
-def _shared(entries: Sequence[Entry], rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """A chart of the losses of those that share method and data."""
-    groups: dict[tuple[str, str], dict[str, Sequence[Mapping[str, float]]]] = {}
-    for entry, each in zip(entries, rows, strict=True):
-        groups.setdefault((each.method, each.data), {})[each.name] = entry.metrics
-    for i, ((method, data), runs) in enumerate(groups.items()):
-        drawn = charts.curves(runs, "loss", "loss", 150, f"losses{i}")
-        if drawn is not None:
-            yield {"title": f"{method} on {data}", "svg": drawn.svg, "legend": drawn.legend}
+    return value if isinstance(value, str) else setting(value)

@@ -1,4 +1,4 @@
-"""The scores of a run on the console."""
+"""A table of a run's scores for the console."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +10,7 @@ from ssl_jax.report.verdicts import own_scores, score_table, verdict
 
 
 def print_scores(console: Console, page: Page) -> None:
-    """Prints the verdict on collapse, the method's own scores, and a table of the others."""
+    """Prints the verdict on collapse, the method's own scores, and a table of scores on labels."""
     console.print(collapse.verdict(page.metrics, page.values).text)
     for name, value in own_scores(page.values).items():
         console.print(f"{name.replace('_', ' ')} {value:.4g}")

@@ -8,26 +8,26 @@ DASH, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
 def percent(fraction: float) -> str:
-    """0.8437 -> "84.4%"; a dash if it is not a number."""
+    """Formats a fraction: 0.8437 as "84.4%", NaN and infinity as a dash."""
     return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else DASH
 
 
 def points(fraction: float, sign: str = "+") -> str:
-    """0.012 -> "+1.2" percentage points, or "1.2" if `sign` is ""; a dash if it is not a number."""
+    """Formats a fraction in percentage points: 0.012 as "+1.2", or as "1.2" if `sign` is ""."""
     if not math.isfinite(fraction):
         return DASH
     return f"{round(100 * fraction, 1) + 0.0:{sign}.1f}".replace("-", _MINUS)
 
 
 def number(value: float) -> str:
-    """1234 -> "1,234"; 0.123456 -> "0.1235"; a dash if it is not a number."""
+    """Formats a number: 1234 as "1,234", 0.123456 as "0.1235", NaN and infinity as a dash."""
     if not math.isfinite(value):
         return DASH
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def duration(seconds: float) -> str:
-    """248 -> "4 min 8 s"; a dash if it is not a number."""
+    """Formats a time: 248 as "4 min 8 s", NaN and infinity as a dash."""
     if not math.isfinite(seconds):
         return DASH
     minutes, rest = divmod(round(seconds), 60)
@@ -38,10 +38,10 @@ def duration(seconds: float) -> str:
 
 
 def setting(value: Any) -> str:
-    """The value of a setting, as JSON writes it."""
+    """Formats the value of a setting as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def printable(text: str) -> str:
-    """The text, with characters that UTF-8 cannot encode replaced."""
+    """Replaces characters that UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()

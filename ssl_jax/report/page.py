@@ -1,4 +1,4 @@
-"""``report.html``: one self-contained page that shows what a run has learned."""
+"""``report.html``: one self-contained page that shows what a run learned."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,28 +6,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssl_jax.report import charts, collapse
+from ssl_jax.report import collapse
+from ssl_jax.report.charts.curves import curve, running_mean, series, window
+from ssl_jax.report.charts.feature_map import feature_map
 from ssl_jax.report.confusion import confusion
 from ssl_jax.report.formatting import number, printable, setting
+from ssl_jax.report.picture import CRISP_SIDE
 from ssl_jax.report.sections.kinds import Section, content
 from ssl_jax.report.templates import fill, save
 from ssl_jax.report.verdicts import further_numbers, layer_table, score_table, verdict
 
 
 class Page(NamedTuple):
-    """The content of the page; what is None or empty is left out.
+    """The content of the page. Parts that are None or empty are left out.
 
     Attributes:
       title: such as "SimCLR on fashion_mnist_mini".
-      facts: short ones under the title: steps, batch size, network, time, machine.
-      notes: lines that loading the data printed.
+      facts: short facts under the title: steps, batch size, network, devices.
+      notes: lines that were printed when the data was loaded.
       metrics: rows of metrics.jsonl, each with "step".
       values: evaluation.json.
       input_name: the raw input in words.
-      sections: of the data's modality.
-      features: [m, d] of test examples.
-      labels: int [m].
-      label_names: of the classes 0, 1, ...
+      sections: the sections of the data's modality.
+      features: [m, d], of test examples.
+      labels: int [m], of the same examples.
+      label_names: names of the classes 0, 1, ...
       predictions: int [m], the linear probe's.
       config: the resolved config, nested.
       meanings: one line per setting, by its key.
@@ -69,10 +72,8 @@ def render(page: Page) -> str:
         curves=_curves(page.metrics),
         layers=layer_table(page.values),
         sections=list(map(content, page.sections)),
-        crisp=charts.CRISP_SIDE,
-        map=None
-        if page.features is None
-        else charts.feature_map(page.features, page.labels, names),
+        crisp=CRISP_SIDE,
+        map=None if page.features is None else feature_map(page.features, page.labels, names),
         confusion=confusion(page.labels, page.predictions, names),
         rest=[(name, number(value), "") for name, value in further_numbers(page.values).items()],
         settings=list(_settings(page.config, page.meanings)),
@@ -80,17 +81,17 @@ def render(page: Page) -> str:
 
 
 def _class_names(names: Sequence[str]) -> dict[int, str]:
-    """Returns names on one line each, and printable; they may be names of folders."""
+    """Returns the names, each on one line and printable, since they may be names of folders."""
     return {label: " ".join(printable(name).split()) for label, name in enumerate(names)}
 
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
-    """Returns the charts of loss, learning rate and speed, and the numbers of their caption."""
-    loss = charts.curve(rows, "loss", "loss", 212, dashed="chance_loss")
+    """Returns the charts of loss, learning rate and speed, and the numbers in their caption."""
+    loss = curve(rows, "loss", "loss", 212, dashed="chance_loss")
     if loss is None:
         return None
-    steps, values = charts.series(rows, "loss")
-    mean = charts.running_mean(values, charts.window(values))
+    steps, values = series(rows, "loss")
+    mean = running_mean(values, window(values))
     return {
         "loss": loss,
         "small": [
@@ -99,12 +100,12 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
                 ("learning_rate", "learning rate"),
                 ("examples_per_second", "examples per second"),
             )
-            if (chart := charts.curve(rows, key, title, 100)) is not None
+            if (chart := curve(rows, key, title, 100)) is not None
         ],
         "first": mean[0],
         "last": mean[-1],
         "step": steps[-1],
-        "lost": sum("loss" in row for row in rows) - len(values),
+        "not_finite": sum("loss" in row for row in rows) - len(values),
         "chance": any("chance_loss" in row for row in rows),
     }
 
@@ -112,7 +113,7 @@ def _curves(rows: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
 def _settings(
     config: Mapping[str, Any], meanings: Mapping[str, str], prefix: str = ""
 ) -> Iterator[tuple[str, str, str]]:
-    """Yields key, value and meaning of each setting; keys as flags have them."""
+    """Yields the key, value and meaning of each setting, with keys as in flags."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _settings(value, meanings, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""From a run to the content of its page."""
+"""Collects the content of a run's page."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +11,12 @@ from ssl_jax.report.sections import SECTIONS, Subject
 def make_page(
     subject: Subject, metrics: Sequence[Mapping[str, float]], facts: Mapping[str, str]
 ) -> Page:
-    """Returns what ``report.html`` shows of a run.
+    """Returns the content of ``report.html``.
 
     Args:
       subject: the run and its evaluation.
       metrics: rows of ``metrics.jsonl``.
-      facts: short lines under the title.
+      facts: short facts under the title.
     """
     data, config, findings = subject.data, subject.config, subject.findings
     name = config.get("method", {}).get("name", "A method of your own")

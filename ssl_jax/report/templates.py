@@ -7,11 +7,20 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ssl_jax.output import write_whole
-from ssl_jax.report import charts, formatting
+from ssl_jax.report import formatting
+from ssl_jax.report.picture import picture
 
 
 def fill(template: str, **values: Any) -> str:
-    """Returns one of ``html/`` as HTML; they all extend ``base.html``."""
+    """Fills a template of the folder ``html``.
+
+    Args:
+      template: name of the file; all templates extend ``base.html``.
+      **values: what it shows.
+
+    Returns:
+      The HTML.
+    """
     folder = resources.files("ssl_jax.report").joinpath("html")
     environment = Environment(
         loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
@@ -24,7 +33,7 @@ def fill(template: str, **values: Any) -> str:
         percent=formatting.percent,
         points=formatting.points,
         number=formatting.number,
-        picture=charts.picture,
+        picture=picture,
     )
     return environment.get_template(template).render(**values)
 

@@ -1,4 +1,4 @@
-"""Verdicts on the scores: whether the learned features beat their baselines."""
+"""Tells from the scores whether the learned features beat their baselines."""
 
 import math
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
 
 
 class ScoreRow(NamedTuple):
-    """One score in a table; fractions, NaN if missing.
+    """A row in a table of scores. Numbers are fractions, NaN if missing.
 
     Attributes:
-      name: of the score, in words.
-      learned: the score of the learned features.
-      random_init: of the same network untrained.
-      input: of the raw input.
-      lead: of the learned features over the better baseline.
+      name: the score in words.
+      learned: score of the learned features.
+      random_init: score of the same network untrained.
+      input: score of the raw input.
+      lead: lead of the learned features over the better baseline.
       uncertainty: twice the paired standard error of that lead.
       verdict: "ahead" of both baselines or "behind" one of them by more than the uncertainty,
         "level" otherwise, "unknown" if a number is missing.
@@ -44,26 +44,23 @@ class ScoreRow(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the scores say: a sentence, and one more for each score that falls short."""
+    """What the scores say: a sentence, and one more for each score that is not ahead."""
 
     headline: str
     shortfalls: list[str]
 
 
 def score_table(values: Mapping[str, float]) -> list[ScoreRow]:
-    """Returns the scores on labels, for the page and the console.
+    """Returns one row per score on labels; none for data without labels.
 
     Args:
       values: the content of ``evaluation.json``.
-
-    Returns:
-      One row per score; none for data without labels.
     """
     return list(map(_row, _on_labels(values)))
 
 
 def layer_table(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
-    """Returns each layer that was probed alone, with its score and the untrained network's."""
+    """Returns each probed layer: its name, its score, and the score of the untrained network."""
     return [
         (score.layer, score.value, score.baselines.get("random_init", math.nan))
         for score in scores.read(values)
@@ -72,7 +69,7 @@ def layer_table(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
 
 
 def own_scores(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns the scores of the method's own task on test examples, and perplexities."""
+    """Returns the scores of the method's own task on test examples, and all perplexities."""
     return {
         name: value
         for name, value in values.items()
@@ -81,7 +78,7 @@ def own_scores(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def further_numbers(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns what the tables of scores and layers do not show."""
+    """Returns the entries that the tables of scores and layers do not show."""
     shown = scores.write(scores.read(values))
     return {name: value for name, value in values.items() if name not in shown}
 
@@ -98,8 +95,8 @@ def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
     measured = _on_labels(values)
     if not measured:
         return Verdict(
-            "There are no labels to score the features with; see which examples they place close "
-            "together.",
+            "There are no labels to score the features with. See below which examples they place "
+            "close together.",
             [],
         )
     names = dict(zip(BASELINES, ("the untrained network", f"the {input_name}"), strict=True))

@@ -1,4 +1,4 @@
-"""The verdict on collapse: of rows made by hand, and of methods that were broken on purpose."""
+"""The verdict on collapse, for rows of metrics made by hand."""
 
 import math
 
@@ -12,7 +12,7 @@ def rows(*columns: dict[str, float], **constant: float) -> list[dict[str, float]
     return [{"step": 10.0 * i, "loss": 1.0} | constant | c for i, c in enumerate(columns, 1)]
 
 
-def test_the_line_names_the_rank_of_embeddings_or_else_of_features():
+def test_a_healthy_run_has_the_rank_of_its_embeddings_or_else_of_its_features():
     healthy = rows({}, embedding_std=0.12, embedding_rank=41.2, embedding_size=64)
     assert verdict(healthy, {"rankme": 9.0, "features": 99}) == (True, "healthy: rank 41 of 64")
     assert verdict(rows({}), {"rankme": 9.4, "features": 99}) == (
@@ -22,7 +22,7 @@ def test_the_line_names_the_rank_of_embeddings_or_else_of_features():
     assert verdict([], {}) == (True, "healthy")
 
 
-def test_collapse_to_a_point_is_dated_from_the_first_row_of_the_last_stretch():
+def test_collapse_to_a_point_since_the_first_of_the_last_bad_rows():
     deviations = [0.001, 0.1, 0.002, 0.001, 0.001]
     healthy, text = verdict(
         rows(*({"embedding_std": s} for s in deviations), embedding_rank=5.0, embedding_size=64), {}
@@ -37,7 +37,7 @@ def test_collapse_to_a_point_is_dated_from_the_first_row_of_the_last_stretch():
 
 
 @pytest.mark.parametrize("size", [16, 64, 256])
-def test_the_deviation_is_held_against_that_of_a_whole_sphere(size):
+def test_the_deviation_is_compared_with_that_of_a_whole_sphere(size):
     whole = 1 / math.sqrt(size)
     signs = {"embedding_rank": 5.0, "embedding_size": size}
     assert verdict(rows({}, embedding_std=0.12 * whole, **signs), {})[0]
@@ -67,19 +67,17 @@ def test_uniform_targets_and_a_single_prototype():
 
 def test_a_loss_that_stays_at_chance():
     _, text = verdict(rows({"loss": 1.2}, {"loss": 1.3861}, chance_loss=math.log(4)), {})
-    assert text.startswith(
-        "uniform since step 20: the output says nothing of the input (loss 1.3861"
-    )
+    assert text.startswith("uniform since step 20: the output ignores the input (loss 1.3861")
     assert verdict(rows({"loss": 1.3}, chance_loss=math.log(4)), {})[0]
 
 
-def test_rows_that_are_not_finite_are_passed_over():
+def test_rows_that_are_not_finite_are_skipped():
     assert verdict(rows({"loss": np.nan}), {}) == (True, "healthy")
 
 
-def test_updates_that_are_left_out():
+def test_updates_that_are_skipped():
     bad = {"skipped": 1.0, "loss": np.nan}
     healthy, text = verdict(rows({"skipped": 0.0}, bad, bad, bad), {})
     assert not healthy
-    assert text.startswith("stalled since step 20: updates are left out")
+    assert text.startswith("stalled since step 20: updates are skipped")
     assert verdict(rows(bad, {"skipped": 0.0}, bad, bad), {}).healthy

@@ -1,4 +1,4 @@
-"""The sections of a run's page, by the name in ``config.data.modality``."""
+"""The sections of a run's page that depend on the modality, by ``config.data.modality``."""
 
 from ssl_jax.report.sections import image, text, video
 from ssl_jax.report.sections.base import Subject as Subject

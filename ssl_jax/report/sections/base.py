@@ -1,4 +1,4 @@
-"""What the sections of a page are made from."""
+"""The input of the sections of a page."""
 
 from typing import Any, NamedTuple
 
@@ -13,17 +13,17 @@ from ssl_jax.placement import Placement
 
 
 class Subject(NamedTuple):
-    """A trained run, which a page is about.
+    """The trained run that a page is about.
 
     Attributes:
-      method: that was trained.
-      params: learned.
-      extra: learned.
+      method: the method.
+      params: its trained parameters.
+      extra: its trained other state.
       data: the training and test data.
       config: resolved.
-      findings: of the evaluation.
-      key: for views, and for what the method shows.
-      placement: of the arrays.
+      findings: the result of the evaluation.
+      key: randomness of the views and of ``method.show``.
+      placement: where the arrays live.
     """
 
     method: Method
@@ -37,7 +37,7 @@ class Subject(NamedTuple):
 
 
 def shown(subject: Subject, batch: Batch) -> dict[str, np.ndarray]:
-    """Returns what the method shows of a batch, in the method's order (jit sorts dictionaries)."""
+    """Returns what the method shows of a batch, in the method's order; jit sorts dictionaries."""
     titles: list[str] = []
 
     def show(params: Any, extra: Any, batch: Batch, key: jax.Array) -> list[jax.Array]:

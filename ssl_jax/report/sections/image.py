@@ -7,6 +7,6 @@ from ssl_jax.report.sections.pictures import made, nearest, viewed
 
 
 def sections(subject: Subject) -> list[Section]:
-    """Views, what the method makes of test images, and nearest neighbors."""
+    """Returns views, what the method makes of test images, and nearest neighbors."""
     found = nearest(subject, raw_input, lambda batch: batch["image"])
     return [*viewed(subject), *made(subject), *found]

@@ -1,4 +1,4 @@
-"""The kinds of sections, and the content of each for the template."""
+"""The kinds of sections, and what each gives to the template."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ _VIEWED, _QUERIES, _NEAREST = 12, 10, 5
 
 
 class Pictures(NamedTuple):
-    """Rows of pictures; those of one example are in one column.
+    """Rows of pictures. Each column shows one example.
 
     Attributes:
       title: of the section.
-      caption: what there is to see.
-      rows: a name and ``[n, h, w, c]``, uint8 or floats in [0, 1]; at most 12 of n are shown.
+      caption: what the pictures show.
+      rows: names, and pictures ``[n, h, w, c]``, uint8 or floats in [0, 1]; the first 12 are shown.
     """
 
     title: str
@@ -27,8 +27,8 @@ class Texts(NamedTuple):
 
     Attributes:
       title: of the section.
-      caption: what there is to see.
-      groups: one per block: headings, which may be empty, with their texts.
+      caption: what the texts show.
+      groups: one per block: pairs of a heading, which may be empty, and a text.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Neighbors(NamedTuple):
     """Test examples beside their nearest training examples, as pictures.
 
     Attributes:
-      queries: uint8 [q, h, w, c]; at most 10 are shown, with 5 neighbors each.
+      queries: uint8 [q, h, w, c]; the first 10 are shown, with 5 neighbors each.
       learned: uint8 [q, k, h, w, c], nearest by the learned features, the nearest first.
       pixels: uint8 [q, k, h, w, c], nearest by the raw pixels.
       labels: class names of queries [q], learned [q][k] and pixels [q][k]; None without labels.
@@ -56,7 +56,7 @@ Section = Pictures | Texts | Neighbors
 
 
 def content(section: Section) -> dict[str, Any]:
-    """Returns a section for the template, which tells the kinds apart by their keys."""
+    """Returns a section as values for the template, which tells the kinds apart by their keys."""
     match section:
         case Pictures(title, caption, rows):
             count = min(_VIEWED, *(len(pictures) for _, pictures in rows))
@@ -69,7 +69,7 @@ def content(section: Section) -> dict[str, Any]:
 
 
 def _queries(neighbors: Neighbors) -> Iterator[dict[str, Any]]:
-    """Yields the picture and name of each query, and two rows of tiles."""
+    """Yields each query: its picture, its class, and its neighbors in two rows of tiles."""
     for i, query in enumerate(neighbors.queries[:_QUERIES]):
         name = neighbors.labels[0][i] if neighbors.labels else None
         rows = []

@@ -1,4 +1,4 @@
-"""Sections made of pictures, which images and clips share."""
+"""Sections made of pictures, shared by images and clips."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ _NEAREST = 5
 
 
 def viewed(subject: Subject) -> Iterator[Pictures]:
-    """Yields the first of the method's views that are pictures, of some training examples."""
+    """Yields the first kind of the method's views that are pictures, of a few training examples."""
     source = subject.data.pretrain
     batch = gather(source, evenly_spaced(source, _EXAMPLES))
     for views in jax.jit(subject.method.views)(subject.key, batch).values():
@@ -25,23 +25,23 @@ def viewed(subject: Subject) -> Iterator[Pictures]:
             rows = [(f"view {i}", pictures) for i, pictures in enumerate(_clipped(views), 1)]
             yield Pictures(
                 "What the method sees",
-                "Each column: the views of one training example. The method can learn to ignore "
-                "what differs between views of the same example, or has to find it out.",
+                "Each column shows the views of one training example. The method learns either to "
+                "ignore the differences between views or to recognize them.",
                 rows,
             )
             return
 
 
 def made(subject: Subject) -> Iterator[Pictures]:
-    """Yields what the method shows of test examples, if that is pictures."""
+    """Yields what the method shows of test examples, as far as it is pictures."""
     batch = gather(subject.data.test, evenly_spaced(subject.data.test, _EXAMPLES))
     found = shown(subject, batch)
     rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x)]
     if rows:
         titles = [title for title, _ in rows]
         yield Pictures(
-            "What the method makes of it",
-            f"Each column: one test example. From top to bottom: {', '.join(titles)}.",
+            "What the method produces",
+            f"Each column shows one test example. From top to bottom: {'; '.join(titles)}.",
             rows,
         )
 
@@ -49,7 +49,13 @@ def made(subject: Subject) -> Iterator[Pictures]:
 def nearest(
     subject: Subject, raw_input: Embed, picture: Callable[[Example], np.ndarray]
 ) -> Iterator[Neighbors]:
-    """Yields test examples with their nearest training examples by features and by raw input."""
+    """Yields test examples with their nearest training examples.
+
+    Args:
+      subject: the run.
+      raw_input: ``batch -> [n, d]``: neighbors are shown by the raw input too.
+      picture: ``batch -> [n, h, w, c]`` uint8, the pictures to show.
+    """
     data, findings = subject.data, subject.findings
     test_y, train_y = findings.test.y, findings.train.y
     rows = evenly_spaced(data.test, _EXAMPLES)
@@ -87,6 +93,6 @@ def _clipped(x: jax.Array | np.ndarray) -> np.ndarray:
 
 
 def _one_per_class_first(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Returns as many rows, beginning with the first example of each class."""
+    """Returns the same number of rows, the first example of each class first."""
     firsts = np.sort(np.unique(labels, return_index=True)[1])
     return np.array(list(dict.fromkeys([*firsts, *rows]))[: len(rows)])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ssl_jax.data import tokeniser
+from ssl_jax.data import Source, tokeniser
 from ssl_jax.data.dataset import gather
 from ssl_jax.data.text import ASSET
 from ssl_jax.evaluation.nearest import neighbors
@@ -16,7 +16,7 @@ _NEAREST = 2
 
 
 def sections(subject: Subject) -> list[Section]:
-    """What the method makes of test texts, and nearest neighbors."""
+    """Returns what the method makes of test texts, and nearest neighbors."""
     return [*_made(subject), _nearest(subject)]
 
 
@@ -31,36 +31,36 @@ def _made(subject: Subject) -> Iterator[Texts]:
             list(zip(decoded, texts, strict=True)) for texts in zip(*decoded.values(), strict=True)
         ]
         yield Texts(
-            "What the method makes of it",
-            f"Each block: one test text. It shows {', '.join(decoded)}.",
+            "What the method produces",
+            f"Each block shows one test text: {'; '.join(decoded)}.",
             groups,
         )
 
 
 def _nearest(subject: Subject) -> Texts:
     test, train = subject.findings.test, subject.findings.train
-    rows = np.unique(np.linspace(0, len(test.z) - 1, _SHOWN).astype(int))
+    rows = evenly_spaced(subject.data.test, _SHOWN)
     found, _ = neighbors(train.z, test.z[rows], min(_NEAREST, len(train.z)))
 
-    def texts(windows: np.ndarray, labels: np.ndarray | None) -> list[tuple[str, str]]:
-        decoded = tokeniser.decode(subject.data.assets[ASSET], windows)
+    def text(title: str, source: Source, row: int, labels: np.ndarray | None) -> tuple[str, str]:
+        (decoded,) = tokeniser.decode(
+            subject.data.assets[ASSET], gather(source, np.array([row]))["tokens"]
+        )
         if labels is None or subject.data.label_names is None:
-            return [("", text) for text in decoded]
-        return [(subject.data.label_names[y], x) for x, y in zip(decoded, labels, strict=True)]
+            return title, decoded
+        return f"{title}: {subject.data.label_names[labels[row]]}", decoded
 
     groups = []
-    for row, near in zip(rows, np.asarray(found), strict=True):
-        query = gather(subject.data.test, row[None])["tokens"]
-        others = gather(subject.findings.probed, near)["tokens"]
-        labels = None if test.y is None or train.y is None else (test.y[row[None]], train.y[near])
-        groups.append(
-            [
-                *texts(query, labels and labels[0]),
-                *texts(others, labels and labels[1]),
-            ]
-        )
+    for row, near in zip(rows, found, strict=True):
+        query = text("test text", subject.data.test, row, test.y)
+        others = [
+            text(f"neighbor {rank}", subject.findings.probed, other, train.y)
+            for rank, other in enumerate(near, 1)
+        ]
+        groups.append([query, *others])
     return Texts(
         "Nearest neighbors",
-        "Each block: a test text, and below it the training texts with the most similar features.",
+        "Each block shows a test text and, below it, the training texts with the most similar "
+        "features.",
         groups,
     )

@@ -7,7 +7,10 @@ from ssl_jax.report.sections.pictures import made, nearest, viewed
 
 
 def sections(subject: Subject) -> list[Section]:
-    """Views, what the method makes of test clips, and nearest neighbors by their middle frames."""
+    """Returns views, what the method makes of test clips, and nearest neighbors.
+
+    Neighbors are shown by their middle frames.
+    """
     middle = subject.config.data.frames // 2
     found = nearest(subject, raw_input, lambda batch: batch["video"][:, middle])
     return [*viewed(subject), *made(subject), *found]

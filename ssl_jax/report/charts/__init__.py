@@ -1,0 +1,1 @@
+"""Charts for the pages, as SVG text inside the HTML."""
