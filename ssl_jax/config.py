@@ -34,7 +34,7 @@ BLOCKS: dict[str, dict[str, Setting]] = {
     "train": TRAIN,
     "evaluation": EVALUATION,
 }
-METHOD_NAME = settings.text("", "which method")
+METHOD_NAME = settings.text("", "the method")
 
 _GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
 
@@ -67,6 +67,7 @@ def declared(config: Mapping[str, Any]) -> dict[str, Setting] | None:
 def meanings(config: Mapping[str, Any]) -> dict[str, str]:
     """Returns one line for each setting of a config, by its key."""
     found = {name: setting.meaning for name, setting in TOP.items()}
+    found["method.name"] = METHOD_NAME.meaning
     for block, table in (*BLOCKS.items(), ("method", declared(config) or {})):
         found |= {f"{block}.{name}": setting.meaning for name, setting in table.items()}
     return found

@@ -29,7 +29,7 @@ BACKBONES = RESNETS | CONVNETS | VITS
 READS = {"image": (*BACKBONES,), "video": (*BACKBONES,), "text": (*GPTS,)}  # by modality
 
 SETTINGS = {
-    "name": settings.choice("resnet_small", "which network", (*BACKBONES, *GPTS)),
+    "name": settings.choice("resnet_small", "network architecture", (*BACKBONES, *GPTS)),
     **resnet.SETTINGS,
     **vit.SETTINGS,
     "pool": settings.choice(
@@ -37,7 +37,7 @@ SETTINGS = {
         "pooling of a map: mean, means over a 4 x 4 grid, or a ViT's class token",
         ("mean", "grid", "cls"),
     ),
-    "dtype": settings.choice("float32", "of the computation", ("float32", "bfloat16")),
+    "dtype": settings.choice("float32", "number type of the computation", ("float32", "bfloat16")),
 }
 
 
