@@ -93,7 +93,7 @@ def test_shared_machinery_names_no_method_and_no_modality():
     assert MODALITIES.keys() <= keys | {"text"}
     assert len(machinery) > 35
     for path in machinery:
-        if path.name not in ("charts.py", "ngram.py"):  # an image of a chart, a count of tokens
+        if path.name not in ("picture.py", "ngram.py"):  # a picture on a page, a count of tokens
             named = words(path) & (METHODS.keys() | keys)
             assert not named, (path, named)
 
