@@ -11,7 +11,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "data"
 Rules = Sequence[tuple[str, PartitionSpec]]
-REPLICATE: Rules = (("", PartitionSpec()),)
 
 
 class Placement(NamedTuple):
@@ -19,12 +18,13 @@ class Placement(NamedTuple):
 
     Attributes:
       mesh: one axis, ``data``, over the devices.
-      rules: regular expressions and how the arrays they match are split. An array of the state
-        takes the first rule that matches its path, such as ``params/backbone/conv/kernel``.
+      rules: pairs of a regular expression and a PartitionSpec. An array of the state is split as
+        the first expression found in its path says, such as ``params/backbone/conv/kernel``; an
+        array that no expression matches is replicated.
     """
 
     mesh: Mesh
-    rules: Rules = REPLICATE
+    rules: Rules = ()
 
     @property
     def replicated(self) -> NamedSharding:
@@ -42,16 +42,23 @@ class Placement(NamedTuple):
         return jax.process_index() == 0
 
     def state(self, tree: Any) -> Any:
-        """Returns a tree of shardings.
+        """Returns the shardings of a train state or a part of it.
 
         Args:
-          tree: arrays or ShapeDtypeStructs, of a train state or a part of it.
+          tree: arrays or ShapeDtypeStructs; the rules see their paths in it.
+
+        Returns:
+          A tree of the same structure, with a sharding for each array.
         """
         return jax.tree_util.tree_map_with_path(lambda path, _: self._of(path_name(path)), tree)
 
     def put_state(self, tree: Any) -> Any:
-        """Places a train state or a part of it, on devices of other processes too."""
-        return jax.jit(lambda tree: tree, out_shardings=self.state(tree))(tree)
+        """Places a train state, or a part of it, on the devices of all processes."""
+
+        def place(tree: Any) -> Any:
+            return tree
+
+        return jax.jit(place, out_shardings=self.state(tree))(tree)
 
     def put_batch(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
         """Places this process's rows of a batch as global arrays, split over the devices."""
@@ -59,8 +66,10 @@ class Placement(NamedTuple):
         return {name: make(self.rows, rows) for name, rows in batch.items()}
 
     def _of(self, path: str) -> NamedSharding:
-        spec = next(spec for pattern, spec in self.rules if re.search(pattern, path))
-        return NamedSharding(self.mesh, spec)
+        for pattern, spec in self.rules:
+            if re.search(pattern, path):
+                return NamedSharding(self.mesh, spec)
+        return self.replicated
 
 
 def make_placement(devices: Sequence[jax.Device] | None = None) -> Placement:
@@ -77,10 +86,10 @@ def path_name(path: Any) -> str:
 
 
 def on_the_host() -> AbstractContextManager[Any]:
-    """Computes on the CPU, also where an accelerator is the default.
+    """Runs computations on the CPU, even if an accelerator is the default device.
 
-    For many small computations, each of which is compiled: initializing a network makes hundreds.
-    An accelerator takes longer to compile them than a CPU, and rounds differently.
+    For many small computations that are each compiled: initializing a network takes hundreds. An
+    accelerator takes longer than a CPU to compile them, and rounds differently.
     """
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])

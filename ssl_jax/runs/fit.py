@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
@@ -50,6 +51,10 @@ def fit(
     Called again with the same workdir, it continues where it stopped and ends with the result of a
     run that never stopped. A finished run is only loaded.
 
+    Several processes (``jax.distributed``) train one run together if all of them call this with the
+    same workdir. The main process prints and writes the files; all of them write checkpoints. They
+    do not evaluate: a call in a single process does that afterwards.
+
     Args:
       method_or_make: a method, or a function that builds one from the resolved config, such as
         ``ssl_jax.methods.make`` or your own.
@@ -84,17 +89,20 @@ def fit(
         state = state._replace(params=params, extra=extra)
         console.print(taken, markup=False, soft_wrap=True)
     check_layers(method, state.params, state.extra, batch, config.evaluation)
-    make_workdir(workdir, config, data.assets)
+    if placement.is_main:
+        make_workdir(workdir, config, data.assets)
     done = finished(workdir)
     if done:
         console.print(f"{workdir}: finished; nothing is left to do")
-    else:
+    elif placement.is_main:
         _introduce(data, workdir, console)
     began = time.monotonic()
     state = train(method, optimizer, state, data, config, workdir, placement, console)
     run = Run(config, method, state.params, state.extra, config.train.steps, data.assets)
     trained = time.monotonic()
-    if not done:
+    if jax.process_count() > 1:
+        console.print("not evaluated; the same call in a single process evaluates the run")
+    elif not done:
         evaluate_run(run, data, workdir, placement, console)
         console.print(
             f"trained in {trained - began:.0f} s, evaluated in {time.monotonic() - trained:.0f} s; "
@@ -135,7 +143,7 @@ def evaluate_run(
 
 
 def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
-    """Prints what was loaded and what was chosen for it."""
+    """Prints what was loaded and which facts it settled, and lists the files that were skipped."""
     console.print(f"{len(data.pretrain):,} examples to train on, {len(data.test):,} to test on")
     for name, value in data.facts.items():
         values = value if isinstance(value, tuple) else (value,)

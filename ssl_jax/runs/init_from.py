@@ -1,4 +1,4 @@
-"""Starting from the backbone of an earlier run, which any method may have trained."""
+"""Starts a run from the backbone of an earlier run, whichever method trained it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +18,21 @@ from ssl_jax.train.checkpoint import shapes_of
 def with_backbone_of(
     workdir: Path, method: Method, params: Params, extra: Extra, placement: Placement
 ) -> tuple[Params, Extra, str]:
-    """Returns the parameters of a method with the backbone of an earlier run.
+    """Replaces a method's backbone by that of an earlier run.
 
     Args:
-      workdir: of the earlier run.
-      method: whose backbone is replaced.
-      params: the method's.
-      extra: the method's.
-      placement: of the arrays.
+      workdir: the earlier run's folder.
+      method: the method that is about to train.
+      params: its parameters.
+      extra: its extra state.
+      placement: where the new arrays are put.
 
     Returns:
-      New parameters and ``extra``, and a line that says what was taken and what was not.
+      The new ``params`` and ``extra``, and a line that says what was taken and what was not.
 
     Raises:
-      InputError: there is no such run, one of the methods does not say where its backbone is, or
-        the backbones differ; the first difference is named.
+      InputError: there is no such run, one of the two methods does not say where its backbone is,
+        or the backbones differ; the message names the first array that differs.
     """
     try:
         known = declared(read_config(workdir)) is not None
@@ -47,10 +47,13 @@ def with_backbone_of(
         f"init_from: {workdir}: took the backbone, {len(arrays)} arrays after {earlier.step:,} "
         f"steps; not taken: {', '.join(left) or 'nothing'}"
     )
-    return *placement.put_state(method.with_backbone(params, extra, taken)), said
+    params, extra = method.with_backbone(params, extra, taken)
+    placed = placement.put_state({"params": params, "extra": extra})
+    return placed["params"], placed["extra"], said
 
 
 def _check_fit(workdir: Path, there: Backbone, here: Backbone) -> None:
+    """Checks that both backbones hold arrays of the same names, shapes and types."""
     for kind, theirs, ours in zip(
         ("parameter", "BatchNorm statistic"),
         map(shapes_of, there),
@@ -67,7 +70,7 @@ def _check_fit(workdir: Path, there: Backbone, here: Backbone) -> None:
 
 
 def _without(tree: Any, arrays: set[int], path: str) -> Iterator[str]:
-    """Yields the paths of the largest parts of a tree that hold none of the arrays."""
+    """Yields the paths of the largest subtrees that hold none of the arrays, given by their ids."""
     held = {id(leaf) in arrays for leaf in jax.tree.leaves(tree)}
     if held == {False}:
         yield path

@@ -73,7 +73,9 @@ def train(
     with (
         stop_requests() as stop,
         closing(ProgressLine(console, start, steps)) as progress,
-        closing(Journal(workdir, start, batch_size, progress.show)) as journal,
+        closing(
+            Journal(workdir, start, batch_size, progress.show, writes=placement.is_main)
+        ) as journal,
         closing(Checkpoints(workdir / checkpoint.FOLDER)) as checkpoints,
         closing(Feed(stream, placement)) as feed,
     ):

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from ssl_jax.errors import InputError
@@ -17,7 +17,7 @@ _BAD_ROWS = 5
 
 
 class Journal:
-    """Writes one row every few steps.
+    """Records one row every few steps.
 
     A row is written when the next one is added. By then its numbers have long been computed, so
     writing never holds up the devices.
@@ -27,6 +27,7 @@ class Journal:
       resumed_at: rows of later steps are dropped, since those steps are made again.
       batch_size: examples per step.
       show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row.
+      writes: whether this process writes the files; every process checks the loss.
 
     Raises:
       InputError: from any method, if a file cannot be written.
@@ -38,13 +39,10 @@ class Journal:
         resumed_at: int,
         batch_size: int,
         show: Callable[[int, float, float, float], None],
+        *,
+        writes: bool = True,
     ):
-        rows = [row for row in read(workdir) if row["step"] <= resumed_at]
-        write_whole(workdir / FILE, "".join(json.dumps(row) + "\n" for row in rows).encode())
-        with writing(workdir):
-            self._file = (workdir / FILE).open("a")
-            self._board = Board(workdir, resumed_at + 1)
-        self._workdir = workdir
+        self._files = _Files(workdir, resumed_at) if writes else None
         self._batch_size = batch_size
         self._show = show
         self._pending: tuple[int, Metrics, float] | None = None
@@ -53,7 +51,7 @@ class Journal:
         self._bad_rows = 0
 
     def add(self, step: int, metrics: Metrics, input_wait: float) -> None:
-        """Adds the metrics of a step, and writes the row added before.
+        """Adds the metrics of a step, and writes the previous row.
 
         Args:
           step: number of the step, from 1.
@@ -69,7 +67,7 @@ class Journal:
 
     def close(self) -> None:
         """Writes what is left."""
-        with writing(self._workdir), closing(self._board), closing(self._file):
+        with closing(self._files) if self._files else nullcontext():
             if self._pending is not None:
                 self._write(*self._pending)
 
@@ -81,10 +79,8 @@ class Journal:
         row["input_wait"] = round(input_wait, 4)
         self._last_step, self._last_time, self._pending = step, now, None
 
-        with writing(self._workdir):
-            self._file.write(json.dumps({"step": step, **row}) + "\n")
-            self._file.flush()
-            self._board.add(step, row)
+        if self._files:
+            self._files.add(step, row)
         self._show(step, row["loss"], row["examples_per_second"], row["input_wait"])
 
         self._bad_rows = 0 if math.isfinite(row["loss"]) else self._bad_rows + 1
@@ -93,6 +89,28 @@ class Journal:
                 f"optimizer.learning_rate: the loss is {row['loss']} at step {step} and has not "
                 f"been finite for {_BAD_ROWS} rows; expected a learning rate that keeps it finite"
             )
+
+
+class _Files:
+    """``metrics.jsonl`` and ``events.*``, open for more rows."""
+
+    def __init__(self, workdir: Path, resumed_at: int):
+        rows = [row for row in read(workdir) if row["step"] <= resumed_at]
+        write_whole(workdir / FILE, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        self._workdir = workdir
+        with writing(workdir):
+            self._rows = (workdir / FILE).open("a")
+            self._board = Board(workdir, resumed_at + 1)
+
+    def add(self, step: int, row: dict[str, float]) -> None:
+        with writing(self._workdir):
+            self._rows.write(json.dumps({"step": step, **row}) + "\n")
+            self._rows.flush()
+            self._board.add(step, row)
+
+    def close(self) -> None:
+        with writing(self._workdir), closing(self._board):
+            self._rows.close()
 
 
 def read(workdir: Path) -> list[dict[str, float]]:

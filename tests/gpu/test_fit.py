@@ -9,10 +9,15 @@ import pytest
 
 import ssl_jax
 from ssl_jax import config as settings
-from ssl_jax import data, methods, train
+from ssl_jax import data, methods
+from ssl_jax.data.modalities.base import batch_like
+from ssl_jax.data.streams import training_source
 from ssl_jax.methods import METHODS
-from ssl_jax.train import feed, loop
+from ssl_jax.placement import make_placement
+from ssl_jax.runs.resume import restore_latest
+from ssl_jax.train import optim
 from ssl_jax.train.checkpoint import Checkpoints
+from ssl_jax.train.feed import Feed
 from ssl_jax.train.metrics import read
 from tests.gpu.reference import features, on_the_cpu
 
@@ -69,8 +74,7 @@ def test_a_stopped_run_resumes(whole, tmp_path, monkeypatch):
 
     Kernels that sum in no fixed order make two runs on a GPU differ in the last bits.
     """
-    saved, put_batch = {}, feed.put_batch
-    save = Checkpoints.save
+    saved, save, next_batch = {}, Checkpoints.save, Feed.next
 
     def kept(self, step, state):
         saved[step] = jax.device_get(state)
@@ -78,20 +82,22 @@ def test_a_stopped_run_resumes(whole, tmp_path, monkeypatch):
 
     made = []
 
-    def stopped(mesh, batch):
+    def stopped(self):
         if len(made) == 6:
             raise Killed
-        made.append(batch)
-        return put_batch(mesh, batch)
+        made.append(1)
+        return next_batch(self)
 
     monkeypatch.setattr(Checkpoints, "save", kept)
-    monkeypatch.setattr(feed, "put_batch", stopped)
+    monkeypatch.setattr(Feed, "next", stopped)
     with pytest.raises(Killed):
         fit(tmp_path / "run", "simclr")
     monkeypatch.undo()
     config, dataset = prepared("simclr")
-    method, mesh = methods.make(config), ssl_jax.sharding.make_mesh()
-    restored = loop.first_state(method, dataset, config, tmp_path / "run", mesh)
+    method, optimizer = methods.make(config), optim.make(config)
+    batch = batch_like(training_source(dataset, method.inputs)[0], config.data.batch_size)
+    restored = restore_latest(tmp_path / "run", method, optimizer, batch, make_placement())
+    assert restored is not None
     assert int(restored.step) == 4
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), saved[4])
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
 
 from ssl_jax.nn.conv import Conv, conv, doubled
 from ssl_jax.nn.platform import traced_as
@@ -153,9 +152,7 @@ def test_kernel_gradient_in_bfloat16_is_summed_in_float32_over_devices_too():
         return vjp(jnp.ones_like(y))[0]
 
     ours = jax.jit(gradient)(
-        jax.device_put(
-            jnp.asarray(x, jnp.bfloat16), NamedSharding(tiny.mesh(8), PartitionSpec("data"))
-        ),
+        jax.device_put(jnp.asarray(x, jnp.bfloat16), tiny.placement(8).rows),
         jnp.ones((1, 1, 1, 1), jnp.bfloat16),
     )
     assert ours.dtype == jnp.bfloat16
@@ -202,10 +199,8 @@ def test_weight_gradient_by_loops(stride, p, q):
 
 @pytest.mark.parametrize("window", [{}, {"stride": 2}, {"dilation": 2, "padding": "VALID"}])
 def test_with_a_sharded_batch_the_gradient_gathers_no_images(window):
-    mesh = tiny.mesh(8)
     x, kernel = inputs(32, 8, 8, 4, 4, 3)
-    rows = NamedSharding(mesh, PartitionSpec("data"))
-    whole = NamedSharding(mesh, PartitionSpec())
+    rows, whole = tiny.placement(8).rows, tiny.placement(8).replicated
     function = jax.jit(
         lambda x, kernel: value_and_gradients(partial(conv, **window), x, kernel),
         in_shardings=(rows, whole),

@@ -11,7 +11,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.nn import from_module
 from ssl_jax.nn.backbones.resnet import ResNet
 from ssl_jax.nn.backbones.vit import ViT
-from ssl_jax.sharding import make_mesh
+from ssl_jax.placement import AXIS, make_placement
 
 K = 4
 
@@ -105,10 +105,10 @@ def test_activations_shrink_as_the_slices_do():
 
 
 def test_devices_keep_their_examples():
-    mesh = make_mesh()
+    mesh = make_placement().mesh
     network = vit(2)
     params, stats = network.init(jax.random.key(0))
-    x = jax.device_put(views(n=32), NamedSharding(mesh, PartitionSpec(None, "data")))
+    x = jax.device_put(views(n=32), NamedSharding(mesh, PartitionSpec(None, AXIS)))
 
     def total(params, x):
         layers, _ = network.apply_views(params, stats, x, train=True)
@@ -136,5 +136,7 @@ def test_slices_that_are_not_whole_are_refused():
     settings = config.defaults()
     settings.train.update({"microbatches": 3, "steps": 1})
     settings.data.batch_size = 64
-    with pytest.raises(InputError, match=r"train.microbatches: 3 .* divides 8"):
+    with pytest.raises(
+        InputError, match=r"^train\.microbatches: .* into 3 slices; expected a divisor of 8$"
+    ):
         config.resolve(settings, {}, 1000, 8)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import ssl_jax
-from ssl_jax import methods, train
+from ssl_jax import methods
 from ssl_jax.errors import InputError
-from ssl_jax.train import feed, loop
 from ssl_jax.train.checkpoint import Checkpoints
+from ssl_jax.train.feed import Feed
+from ssl_jax.train.stop import Stopped
 from tests import tiny
 from tests.constants import watched_jit
 
@@ -41,7 +42,7 @@ def fit(data, workdir, base=None, method=None):
     return ssl_jax.fit(method or methods.make(resolved), data, resolved, workdir=workdir)
 
 
-class Counted(Exception):
+class Killed(Exception):
     """Stands for a kill."""
 
 
@@ -112,17 +113,17 @@ def test_a_finished_run_is_left_alone(whole, data, capsys):
 
 def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypatch, capsys):
     run, workdir, *_ = whole
-    real = feed.put_batch
+    real = Feed.next
     made = []
 
-    def put_batch(mesh, batch):
-        if len(made) == 3:  # after step 3; the last checkpoint is of step 2
-            raise Counted
-        made.append(batch)
-        return real(mesh, batch)
+    def next_batch(self):
+        if len(made) == 3:  # after step 3; the last checkpoint is that of step 2
+            raise Killed
+        made.append(1)
+        return real(self)
 
-    monkeypatch.setattr(feed, "put_batch", put_batch)
-    with pytest.raises(Counted):
+    monkeypatch.setattr(Feed, "next", next_batch)
+    with pytest.raises(Killed):
         fit(data, tmp_path / "run")
     monkeypatch.undo()
     assert not (tmp_path / "run" / "evaluation.json").exists()
@@ -139,18 +140,18 @@ def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypa
 
 
 def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch):
-    real = feed.put_batch
+    real = Feed.next
     made = []
 
-    def put_batch(mesh, batch):
-        made.append(batch)
+    def next_batch(self):
+        made.append(1)
         if len(made) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(mesh, batch)
+        return real(self)
 
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(feed, "put_batch", put_batch)
-    with pytest.raises(train.Stopped, match="stopped at step 1 of 4"):
+    monkeypatch.setattr(Feed, "next", next_batch)
+    with pytest.raises(Stopped, match="stopped at step 1 of 4"):
         fit(data, tmp_path / "run")
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGTERM) is handler
@@ -172,29 +173,6 @@ def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
     assert np.corrcoef(loaded.embed(larger).ravel(), features.ravel())[0, 1] > 0.95
     with pytest.raises(InputError, match="images"):
         loaded.embed(images.astype(np.float32))
-
-
-def test_init_from_starts_from_the_weights_of_an_earlier_run(whole, data, tmp_path):
-    run, workdir, *_ = whole
-    base = config()
-    base.init_from = str(workdir)
-    resolved = tiny.resolved(base, data)
-    state = loop.first_state(methods.make(resolved), data, resolved, tmp_path, tiny.mesh(8))
-    assert int(state.step) == 0
-    chex.assert_trees_all_equal(state.params, run.params)
-    chex.assert_trees_all_equal(state.extra, run.extra)
-
-
-def test_init_from_nothing_or_from_another_network_is_refused(whole, data, tmp_path):
-    base = config()
-    base.init_from = str(tmp_path / "none")
-    with pytest.raises(InputError, match=r"none: has no config\.json"):
-        fit(data, tmp_path / "run", base)
-    base.init_from = str(whole[1])
-    base.method.projector = (6,)
-    with pytest.raises(InputError, match=r"does not fit: .*projector"):
-        fit(data, tmp_path / "run", base)
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("key", ["layers", "probe_layers"])
@@ -255,14 +233,14 @@ def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeyp
 
     monkeypatch.setattr(Checkpoints, "_begin", lambda *_: Failing())
     made = []
-    real = feed.put_batch
+    real = Feed.next
 
-    def put_batch(mesh, batch):
-        made.append(batch)
+    def next_batch(self):
+        made.append(1)
         time.sleep(0.2)
-        return real(mesh, batch)
+        return real(self)
 
-    monkeypatch.setattr(feed, "put_batch", put_batch)
+    monkeypatch.setattr(Feed, "next", next_batch)
     base = config(steps=20, checkpoint_every=6)
     with pytest.raises(InputError, match="checkpoints/6: cannot be saved: No space left on device"):
         fit(data, tmp_path / "run", base)

@@ -7,8 +7,8 @@ import pytest
 
 from ssl_jax import methods, output
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation import report
-from ssl_jax.train import workdir
+from ssl_jax.report.templates import save
+from ssl_jax.runs import workdir
 from ssl_jax.runs.workdir import CONFIG, check_workdir, finished, make_workdir, read_config
 from tests import tiny
 
@@ -82,7 +82,7 @@ def test_what_a_link_points_to_is_not_overwritten(tmp_path):
     (tmp_path / "kept").write_text("mine")
     for name, write in (
         ("a.json", lambda path: workdir.write_json(path, {"b": 1})),
-        ("a.html", lambda path: report.save(path, "<p>")),
+        ("a.html", lambda path: save(path, "<p>")),
     ):
         for ending in (".part", ".partial", ""):
             (tmp_path / (name + ending)).symlink_to(tmp_path / "kept")

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 
 from ssl_jax.errors import InputError
-from ssl_jax.sharding import replicated
 from ssl_jax.train import checkpoint
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import TrainState
@@ -24,6 +24,11 @@ from tests import tiny
 def state(step: int) -> TrainState:
     params = {"layer": {"0": jnp.full((4, 2), step + 0.5)}, "b": jnp.ones(3, jnp.bfloat16)}
     return TrainState(jnp.int32(step), params, {"queue": jnp.arange(6)}, (jnp.zeros(()),))
+
+
+def restored_on(devices: int, checkpoints: Checkpoints, step: int, like: Any = None) -> Any:
+    like = state(0) if like is None else like
+    return checkpoints.restore(step, like, tiny.placement(devices).state(like))
 
 
 @pytest.fixture
@@ -40,8 +45,7 @@ def test_the_last_two_are_kept_and_restored_bit_for_bit(saved):
     checkpoints = Checkpoints(saved)
     assert checkpoints.latest() == 3
     for devices in (1, 8):
-        sharding = replicated(tiny.mesh(devices))
-        restored = checkpoints.restore(3, state(0), sharding)
+        restored = restored_on(devices, checkpoints, 3)
         assert jax.tree.structure(restored) == jax.tree.structure(state(3))
         jax.tree.map(np.testing.assert_array_equal, restored, state(3))
         dtypes = jax.tree.map(lambda x: x.dtype, (restored, state(3)))
@@ -75,7 +79,7 @@ def test_an_empty_folder_of_a_later_step_does_not_count(saved):
 def test_a_checkpoint_that_does_not_fit_names_the_leaf(saved, change, culprit):
     checkpoints = Checkpoints(saved)
     with pytest.raises(InputError, match=culprit) as error:
-        checkpoints.restore(3, state(0)._replace(params=change), replicated(tiny.mesh(1)))
+        restored_on(1, checkpoints, 3, state(0)._replace(params=change))
     assert "\n" not in str(error.value)
     checkpoints.close()
 
@@ -88,9 +92,8 @@ def test_saving_copies_before_the_next_step_overwrites(tmp_path):
     for _ in range(5):
         x = bump(x)
     checkpoints.close()
-    restored = Checkpoints(tmp_path / "c").restore(
-        1, {"x": jax.ShapeDtypeStruct(x.shape, x.dtype)}, replicated(tiny.mesh(1))
-    )
+    like = {"x": jax.ShapeDtypeStruct(x.shape, x.dtype)}
+    restored = restored_on(1, Checkpoints(tmp_path / "c"), 1, like)
     np.testing.assert_array_equal(restored["x"], np.zeros(1 << 20))
 
 
@@ -127,7 +130,7 @@ def test_reading_leaves_a_save_that_goes_on_alone_and_the_next_writer_clears_it(
     unfinished.mkdir()
     (unfinished / "part").write_text("half")
     reader = Checkpoints(saved)
-    reader.restore(reader.latest(), state(0), replicated(tiny.mesh(1)))
+    restored_on(1, reader, reader.latest())
     reader.close()
     assert (unfinished / "part").read_text() == "half"
     writer = Checkpoints(saved)
@@ -210,5 +213,5 @@ def test_what_is_saved_below_another_odd_name_is_read_back(tmp_path):
     checkpoints = Checkpoints(folder)
     checkpoints.save(1, state(1))
     checkpoints.close()
-    restored = checkpoints.restore(1, state(0), replicated(tiny.mesh(1)))
+    restored = restored_on(1, checkpoints, 1)
     jax.tree.map(np.testing.assert_array_equal, restored, state(1))

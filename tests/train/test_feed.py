@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from ssl_jax.methods.base import Method, no_update
-from ssl_jax.train import feed, loop
+from ssl_jax.train import feed, loop, optim
 from ssl_jax.train.feed import Feed
 from ssl_jax.train.metrics import read
+from ssl_jax.train.state import create
 from tests import tiny
 
 
@@ -66,7 +67,7 @@ def stream(seconds: float = 0.0):
 def by_clock(monkeypatch, *times: float) -> Feed:
     """A feed whose clock shows these times, one a look."""
     monkeypatch.setattr(feed, "ThreadPoolExecutor", AtOnce)
-    return Feed(stream(), tiny.mesh(8), clock=iter(times).__next__)
+    return Feed(stream(), tiny.placement(8), clock=iter(times).__next__)
 
 
 def test_the_first_batch_and_the_compilation_do_not_count(monkeypatch):
@@ -104,7 +105,7 @@ def test_waiting_is_from_the_end_of_a_step_to_the_batch(monkeypatch, asked, ther
     ids=["starved", "half", "fed"],
 )
 def test_on_real_threads(reading, step, low, high):
-    fed = Feed(stream(reading), tiny.mesh(8))
+    fed = Feed(stream(reading), tiny.placement(8))
     for _ in range(12):
         fed.next()
         fed.watch({"loss": Step(step)})
@@ -114,7 +115,7 @@ def test_on_real_threads(reading, step, low, high):
 
 def test_closing_ends_the_stream_and_the_thread():
     source = stream()
-    fed = Feed(source, tiny.mesh(8))
+    fed = Feed(source, tiny.placement(8))
     fed.next()
     fed.watch({"loss": Step(0.01)})
     fed.close()
@@ -127,18 +128,19 @@ def train(workdir, monkeypatch, batches) -> str:
     data, base = tiny.data(), tiny.config()
     base.train.update({"steps": 6, "checkpoint_every": 6})
     config = tiny.resolved(base, data)
-    mesh, out = tiny.mesh(8), io.StringIO()
-    monkeypatch.setattr(loop, "batches", batches)
-    state = loop.first_state(METHOD, data, config, workdir, mesh)
-    loop.train(METHOD, state, data, config, workdir, mesh, Console(file=out, width=300))
+    placement, optimizer, out = tiny.placement(8), optim.make(config), io.StringIO()
+    monkeypatch.setattr(loop, "training_batches", batches)
+    state = placement.put_state(create(METHOD, optimizer, jax.random.key(0), tiny.batch(data)))
+    console = Console(file=out, width=300)
+    loop.train(METHOD, optimizer, state, data, config, workdir, placement, console)
     return out.getvalue()
 
 
 def test_a_starved_run_says_so_in_its_rows_and_at_its_end(tmp_path, monkeypatch):
-    def slow(source, *_, **__):
+    def slow(data, *_, **__):
         for _ in iter(int, 1):
             time.sleep(0.3)
-            yield source.take(np.arange(tiny.BATCH))
+            yield tiny.batch(data)
 
     printed = train(tmp_path, monkeypatch, slow)
     waits = [row["input_wait"] for row in read(tmp_path)]
@@ -149,8 +151,8 @@ def test_a_starved_run_says_so_in_its_rows_and_at_its_end(tmp_path, monkeypatch)
 
 
 def test_a_run_that_is_fed_does_not(tmp_path, monkeypatch):
-    def fast(source, *_, **__):
-        batch = source.take(np.arange(tiny.BATCH))
+    def fast(data, *_, **__):
+        batch = tiny.batch(data)
         while True:
             yield batch
 

@@ -113,7 +113,8 @@ def test_a_disk_that_is_full_loses_no_row_on_resuming(tmp_path, monkeypatch):
 def test_a_disk_that_is_full_ends_the_run_in_one_line(tmp_path, monkeypatch, name):
     journal = Journal(tmp_path, 0, 8, lambda *_: None)
     monkeypatch.setattr(board, "_SECONDS_BETWEEN_FLUSHES", 0.0)
-    file = journal._file if name == FILE else journal._board._records._writer
+    files = journal._files
+    file = files._rows if name == FILE else files._board._records._writer
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, file.fileno())
     os.close(full)

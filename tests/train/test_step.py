@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ssl_jax.methods.base import Method, no_update
-from ssl_jax.sharding import put_batch, replicated
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
@@ -43,14 +42,14 @@ METHOD = Method(init, views, loss, no_update, embed)
 def history():
     config = tiny.config()
     config.optimizer.update({"name": "sgd", "warmup": 0.0})
-    optimizer, mesh = optim.make(config), tiny.mesh(8)
-    state = jax.device_put(create(METHOD, optimizer, jax.random.key(0), BATCH), replicated(mesh))
+    optimizer, placement = optim.make(config), tiny.placement(8)
+    state = placement.put_state(create(METHOD, optimizer, jax.random.key(0), BATCH))
     first, untouched = state, create(METHOD, optimizer, jax.random.key(0), BATCH)
-    step = make_step(METHOD, optimizer, mesh)
-    key = jax.device_put(jax.random.key(7), replicated(mesh))
+    step = make_step(METHOD, optimizer, placement, state)
+    key = placement.put_state(jax.random.key(7))
     states, metrics = [untouched], []
     for _ in range(3):
-        state, row = step(key, state, put_batch(mesh, BATCH))
+        state, row = step(key, state, placement.put_batch(BATCH))
         states.append(jax.device_get(state))
         metrics.append(jax.device_get(row))
     return first, states, metrics
