@@ -68,7 +68,7 @@ def test_by_default_the_whole_state_is_replicated():
     assert set(specs(shardings).values()) == {PartitionSpec()}
 
 
-def test_a_rule_splits_the_arrays_whose_path_it_matches_and_no_others():
+def test_a_rule_splits_only_the_arrays_whose_paths_it_matches():
     found = specs(sharded(("^params/last/kernel$", SPLIT)).state(new_state()))
     assert found.pop("params/last/kernel") == SPLIT
     assert set(found.values()) == {PartitionSpec()}
@@ -95,7 +95,7 @@ def test_shapes_are_enough_to_place_a_state():
     assert placement.state(jax.eval_shape(new_state)) == placement.state(new_state())
 
 
-def test_a_state_is_put_where_the_rules_say():
+def test_put_state_places_arrays_by_the_rules():
     placement, state = sharded(("last/kernel", SPLIT)), new_state()
     placed = placement.put_state(state)
     jax.tree.map(np.testing.assert_array_equal, placed, state)
@@ -106,21 +106,21 @@ def test_a_state_is_put_where_the_rules_say():
     assert [shard.data.shape for shard in bias.addressable_shards] == 8 * [(8,)]
 
 
-def test_arrays_that_share_a_buffer_are_put_into_two():
+def test_put_state_gives_arrays_that_share_a_buffer_separate_ones():
     x = jnp.arange(8.0)
     placed = tiny.placement(8).put_state({"student": x, "teacher": x})
     donated = jax.jit(lambda tree: tree["student"] + tree["teacher"], donate_argnums=0)
     np.testing.assert_array_equal(donated(placed), 2 * np.arange(8))
 
 
-def test_keys_are_part_of_a_state():
+def test_put_state_places_keys():
     key = tiny.placement(8).put_state(jax.random.key(3))
     assert len(key.devices()) == 8
     assert jax.random.key_data(key).tolist() == jax.random.key_data(jax.random.key(3)).tolist()
 
 
 @pytest.mark.parametrize("devices", [1, 8])
-def test_a_batch_is_split_over_the_devices_by_rows(devices):
+def test_put_batch_splits_rows_over_the_devices(devices):
     placed = tiny.placement(devices).put_batch(BATCH)["x"]
     np.testing.assert_array_equal(placed, BATCH["x"])
     shares = [np.asarray(shard.data) for shard in placed.addressable_shards]
@@ -134,7 +134,7 @@ def test_all_devices_are_used_unless_some_are_given():
 
 
 @pytest.mark.parametrize(("process", "is_main"), [(0, True), (1, False)])
-def test_the_first_process_is_the_main_one(monkeypatch, process, is_main):
+def test_the_first_process_is_the_main_process(monkeypatch, process, is_main):
     monkeypatch.setattr(jax, "process_index", lambda: process)
     assert tiny.placement(1).is_main == is_main
 
@@ -147,7 +147,7 @@ def test_the_first_process_is_the_main_one(monkeypatch, process, is_main):
     ],
     ids=["one array", "arrays and their moments"],
 )
-def test_a_step_on_a_split_state_has_the_result_of_a_replicated_one(rules):
+def test_a_step_on_a_split_state_gives_the_result_of_a_replicated_one(rules):
     def three_steps(placement):
         state = placement.put_state(new_state())
         step = make_step(METHOD, OPTIMIZER, placement, state)
@@ -166,7 +166,7 @@ def test_a_step_on_a_split_state_has_the_result_of_a_replicated_one(rules):
     assert not np.array_equal(whole.params["last"]["kernel"], new_state().params["last"]["kernel"])
 
 
-def test_the_host_computes_whatever_the_default_device():
+def test_on_the_host_computes_on_the_cpu_whatever_the_default_device():
     """Another CPU device stands for the accelerator."""
     host, accelerator = jax.devices()[0], jax.devices()[5]
     with jax.default_device(accelerator):

@@ -1,4 +1,4 @@
-"""Networks: flax.nnx modules behind one functional seam, ``Network(init, apply)``."""
+"""Networks: flax.nnx modules, turned into pure functions in one place, ``Network``."""
 
 from ssl_jax.nn.functional import Network as Network
 from ssl_jax.nn.functional import from_module as from_module

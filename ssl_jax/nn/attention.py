@@ -1,4 +1,4 @@
-"""Attention."""
+"""Multi-head attention."""
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +16,21 @@ def attention(
     *,
     causal: bool = False,
 ) -> Float[Array, "n q h d"]:
-    """``softmax(query key^T / sqrt(d)) value`` for each head, the softmax in float32.
+    """Mixes values by how well their keys match a query.
 
-    With ``causal``, a query sees the keys up to its own position.
+    ``softmax(query key^T / sqrt(d)) value`` per head, with the softmax in float32.
 
-    Written out, the backward pass needs the weights of every pair of positions. cuDNN's kernel
-    holds none of them, and is used on NVIDIA GPUs where the type and the size of a head allow it.
+    The plain form keeps the weights of all pairs of positions for the backward pass. cuDNN's kernel
+    does not; it is used on NVIDIA GPUs if it supports the type and the head size.
+
+    Args:
+      query: ``[n, q, h, d]``.
+      key: ``[n, k, h, d]``.
+      value: ``[n, k, h, d]``.
+      causal: whether a query attends only to keys up to its own position.
+
+    Returns:
+      ``[n, q, h, d]``, in the type of ``value``.
 
     References:
       Vaswani et al., Attention Is All You Need, 2017, equation 1, https://arxiv.org/abs/1706.03762

@@ -19,15 +19,15 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Conv(nnx.Module):
-    """2-D convolution without a bias, padded by default as in PyTorch's ResNets.
+    """2-D convolution without a bias. By default it pads as PyTorch's ResNets do.
 
     Args:
-      in_features: channels in.
-      out_features: channels out.
-      kernel_size: of both axes, or of each.
+      in_features: input channels.
+      out_features: output channels.
+      kernel_size: one number for both axes, or one per axis.
       stride, padding, dilation, groups: as in ``conv``.
       dtype: of the computation; parameters are float32.
-      rngs: ``params`` initialises the kernel, He et al. 2015, fan out.
+      rngs: ``params`` initializes the kernel as in He et al. 2015, with the fan-out.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Conv(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n p q o"]:
-        """Convolves; with the default padding the sides are divided by the stride, rounded up."""
+        """Convolves. With the default padding, sides are divided by the stride and rounded up."""
         return conv(
             x.astype(self.dtype),
             self.kernel[...].astype(self.dtype),
@@ -71,17 +71,17 @@ def conv(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Float[Array, "n p q o"]:
-    """Convolves; shapes and values are those of ``flax.nnx.Conv``.
+    """Convolves, with the shapes and values of ``flax.nnx.Conv``.
 
     Args:
       x: ``[n, h, w, i]``.
       kernel: ``[k, l, i / groups, o]``.
-      stride: of both axes, or of each.
-      padding: ``SAME`` or ``VALID`` as in XLA; zeros on all sides, or of each axis, or of each axis
-        before and after; or ``TORCH``, as in PyTorch's ResNets: ``dilation * (k - 1)`` zeros, half
-        before, half after, an odd one after.
-      dilation: of the kernel, on both axes or on each.
-      groups: parts of the channels, each convolved on its own.
+      stride: one number for both axes, or one per axis.
+      padding: ``SAME`` or ``VALID`` as in XLA; a number of zeros for all sides, one per axis, or a
+        pair (before, after) per axis; or ``TORCH``, as in PyTorch's ResNets: ``dilation * (k - 1)``
+        zeros per axis, half before and half after, with an odd one after.
+      dilation: of the kernel; one number for both axes, or one per axis.
+      groups: number of groups of channels, which are convolved separately.
 
     Returns:
       ``[n, p, q, o]``.
@@ -108,7 +108,9 @@ def conv(
 
 
 def doubled(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n p q o"]:
-    """A transposed convolution of stride 2: a convolution of ``x`` with zeros between its pixels.
+    """Doubles the sides: a transposed convolution of stride 2.
+
+    It equals a convolution of ``x`` with zeros between its pixels.
 
     Args:
       x: ``[n, h, w, i]``.

@@ -1,4 +1,4 @@
-"""What most methods on images train: a backbone and a projector that is thrown away later."""
+"""The network of most methods on images: a backbone, and a projector that only training uses."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from ssl_jax.nn import heads
 
 
 class Encoder(nnx.Module):
-    """``images -> h`` (as ``features``, beside the backbone's other layers) and ``z = g(h)``.
+    """A backbone with features ``h``, and a projector ``z = g(h)``.
 
     Args:
       backbone: a module of ``nn.backbones``.
-      projector: ``g``, from the backbone's features.
+      projector: ``g``; reads the backbone's features.
     """
 
     def __init__(self, backbone: Any, projector: heads.MLP):
@@ -23,6 +23,6 @@ class Encoder(nnx.Module):
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
     ) -> dict[str, Float[Array, "n _"]]:
-        """Returns all layers of normalized images."""
+        """Returns the backbone's layers (``h`` is ``features``) and ``z`` of normalized images."""
         layers = self.backbone(images, train=train)
         return layers | {"z": self.projector(layers["features"], train=train)}

@@ -1,7 +1,7 @@
-"""The only seam to flax.nnx: a module becomes two pure functions over plain dictionaries.
+"""Turns flax.nnx modules into pure functions over plain dictionaries; no other file does.
 
-Everything outside sees parameters and statistics as nested dictionaries of arrays, and never an nnx
-object. Inside, only nnx's Module, variables, split, merge and state are used.
+All other code sees parameters and statistics as nested dictionaries of arrays, never an nnx object.
+This file uses only nnx's Module, variables, split, merge, state, update and to_pure_dict.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,14 @@ Stats = dict[str, Any]
 
 
 class Network(NamedTuple):
-    """Two pure functions.
+    """A network as pure functions.
 
     Attributes:
-      init: ``key -> params, stats``; ``stats`` are BatchNorm's running statistics, ``{}`` if none.
-      apply: ``(params, stats, *inputs, train) -> outputs, stats``, of examples ``[n, ...]``;
-        ``stats`` come back changed only where ``train`` is True.
-      apply_views: the same of views ``[v, n, ...]``, which BatchNorm sees jointly.
+      init: ``key -> params, stats``; ``stats`` are BatchNorm's running statistics, ``{}`` if the
+        network has none.
+      apply: ``(params, stats, *inputs, train) -> outputs, stats``, for examples ``[n, ...]``. The
+        returned ``stats`` are new if ``train`` is True and unchanged otherwise.
+      apply_views: the same for views ``[v, n, ...]``, which BatchNorm sees jointly.
     """
 
     init: Callable[[PRNGKeyArray], tuple[Params, Stats]]
@@ -34,19 +35,24 @@ class Network(NamedTuple):
 
 
 def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1) -> Network:
-    """The pure functions of the module that ``make(rngs)`` builds.
+    """Turns a module into pure functions.
+
+    Micro-batches save memory: only the activations of one slice exist at a time. The slices are
+    computed one after the other, and again in the backward pass. Outputs and gradients equal the
+    whole batch's, except through BatchNorm, which sees each slice's statistics and updates its
+    running ones once per slice (GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983).
 
     Args:
-      make: builds the module; its ``__call__(*inputs, train: bool)`` is what ``apply`` runs.
-      microbatches: where ``train`` is True, into how many slices of the examples a batch is cut.
-        They are computed one after the other and again in the backward pass, so that the
-        activations of one are in memory at a time. Outputs and gradients are the whole batch's,
-        but for BatchNorm: it has the statistics of each slice, and its running ones move once a
-        slice (GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983).
+      make: builds the module from ``rngs``; ``apply`` runs its
+        ``__call__(*inputs, train: bool)``.
+      microbatches: number of slices that the examples of a batch are cut into if ``train`` is True.
 
     Returns:
-      A ``Network``. Its parameters are the module's ``nnx.Param``, its statistics the
-      ``nnx.BatchStat``; a module with any other kind of state is refused with a ValueError.
+      The network. Its parameters are the module's ``nnx.Param``, its statistics the module's
+      ``nnx.BatchStat``.
+
+    Raises:
+      ValueError: from ``init``, if the module has any other kind of state.
     """
 
     def split(key: PRNGKeyArray) -> tuple[Any, Params, Stats]:
@@ -87,17 +93,18 @@ def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1
 
 
 def _in_slices(apply: Callable[..., Any], count: int, axis: int) -> Callable[..., Any]:
-    """``apply`` on one slice of the examples' axis after the other, statistics handed on.
+    """Runs ``apply`` on one slice of the examples after the other, passing the statistics on.
 
-    Slice ``k`` has every ``count``-th example, from the ``k``-th on: with a batch sharded over
-    devices each has its share of every slice, and none moves.
+    Slice ``k`` holds every ``count``-th example, starting from the ``k``-th. If a batch is sharded,
+    each device thus holds its part of every slice, and no example moves between devices.
     """
 
     def sliced(params: Params, stats: Stats, *inputs: PyTree[Array], train: bool) -> Any:
         if not train:
             return apply(params, stats, *inputs, train=False)
 
-        @partial(jax.checkpoint, prevent_cse=False)  # a scan needs no guard against merging
+        # in a scan XLA cannot merge the recomputation with the forward pass
+        @partial(jax.checkpoint, prevent_cse=False)
         def one(stats: Stats, part: PyTree[Array]) -> Any:
             outputs, stats = apply(params, stats, *part, train=True)
             return stats, outputs
@@ -110,7 +117,7 @@ def _in_slices(apply: Callable[..., Any], count: int, axis: int) -> Callable[...
 
 
 def _cut(x: Array, count: int, axis: int) -> Array:
-    """``[..., n, ...]`` to ``[count, ..., n / count, ...]``."""
+    """Reshapes ``[..., n, ...]`` to ``[count, ..., n / count, ...]``."""
     n = x.shape[axis]
     if n % count:
         raise ValueError(f"{n} examples do not split into {count} micro-batches")
@@ -119,17 +126,17 @@ def _cut(x: Array, count: int, axis: int) -> Array:
 
 
 def _uncut(x: Array, axis: int) -> Array:
-    """The inverse of ``_cut``."""
+    """Inverts ``_cut``."""
     x = jnp.moveaxis(x, 0, axis + 1)
     return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
 
 
 def rematerialized(module: nnx.Module, x: Array, **options: bool) -> Array:
-    """``module(x, **options)``, of whose inside nothing is kept for the backward pass.
+    """Runs ``module(x, **options)`` without keeping its activations for the backward pass.
 
-    That computes it again, so of a deep network the inside of one module at a time is held. Values,
-    gradients and how statistics move stay as they are without. On a CPU it saves memory with jax
-    0.12.0; 0.10.2's compiler computes again too early.
+    The backward pass recomputes them, so a deep network holds those of one module at a time.
+    Values, gradients and updates of statistics do not change. On a CPU this saves memory with jax
+    0.12.0; the compiler of 0.10.2 recomputes too early.
     """
     graph, state = nnx.split(module)
 
@@ -144,27 +151,28 @@ def rematerialized(module: nnx.Module, x: Array, **options: bool) -> Array:
 
 
 def _named(tree: Any) -> Any:
-    """List positions as strings, since a checkpoint's and a file's names are strings."""
+    """Turns list positions into strings, since names in checkpoints and files are strings."""
     if not isinstance(tree, dict):
         return tree
     return {str(name): _named(child) for name, child in tree.items()}
 
 
 def _numbered(tree: Any) -> Any:
+    """Inverts ``_named``."""
     if not isinstance(tree, dict):
         return tree
     return {int(n) if n.isdigit() else n: _numbered(child) for n, child in tree.items()}
 
 
 def _join_views(views: Array) -> Array:
-    """``[v, n, ...]`` to ``[n * v, ...]``, so that BatchNorm sees all views of the batch jointly.
+    """Reshapes ``[v, n, ...]`` to ``[n * v, ...]``, so that BatchNorm sees all views jointly.
 
-    Examples stay the outer axis: with a batch sharded over devices nothing moves between them.
+    Examples stay the outer axis, so a sharded batch moves nothing between devices.
     """
     v, n = views.shape[:2]
     return views.swapaxes(0, 1).reshape(n * v, *views.shape[2:])
 
 
 def _split_views(joined: Array, v: int) -> Array:
-    """``[n * v, ...]`` back to ``[v, n, ...]``."""
+    """Inverts ``_join_views``."""
     return joined.reshape(-1, v, *joined.shape[1:]).swapaxes(0, 1)

@@ -1,4 +1,4 @@
-"""GELU."""
+"""The GELU activation."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from ssl_jax.nn.cpu import gelu as cpu
 
 
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """``x`` times the normal distribution function of ``x``, computed in float32.
+    """Multiplies ``x`` by the cumulative normal distribution at ``x``; computes in float32.
 
     References:
       Hendrycks & Gimpel, Gaussian Error Linear Units, 2016, https://arxiv.org/abs/1606.08415

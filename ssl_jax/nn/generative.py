@@ -1,4 +1,4 @@
-"""What makes a picture of features, and what tells whether a picture is real, after DCGAN.
+"""Decoders from features to pictures and discriminators of real pictures, as in DCGAN.
 
 Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks, 2016, https://arxiv.org/abs/1511.06434.
@@ -17,13 +17,13 @@ from ssl_jax.nn.conv import Conv, doubled
 from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import batch_norm
 
-GRID = 4  # positions across, of the map that a decoder starts from
+GRID = 4  # side of the map that a decoder starts from
 
 
 class Doubling(nnx.Module):
-    """A transposed 4x4 convolution of stride 2, without a bias: the sides double.
+    """A transposed 4x4 convolution of stride 2 without a bias, which doubles the sides.
 
-    The kernel starts from a normal of deviation .02, as DCGAN's.
+    As in DCGAN, the kernel starts from a normal distribution with a standard deviation of .02.
     """
 
     def __init__(self, in_features: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
@@ -32,12 +32,15 @@ class Doubling(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n p q o"]:
-        """``[n, h, w, i]`` to ``[n, 2h, 2w, o]``."""
+        """Maps ``[n, h, w, i]`` to ``[n, 2 h, 2 w, o]``."""
         return doubled(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
 
 
 class ChannelWise(nnx.Module):
-    """Each channel's positions fully connected to each other, then a 1x1 convolution.
+    """A fully connected layer over the positions of each channel, then a 1x1 convolution.
+
+    It moves information across the map with far fewer weights than a layer that also connects the
+    channels; the convolution mixes those.
 
     References:
       Pathak et al., Context Encoders, 2016, section 3.1, https://arxiv.org/abs/1604.07379
@@ -51,7 +54,7 @@ class ChannelWise(nnx.Module):
         self.dtype = dtype
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n 4 4 o"]:
-        """Of a map's features, position by position."""
+        """Maps the features of a 4 x 4 map, one position after the other, to a 4 x 4 map."""
         del train
         x = x.astype(self.dtype).reshape(len(x), GRID**2, -1)
         x = jnp.einsum("nsc,cst->ntc", x, self.kernel[...].astype(self.dtype))
@@ -59,7 +62,7 @@ class ChannelWise(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """All features through a few numbers: the authors' code's ``nBottleneck``."""
+    """Squeezes all features through a few numbers: ``nBottleneck`` in the authors' code."""
 
     def __init__(
         self, in_features: int, size: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -69,25 +72,26 @@ class Bottleneck(nnx.Module):
         self.up = Linear(size, GRID**2 * width, use_bias=False, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n 4 4 o"]:
-        """Linear, BatchNorm, leaky ReLU, linear."""
+        """Applies linear, BatchNorm, leaky ReLU and linear, and returns a 4 x 4 map."""
         x = nnx.leaky_relu(self.norm(self.down(x), use_running_average=not train), 0.2)
         return self.up(x).reshape(len(x), GRID, GRID, -1)
 
 
 class Decoder(nnx.Module):
-    """A square picture of the features of a 4 x 4 map.
+    """Decodes the features of a 4 x 4 map into a square picture.
 
     Args:
-      in_features: 16 times the map's channels.
-      bottleneck: through how many numbers the features go; None connects each channel by itself.
-      widths: channels of the 4 x 4 map that is doubled, and of each that follows.
+      in_features: 16 times the channels of the map.
+      bottleneck: how many numbers the features are squeezed through; None connects the positions
+        of each channel instead (``ChannelWise``).
+      widths: channels of the first 4 x 4 map and of each doubled map before the picture.
       channels: of the picture.
-      side: of the picture, cut out of the middle.
+      side: of the picture, which is cropped from the center of the last map.
       dtype: of the computation; parameters and statistics are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
 
     Raises:
-      ValueError: so many doublings do not reach the side.
+      ValueError: ``widths`` are too few to reach the side.
     """
 
     def __init__(
@@ -119,7 +123,7 @@ class Decoder(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n s s c"]:
-        """``[n, in_features]`` to pictures from -1 to 1, float32."""
+        """Maps ``[n, in_features]`` to pictures from -1 to 1, float32."""
         x = self.first(x, train=train)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = layer(nnx.relu(norm(x, use_running_average=not train)))
@@ -128,14 +132,14 @@ class Decoder(nnx.Module):
 
 
 class Discriminator(nnx.Module):
-    """One logit a picture: above 0 is real.
+    """Returns one logit per picture; above 0 means real.
 
     Args:
       channels: of the pictures.
       widths: channels of each convolution.
       side: of the pictures.
       dtype: of the computation; parameters and statistics are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -152,7 +156,7 @@ class Discriminator(nnx.Module):
         self.last = Linear(left**2 * widths[-1], 1, use_bias=False, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n s s c"], *, train: bool) -> Float[Array, " n"]:
-        """``[n, side, side, channels]`` to logits ``[n]``."""
+        """Maps ``[n, side, side, channels]`` to logits ``[n]``."""
         for layer in self.layers:
             x = layer(x, train=train)
         return self.last(x.reshape(len(x), -1))[:, 0]

@@ -1,4 +1,4 @@
-"""Heads: what stands between a backbone's features and a loss."""
+"""Heads, which map a backbone's features to the inputs of a loss."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ class MLP(nnx.Module):
     """Linear layers with BatchNorm and ReLU between them; SimCLR's projector has two.
 
     Args:
-      in_features: width in.
-      widths: width of each layer; the last one is the output's.
-      norm: False leaves BatchNorm out, and hidden layers have biases instead, as in MoCo v2.
+      in_features: width of the input.
+      widths: width of each layer; the last is that of the output.
+      norm: whether there is BatchNorm; without it, as in MoCo v2, hidden layers have biases.
       dtype: of the computation; parameters and statistics are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MLP(nnx.Module):
         self.last = Linear(*pairs[-1], dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n o"]:
-        """``[n, in_features]`` to ``[n, widths[-1]]``."""
+        """Maps ``[n, in_features]`` to ``[n, widths[-1]]``."""
         for layer, norm in zip(self.hidden, self.norms, strict=True):
             x = layer(x)
             x = nnx.relu(x if norm is None else norm(x, use_running_average=not train))
@@ -55,17 +55,18 @@ class MLP(nnx.Module):
 
 
 class PrototypeHead(nnx.Module):
-    """DINO's head: an MLP with GELU, the sphere, and a cosine to each prototype.
+    """DINO's head: an MLP with GELU, then the cosine to each prototype.
 
-    ``logits_k = cos(mlp(x), prototype_k)``: the last layer is weight-normalised with its scales
-    fixed at 1. There is no BatchNorm. Weights start by a truncated normal of deviation .02.
+    ``logits_k = cos(mlp(x), prototype_k)``: the last layer is weight-normalized with its scales
+    fixed at 1. There is no BatchNorm. Weights start from a truncated normal with a standard
+    deviation of .02.
 
     Args:
-      in_features: width in.
+      in_features: width of the input.
       widths: width of each layer of the MLP; the last is a bottleneck.
-      prototypes: how many.
+      prototypes: number of prototypes.
       dtype: of the computation; parameters and logits are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
 
     References:
       Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, section 3.2
@@ -87,7 +88,7 @@ class PrototypeHead(nnx.Module):
         self.prototypes = nnx.Param(initializer(rngs.params(), (widths[-1], prototypes)))
 
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n k"]:
-        """``[n, in_features]`` to ``[n, prototypes]``, from -1 to 1."""
+        """Maps ``[n, in_features]`` to logits ``[n, prototypes]``, from -1 to 1."""
         for layer in self.layers[:-1]:
             x = gelu(layer(x))
         x = self.layers[-1](x).astype(jnp.float32)
@@ -95,5 +96,5 @@ class PrototypeHead(nnx.Module):
 
 
 def _unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    """On the unit sphere."""
+    """Scales vectors to length 1."""
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))

@@ -1,4 +1,4 @@
-"""BatchNorm and LayerNorm, of flax's shapes and state; their sums are in float32."""
+"""BatchNorm and LayerNorm, with flax's shapes and state. Sums are in float32."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -10,9 +10,9 @@ from ssl_jax.nn.cpu import norm as cpu
 
 
 class BatchNorm(nnx.BatchNorm):
-    """``flax.nnx.BatchNorm``, of which it takes ``momentum``, ``epsilon``, ``dtype`` and ``rngs``.
+    """``flax.nnx.BatchNorm``; takes ``momentum``, ``epsilon``, ``dtype`` and ``rngs``.
 
-    Features are last.
+    Features are the last axis.
 
     References:
       Ioffe & Szegedy, Batch Normalization, 2015, algorithm 1, https://arxiv.org/abs/1502.03167
@@ -21,11 +21,11 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(  # type: ignore[override]
         self, x: Float[Array, "*n c"], *, use_running_average: bool
     ) -> Float[Array, "*n c"]:
-        """Normalises by the running statistics, or by the batch's, which update the running ones.
+        """Normalizes by the running statistics, or by the batch's and updates the running ones.
 
         Args:
           x: ``[..., c]``.
-          use_running_average: True in evaluation.
+          use_running_average: whether to use the running statistics; True in evaluation.
 
         Returns:
           ``[..., c]`` in ``dtype``.
@@ -41,13 +41,13 @@ class BatchNorm(nnx.BatchNorm):
 
 
 class LayerNorm(nnx.LayerNorm):
-    """``flax.nnx.LayerNorm``; the variance is the mean square of the differences from the mean.
+    """``flax.nnx.LayerNorm``; its variance is the mean squared difference from the mean.
 
     Args:
-      features: how many; they are last.
+      features: size of the last axis.
       epsilon: added to the variance.
       dtype: of the result.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
 
     References:
       Ba et al., Layer Normalization, 2016, equation 4, https://arxiv.org/abs/1607.06450
@@ -61,7 +61,7 @@ class LayerNorm(nnx.LayerNorm):
     def __call__(  # type: ignore[override]
         self, x: Float[Array, "*n c"]
     ) -> Float[Array, "*n c"]:
-        """``[..., c]`` in ``dtype``."""
+        """Normalizes each position of ``[..., c]``; the result is in ``dtype``."""
         if platform.form() != "cpu":
             return super().__call__(x)
         assert self.scale is not None
@@ -70,10 +70,10 @@ class LayerNorm(nnx.LayerNorm):
 
 
 def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> BatchNorm:
-    """BatchNorm as in most papers' code: momentum .9, epsilon 1e-5."""
+    """Builds BatchNorm with the settings of most papers' code: momentum .9, epsilon 1e-5."""
     return BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
 
 
 def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:
-    """LayerNorm as in most transformers' code: epsilon 1e-6."""
+    """Builds LayerNorm with the epsilon of most transformers' code, 1e-6."""
     return LayerNorm(features, epsilon=1e-6, dtype=dtype, rngs=rngs)

@@ -1,4 +1,4 @@
-"""The network of a context encoder that paints the middle of an image."""
+"""The network of a context encoder, which paints the center of an image."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from ssl_jax.nn.generative import Decoder
 
 
 class Painter(nnx.Module):
-    """An encoder, and two decoders of one shape that paint from its map.
+    """An encoder, and two decoders of the same shape that paint from its feature map.
 
     Args:
       encoder: a module of ``nn.backbones`` whose features are a 4 x 4 map.
-      decoder: trains the encoder.
-      l2_decoder: does not; no gradient reaches the encoder from it.
+      decoder: its gradient trains the encoder.
+      l2_decoder: its gradient stops before the encoder.
     """
 
     def __init__(self, encoder: Any, decoder: Decoder, l2_decoder: Decoder):
@@ -29,8 +29,8 @@ class Painter(nnx.Module):
         """Encodes and paints normalized images.
 
         Returns:
-          The encoder's layers; ``joint``, painted by ``decoder``, and ``l2``, by ``l2_decoder``:
-          ``[n, s, s, c]`` from -1 to 1.
+          The encoder's layers, and two pictures ``[n, s, s, c]`` from -1 to 1: ``joint`` by
+          ``decoder`` and ``l2`` by ``l2_decoder``.
         """
         layers = self.encoder(images, train=train)
         joint = self.decoder(layers["features"], train=train)

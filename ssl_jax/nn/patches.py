@@ -1,4 +1,4 @@
-"""Images as patches, and a decoder from a code of some of them to the pixels of all."""
+"""Images as patches, and MAE's decoder, which predicts all patches from the code of some."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,15 @@ from ssl_jax.nn.transformer import Block
 
 
 def patches(images: Shaped[Array, "n h w c"], size: int) -> Shaped[Array, "n t p"]:
-    """The pixels of each patch, row by row; ``p`` is ``size * size * c``."""
+    """Cuts images into patches, row by row.
+
+    Args:
+      images: ``[n, h, w, c]``.
+      size: side of a patch, which divides ``h`` and ``w``.
+
+    Returns:
+      The pixels of each patch, ``[n, t, p]``; ``p`` is ``size * size * c``.
+    """
     n, h, w, c = images.shape
     x = images.reshape(n, h // size, size, w // size, size, c).swapaxes(2, 3)
     return x.reshape(n, -1, size * size * c)
@@ -22,19 +30,32 @@ def patches(images: Shaped[Array, "n h w c"], size: int) -> Shaped[Array, "n t p
 def unpatched(
     x: Shaped[Array, "n t p"], shape: tuple[int, ...], size: int
 ) -> Shaped[Array, "n h w c"]:
-    """The inverse of ``patches`` of images of that shape."""
+    """Inverts ``patches``.
+
+    Args:
+      x: ``[n, t, p]``.
+      shape: of the images, ``(n, h, w, c)``.
+      size: side of a patch.
+    """
     n, h, w, c = shape
     return x.reshape(n, h // size, w // size, size, size, c).swapaxes(2, 3).reshape(shape)
 
 
 def sines(count: int, width: int) -> Float[np.ndarray, "t d"]:
-    """Positions of a square of patches, row by row: sines and cosines of both coordinates.
+    """Returns fixed position embeddings for a square of patches, row by row.
 
-    A quarter of the width each: ``sin(y f), cos(y f), sin(x f), cos(x f)``, with frequencies
-    ``f_i = 10000^(-4 i / width)``.
+    They are sines and cosines of both coordinates: ``sin(y f)``, ``cos(y f)``, ``sin(x f)`` and
+    ``cos(x f)`` take a quarter of the width each, with frequencies ``f_i = 10000^(-4 i / width)``.
+
+    Args:
+      count: number of patches, a square.
+      width: of an embedding, a multiple of 4.
+
+    Returns:
+      ``[count, width]`` float32.
 
     References:
-      Vaswani et al., Attention Is All You Need, 2017, section 3.5, of each coordinate,
+      Vaswani et al., Attention Is All You Need, 2017, section 3.5, for each coordinate,
       https://arxiv.org/abs/1706.03762
     """
     side, quarter = round(count**0.5), width // 4
@@ -45,7 +66,7 @@ def sines(count: int, width: int) -> Float[np.ndarray, "t d"]:
 
 
 def take(tokens: Float[Array, "n t d"], places: Int[Array, "n k"]) -> Float[Array, "n k d"]:
-    """The tokens at these places, which differ in each row."""
+    """Returns the tokens at the given places; each row has its own, without repetition."""
 
     def row(tokens: Array, places: Array) -> Array:
         return tokens.at[places].get(unique_indices=True, mode="promise_in_bounds")
@@ -56,7 +77,7 @@ def take(tokens: Float[Array, "n t d"], places: Int[Array, "n k"]) -> Float[Arra
 def put(
     tokens: Float[Array, "n t d"], places: Int[Array, "n k"], values: Float[Array, "n k d"]
 ) -> Float[Array, "n t d"]:
-    """The tokens with others at these places, which differ in each row."""
+    """Replaces the tokens at the given places; each row has its own, without repetition."""
 
     def row(tokens: Array, places: Array, values: Array) -> Array:
         return tokens.at[places].set(values, unique_indices=True, mode="promise_in_bounds")
@@ -65,18 +86,18 @@ def put(
 
 
 class PatchDecoder(nnx.Module):
-    """MAE's decoder: a transformer over the code and mask tokens, each at its place.
+    """MAE's decoder: a transformer over the code and mask tokens, each at the place of its patch.
 
     He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, section 3.
 
     Args:
-      code: width in.
-      pixels: numbers out of each patch.
+      code: width of the code.
+      pixels: numbers predicted per patch.
       width: of a token, a multiple of 4.
-      depth: how many blocks.
-      heads: of the attention.
+      depth: number of blocks.
+      heads: number of attention heads.
       dtype: of the computation; parameters and LayerNorm's sums are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -99,12 +120,15 @@ class PatchDecoder(nnx.Module):
     def __call__(
         self, code: Float[Array, "n m d"], visible: Int[Array, "n k"], count: int
     ) -> Float[Array, "n t p"]:
-        """Every patch's pixels, float32.
+        """Predicts the pixels of every patch.
 
         Args:
-          code: of the class token and of the visible patches, ``[n, m, d]``, ``m`` is ``k + 1``.
-          visible: the numbers of these patches, ``[n, k]``.
-          count: of all patches, a square.
+          code: of the class token and the visible patches, ``[n, m, d]`` with ``m = k + 1``.
+          visible: indices of the visible patches, ``[n, k]``.
+          count: number of all patches, a square.
+
+        Returns:
+          ``[n, count, pixels]`` float32.
         """
         x = self.embedding(code)
         n, _, width = x.shape

@@ -1,10 +1,10 @@
-"""Which form of the layers is traced: the one place where ``nn`` knows of platforms.
+"""Chooses the form of the layers: the one place where ``nn`` knows about platforms.
 
-Every layer has a plain form, as in a textbook, for all platforms and with all derivatives. Beside
-it stand ``nn/cpu/``, whose gradients are fast on a CPU and have no forward mode, and cuDNN's
-attention. The choice is made when a function is traced, and is part of ``jax.jit``'s cache key:
-``lax.platform_dependent`` would put every form into every program, and cuDNN's cannot even be
-lowered on a machine without it.
+Every layer has a plain form, as in a textbook, which works on all platforms and has all
+derivatives. Two others exist: ``nn/cpu/``, whose gradients are fast on a CPU but have no forward
+mode, and cuDNN's attention. The form is chosen when a function is traced, and is part of
+``jax.jit``'s cache key. ``lax.platform_dependent`` would put every form into every program, and
+cuDNN's cannot be lowered on a machine without cuDNN.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ import jax
 
 Form = Literal["plain", "cpu", "cudnn"]
 
-_AMPERE = 8.0  # the compute capability from which cuDNN has this attention
+_AMPERE = 8.0  # the lowest compute capability for which cuDNN has this attention
 _override: Any = jax.make_user_context(default_value=None)
-_settings: Any = jax.config  # its attributes are made at run time
+_settings: Any = jax.config  # type checkers do not know its attributes
 
 
 def form() -> Form:
-    """The form of the layers that are traced now.
+    """Returns the form in which layers are traced at this point.
 
     Returns:
-      The form of ``traced_as``, if inside one. Else what suits the default device:
-      ``cpu`` on a CPU, ``cudnn`` on an NVIDIA GPU that has it, and ``plain`` elsewhere.
+      Inside ``traced_as``, its form. Otherwise the form for the default device: ``cpu`` on a CPU,
+      ``cudnn`` on an NVIDIA GPU whose cuDNN has this attention, and ``plain`` elsewhere.
     """
     if _override.value is not None:
         return _override.value
@@ -37,9 +37,9 @@ def form() -> Form:
 
 @contextmanager
 def traced_as(form: Form) -> Iterator[None]:
-    """Makes layers traced inside it use one form, whatever the backend.
+    """Traces the layers inside the ``with`` block in one form, whatever the backend.
 
-    For what is lowered or exported for another platform, and for forward-mode derivatives:
+    Use it to lower or export for another platform, and for forward-mode derivatives:
     ``with traced_as("plain"): jax.jvp(f, ...)``.
 
     Raises:

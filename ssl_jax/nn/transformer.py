@@ -1,4 +1,4 @@
-"""Transformer blocks, as ViT, GPT and MAE's decoder have them.
+"""Transformer blocks, which ViT, GPT and MAE's decoder share.
 
 LayerNorm comes before attention and before the MLP (pre-norm), with an epsilon of 1e-6; queries,
 keys and values have biases; GELU is exact. Weights start from a truncated normal with a standard
@@ -28,7 +28,7 @@ class Block(nnx.Module):
 
     Args:
       width: of a token.
-      heads: of the attention.
+      heads: number of attention heads.
       causal: whether a token attends to itself and earlier tokens only.
       dtype: of the computation; parameters and LayerNorm's sums are float32.
       rngs: ``params`` initializes.
@@ -54,7 +54,7 @@ class Block(nnx.Module):
         self.down = layer(4 * width, width)
 
     def __call__(self, x: Float[Array, "n t d"]) -> Float[Array, "n t d"]:
-        """``x + attention``, then ``+ MLP``."""
+        """Adds attention, then the MLP."""
         n, t, d = x.shape
         qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
         query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)

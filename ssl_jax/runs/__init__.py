@@ -1,4 +1,4 @@
-"""A run's folder: making and resuming it, loading it, reading several of them."""
+"""Runs and their folders: start, resume, load, read several of them."""
 
 from ssl_jax.runs.fit import fit as fit
 from ssl_jax.runs.run import Run as Run

@@ -11,13 +11,13 @@ from ssl_jax.train import metrics
 
 
 def read_runs(workdirs: Sequence[Path]) -> list[Entry]:
-    """Reads runs, finished or not; a folder that is given twice is read once.
+    """Reads runs, finished or not. A folder that is given twice is read once.
 
     Args:
       workdirs: the runs' folders.
 
     Returns:
-      The runs, named after their folders, with as much of the path as makes the names unique.
+      The runs, named after their folders. If names repeat, parent folders are added to all.
 
     Raises:
       InputError: one is not the workdir of a run, or a file in it is damaged.

@@ -1,4 +1,4 @@
-"""A whole run: train, evaluate, report."""
+"""Makes a whole run: trains, evaluates, reports."""
 
 import tempfile
 import time
@@ -48,8 +48,8 @@ def fit(
 ) -> Run:
     """Trains a method, evaluates what it learned, and writes a report.
 
-    Called again with the same workdir, it continues where it stopped and ends with the result of a
-    run that never stopped. A finished run is only loaded.
+    A second call with the same workdir continues where the first one stopped, and ends with the
+    result of a run that never stopped. A finished run is only loaded.
 
     Several processes (``jax.distributed``) train one run together if all of them call this with the
     same workdir. The main process prints and writes the files; all of them write checkpoints. They
@@ -60,7 +60,7 @@ def fit(
         ``ssl_jax.methods.make`` or your own.
       data: from ``ssl_jax.data.load`` or ``from_arrays``.
       config: ``ssl_jax.config.defaults()`` with your changes; ``train.steps`` or ``train.epochs``
-        must be set. The ``method`` block may hold whatever your own method needs.
+        must be set. Its ``method`` block may hold whatever your own method needs.
       workdir: for config, metrics, checkpoints, scores and the report; by default a new temporary
         folder, whose name is printed.
 
@@ -100,7 +100,7 @@ def fit(
     state = train(method, optimizer, state, data, config, workdir, placement, console)
     run = Run(config, method, state.params, state.extra, config.train.steps, data.assets)
     trained = time.monotonic()
-    if jax.process_count() > 1:
+    if not done and jax.process_count() > 1:
         console.print("not evaluated; the same call in a single process evaluates the run")
     elif not done:
         evaluate_run(run, data, workdir, placement, console)

@@ -1,4 +1,4 @@
-"""From a workdir to a train state: the last checkpoint's, or a new one."""
+"""Finds the state that a run starts from: its last checkpoint, or a new one."""
 
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def first_state(
     """Returns the state that training starts from.
 
     Args:
-      method: to be trained.
-      optimizer: of ``optim.make``.
+      method: is trained.
+      optimizer: from ``optim.make``.
       batch: ShapeDtypeStructs of a training batch.
       config: resolved.
       workdir: of the run.
@@ -58,13 +58,13 @@ def restore_latest(
 
     Args:
       workdir: of the run.
-      method: that was trained.
-      optimizer: that trained it; its state is in the checkpoint too.
+      method: was trained.
+      optimizer: trained it; its state is in the checkpoint too.
       batch: ShapeDtypeStructs of a batch.
       placement: of the state.
 
     Raises:
-      InputError: the checkpoint holds other arrays than the method and the optimizer have.
+      InputError: the checkpoint holds other arrays than the method and the optimizer.
     """
     checkpoints = Checkpoints(workdir / checkpoint.FOLDER)
     step = checkpoints.latest()
@@ -78,4 +78,4 @@ def restore_latest(
             newer = checkpoints.latest()
             if newer is None or newer <= step:
                 raise
-            step = newer  # the run is training, and has removed the checkpoint while it was read
+            step = newer  # the run still trains, and removed the checkpoint while it was read

@@ -21,13 +21,13 @@ from ssl_jax.train import optim
 
 
 class Run(NamedTuple):
-    """What a run has learned.
+    """A run's config, method and trained state.
 
     Attributes:
       config: resolved.
-      method: that was trained.
+      method: the method that was trained.
       params: trained parameters.
-      extra: what else the method keeps: BatchNorm statistics, teachers, queues.
+      extra: the rest of the method's state, such as BatchNorm statistics, teachers and queues.
       step: number of steps made.
       assets: text files that belong to the data, such as a tokenizer, by name.
     """
@@ -40,21 +40,21 @@ class Run(NamedTuple):
     assets: Mapping[str, str] = {}
 
     def embed(self, inputs: Any) -> Float[np.ndarray, "n d"]:
-        """Returns features, the ones that the evaluation scores.
+        """Returns the features that the evaluation scores.
 
-        Compiles once for each new number of inputs.
+        Each new number of inputs is compiled once.
 
         Args:
-          inputs: of the modality of the training data. Images: ``[n, h, w, c]`` or, gray,
-            ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; of any size, in gray or color: they are
+          inputs: of the modality of the training data. Images: ``[n, h, w, c]`` or, if gray,
+            ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; of any size, in gray or color. They are
             resized, cropped to a square and normalized as in training. Clips: uint8
-            ``[n, f, h, w, c]``. Texts: a list of str; the first window of tokens of each is read.
+            ``[n, f, h, w, c]``. Texts: a list of str, of which the first window of tokens is read.
 
         Returns:
           ``[n, d]`` float32.
 
         Raises:
-          InputError: another shape, type or range.
+          InputError: the inputs have another shape, type or range.
         """
         source = MODALITIES[self.config.data.modality].read(inputs, self.config.data, self.assets)
         placement, settings = make_placement(), self.config.evaluation
@@ -63,11 +63,11 @@ class Run(NamedTuple):
 
 
 def load(workdir: str | Path, *, method: Method | None = None) -> Run:
-    """Loads the run in a workdir, at its last checkpoint.
+    """Loads a run from its workdir, at its last checkpoint.
 
     Args:
-      workdir: that ``pretrain.py`` or ``fit`` wrote.
-      method: the trained method; by default the one that the run's config names.
+      workdir: a folder that ``pretrain.py`` or ``fit`` wrote.
+      method: the method that was trained; by default the one that the run's config names.
 
     Returns:
       The run.

@@ -17,15 +17,15 @@ EVALUATION = "evaluation.json"
 REPORT = "report.html"
 UNREADABLE = "unreadable.json"
 ASSETS = "assets"
-_BEGUN = (ASSETS, CONFIG + ".part")  # left by a start that could not write its config
+_BEGUN = (ASSETS, CONFIG + ".part")  # what a run leaves that could not write its config
 
 
 def check_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Checks, without writing anything, that the workdir is new or holds a run of this config.
+    """Checks that a workdir is new or holds a run with the same config; writes nothing.
 
     Raises:
-      InputError: it is something else, it was made with other settings, which are named, or
-        checkpoints could not be read back from it.
+      InputError: it is a file, it holds something else, its run has other settings (which are
+        named), or checkpoints below it could not be read back.
     """
     check_path(workdir)
     if (workdir / CONFIG).exists():
@@ -37,7 +37,7 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
 
 
 def make_workdir(workdir: Path, config: ConfigDict, assets: Mapping[str, str]) -> None:
-    """Makes a new workdir with ``config.json`` and ``assets/``; leaves an old one as it is.
+    """Creates a workdir with ``config.json`` and ``assets/``; leaves an existing run as it is.
 
     Raises:
       InputError: it cannot be written.
@@ -70,7 +70,7 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def read_evaluation(workdir: Path) -> dict[str, float]:
-    """Reads the scores of a run; there are none if it has not been evaluated yet.
+    """Reads the scores of a run, which are empty before its evaluation.
 
     Raises:
       InputError: ``evaluation.json`` is damaged.
@@ -101,7 +101,7 @@ def read_assets(workdir: Path) -> dict[str, str]:
 
 
 def finished(workdir: Path) -> bool:
-    """Returns whether nothing is left to do."""
+    """Returns whether a run has been trained, evaluated and reported."""
     return (workdir / EVALUATION).exists() and (workdir / REPORT).exists()
 
 

@@ -21,10 +21,10 @@ class Board:
 
     Args:
       workdir: of the run.
-      first_step: TensorBoard discards events of earlier starts from this step on.
+      first_step: TensorBoard discards the events that earlier starts wrote from this step on.
 
     Raises:
-      OSError: from any of its functions, if the file cannot be written.
+      OSError: from any method, if the file cannot be written.
     """
 
     def __init__(self, workdir: Path, first_step: int):
@@ -47,7 +47,7 @@ class Board:
             self._records.flush()
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Flushes and closes the file."""
         self._records.close()
 
     def _write(self, event: Event) -> None:

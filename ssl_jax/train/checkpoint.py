@@ -1,4 +1,4 @@
-"""Saving and restoring with orbax, which no other file of the library uses."""
+"""Saves and restores with orbax, which no other file of the library uses."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ FOLDER = "checkpoints"
 _KEPT = 2
 _WRITTEN_LAST = "_CHECKPOINT_METADATA"
 _STEP = re.compile(r"0|[1-9]\d*", re.ASCII)
-# Orbax reads these in a path as patterns, and does not find what is below; URLs are remote storage.
+# Orbax treats the first three as patterns and finds nothing below such a path, and URLs as remote.
 _MISREAD = re.compile(r"\[.*\]|\\|\*\*|^\w\w+:/", re.DOTALL)
 _CODE = re.compile(r"os_error_code='(\d+)'")
 
@@ -26,11 +26,11 @@ _CODE = re.compile(r"os_error_code='(\d+)'")
 class Checkpoints:
     """The checkpoints of a run, one folder per step; the last two are kept.
 
-    Reading changes nothing on disk, so a run can be read while it trains. The next run that saves
-    removes what an interrupted save left behind.
+    Reading changes nothing on disk, so a run can be read while it trains. What an interrupted save
+    leaves behind is removed by the next run that saves. With several processes, all of them save.
 
     Args:
-      folder: of the checkpoints; the first save makes it.
+      folder: of the checkpoints; the first save creates it.
     """
 
     def __init__(self, folder: Path):
@@ -49,9 +49,9 @@ class Checkpoints:
         return max(steps, default=None)
 
     def save(self, step: int, state: Any) -> None:
-        """Begins to save: copies the arrays before it returns, and writes the disk later.
+        """Begins to save: copies the arrays before it returns, then writes in the background.
 
-        Orbax silently skips a save while another one is running, so this waits for that one.
+        If another save is running, this waits for it, since orbax would silently skip the new one.
 
         Raises:
           InputError: this save cannot begin, or the previous one failed.
@@ -65,7 +65,7 @@ class Checkpoints:
         """Raises if the background save failed.
 
         Args:
-          wait: blocks until the save has finished.
+          wait: whether to block until the save has finished.
 
         Raises:
           InputError: it failed, or what it wrote cannot be read back.
@@ -79,14 +79,14 @@ class Checkpoints:
 
         Args:
           step: the step that was saved.
-          like: its structure, shapes and dtypes, as arrays or ShapeDtypeStructs.
-          shardings: a pytree of the same structure: where to put every leaf.
+          like: a pytree of the same structure, shapes and dtypes, of arrays or ShapeDtypeStructs.
+          shardings: a pytree of the same structure, with a sharding for each leaf.
 
         Returns:
-          The pytree, of the same node types as ``like``.
+          The pytree, with the node types of ``like``.
 
         Raises:
-          InputError: the checkpoint does not fit, and the first leaf that differs is named; or it
+          InputError: the checkpoint does not fit (the first leaf that differs is named), or it
             cannot be read.
         """
         path = self._path(step)
@@ -104,7 +104,7 @@ class Checkpoints:
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
 
     def close(self) -> None:
-        """Waits until all is on disk.
+        """Waits until everything is on disk.
 
         Raises:
           InputError: the last save failed.
@@ -124,7 +124,7 @@ class Checkpoints:
     def _begin(self, step: int, state: Any) -> Any:
         if self._orbax is None:
             context = ocp.Context()
-            # if a folder cannot be made in the background, threads wait for it and keep the process
+            # if making a folder in the background failed, threads would wait and keep the process
             context.asynchronous.create_directories_asynchronously = False
             self._orbax = ocp.training.Checkpointer(
                 self._folder,
@@ -135,7 +135,7 @@ class Checkpoints:
         return self._orbax.save_async(step, state, force=True)
 
     def _finish(self, step: int, response: Any, shapes: dict[str, str]) -> None:
-        """Runs in the background; orbax releases a save's threads and files once it is read."""
+        """Waits for a save, in the background; reading its result releases threads and files."""
         path = self._path(step)
         _reported(path, response.result)
         try:
@@ -145,10 +145,10 @@ class Checkpoints:
 
 
 def check_path(folder: Path) -> None:
-    """Checks that checkpoints can be read back from below a folder.
+    """Checks that orbax can read checkpoints back from below a folder.
 
     Raises:
-      InputError: its path contains something that orbax misreads.
+      InputError: the path contains something that orbax misreads.
     """
     found = _MISREAD.search(str(folder)) or _MISREAD.search(str(folder.absolute()))
     if found:
@@ -163,10 +163,10 @@ def check_path(folder: Path) -> None:
 
 
 def _reported(path: Path, action: Callable[[], Any]) -> Any:
-    """Returns the result of the action.
+    """Returns the result of a save.
 
     Raises:
-      InputError: the action fails; in one line.
+      InputError: it failed; the message is one line.
     """
     try:
         return action()
@@ -177,7 +177,7 @@ def _reported(path: Path, action: Callable[[], Any]) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the operating system's words if there are some."""
+    """Returns the operating system's message if there is one, else orbax's first line."""
     text = str(error).strip().partition("\n")[0]
     code = _CODE.search(text)
     if code:
@@ -186,6 +186,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_fit(path: Path, here: dict[str, str]) -> None:
+    """Raises an InputError that names the first leaf that differs from the saved one."""
     there = shapes_of(ocp.metadata(path).metadata)
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
@@ -196,6 +197,9 @@ def _check_fit(path: Path, here: dict[str, str]) -> None:
 
 
 def shapes_of(tree: Any) -> dict[str, str]:
-    """Returns ``{"params/conv/kernel": "float32[4, 4, 1, 16]", ...}``, with orbax's names."""
+    """Returns the type and shape of each leaf by its name in orbax.
+
+    For example ``{"params/conv/kernel": "float32[4, 4, 1, 16]", ...}``.
+    """
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {path_name(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""Batches for the loop, and how long the devices waited for them."""
+"""Batches for the loop, and how long the devices wait for them."""
 
 import time
 from collections.abc import Callable, Generator
@@ -14,14 +14,14 @@ STARVED = 0.1
 
 
 class Feed:
-    """The batches of a stream, placed on the devices.
+    """Places the batches of a stream on the devices.
 
-    The devices wait for data while a batch has been asked for and has not arrived, and the step
-    before has ended. Steps are dispatched long before they end, so a thread waits for each one and
+    The devices count as waiting for data when the previous step has ended and the requested batch
+    has not arrived. Steps are dispatched long before they end, so a thread waits for each one and
     records the time. Time before the first step, which includes compilation, does not count.
 
     Args:
-      stream: of ``data.training_batches``; ``close`` closes it.
+      stream: from ``data.training_batches``; ``close`` closes it.
       placement: of the batches.
       clock: returns seconds.
     """
@@ -50,24 +50,28 @@ class Feed:
         return batch
 
     def watch(self, metrics: Metrics) -> None:
-        """Records the step that was dispatched with the batch, by its metrics."""
+        """Records when a step ends.
+
+        Args:
+          metrics: of the step that was dispatched with the last batch.
+        """
         if self._ended is None:
             self._began = self._row_began = self._clock()
         self._ended = self._watcher.submit(self._end, metrics["loss"])
 
     def starved(self) -> float:
-        """Returns the share, 0 to 1, of the time since the last call that the devices waited."""
+        """Returns the share of the time since the last call that the devices waited, 0 to 1."""
         now = self._clock()
         share = _share(self._waited - self._row_waited, now - self._row_began)
         self._row_began, self._row_waited = now, self._waited
         return share
 
     def starved_so_far(self) -> float:
-        """Returns the share of the time since the first step."""
+        """Returns the same share of the time since the first step."""
         return _share(self._waited, self._clock() - self._began)
 
     def close(self) -> None:
-        """Stops reading and watching."""
+        """Closes the stream and ends the thread."""
         self._watcher.shutdown()
         self._stream.close()
 

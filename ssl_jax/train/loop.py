@@ -1,4 +1,4 @@
-"""The only loop: fetch, step, write, save; for every method."""
+"""The only training loop, for every method: fetch, step, write, save."""
 
 from contextlib import closing
 from pathlib import Path
@@ -31,20 +31,20 @@ def train(
     placement: Placement,
     console: Console,
 ) -> TrainState:
-    """Makes the steps that are left.
+    """Trains from a state to the last step.
 
-    An interrupted run continues from its last checkpoint and ends as if it had not been
-    interrupted: the batch and the key of a step depend on the seed and the step's number alone.
+    A run that was interrupted ends as if it had not been: the batch and the key of a step depend
+    only on the seed and the number of the step.
 
     Args:
-      method: to be trained.
-      optimizer: of ``optim.make``.
-      state: to start from, new or restored.
+      method: is trained.
+      optimizer: from ``optim.make``.
+      state: new or restored.
       data: its ``pretrain`` source is trained on.
       config: resolved.
-      workdir: whose checkpoints and metrics are continued.
+      workdir: gets checkpoints and metrics; those of earlier steps are kept.
       placement: of the state and the batches.
-      console: for the progress.
+      console: shows the progress.
 
     Returns:
       The state after ``config.train.steps`` steps.
@@ -81,7 +81,7 @@ def train(
     ):
         for done in range(start + 1, steps + 1):
             batch = feed.next()
-            # the first call compiles, and may read arrays that a user's own method closes over
+            # the first call compiles, and may read arrays that a user's method closes over
             with jax.transfer_guard("allow" if done == start + 1 else "disallow"):
                 state, metrics = step(key, state, batch)
             feed.watch(metrics)
@@ -102,6 +102,6 @@ def train(
 
 
 def run_keys(config: ConfigDict) -> tuple[jax.Array, jax.Array]:
-    """Returns the keys of the initialization and of the steps."""
+    """Returns the key of the initialization and the key of the steps."""
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     return init_key, step_key

@@ -1,4 +1,4 @@
-"""Metrics of a run while it trains: ``metrics.jsonl`` and TensorBoard's ``events.*``."""
+"""The metrics of a training run: ``metrics.jsonl`` and TensorBoard's ``events.*``."""
 
 import json
 import math
@@ -24,7 +24,7 @@ class Journal:
 
     Args:
       workdir: of the run.
-      resumed_at: rows of later steps are dropped, since those steps are made again.
+      resumed_at: rows of later steps are dropped, since these steps are repeated.
       batch_size: examples per step.
       show: called as ``show(step, loss, examples_per_second, input_wait)`` for each row.
       writes: whether this process writes the files; every process checks the loss.
@@ -66,7 +66,7 @@ class Journal:
         self._pending = (step, metrics, input_wait)
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes the last row and closes the files."""
         with closing(self._files) if self._files else nullcontext():
             if self._pending is not None:
                 self._write(*self._pending)
@@ -114,7 +114,7 @@ class _Files:
 
 
 def read(workdir: Path) -> list[dict[str, float]]:
-    """Reads the rows so far; a last line cut off by a crash is left out."""
+    """Reads the rows so far; drops a last line that a crash cut off."""
     path = workdir / FILE
     rows = []
     for line in path.read_text().splitlines() if path.exists() else ():

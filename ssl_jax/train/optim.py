@@ -13,7 +13,7 @@ from ssl_jax.methods.common.schedules import cosine
 
 
 def _earlier_trust_coefficient(optimizer: Mapping[str, Any]) -> float:
-    """Before it was a setting, LARS had .02; other optimizers do not read it."""
+    """Returns .02 for LARS, its value before it was a setting; other optimizers do not read it."""
     blocks = [optimizer, *optimizer.get("groups", {}).values()]
     return 0.02 if any(block.get("name") == "lars" for block in blocks) else 0.001
 
@@ -110,6 +110,7 @@ def _make(config: ConfigDict) -> optax.GradientTransformation:
 
 
 def _changed(config: ConfigDict, block: ConfigDict) -> ConfigDict:
+    """Returns the config with the settings of a group in place of those for all parameters."""
     changed = ConfigDict(config.to_dict())
     changed.optimizer.update(block.to_dict())
     return changed
@@ -158,6 +159,7 @@ def _sgd(
 
 
 def _matrices(params: Any) -> Any:
+    """Returns a mask of the arrays with two or more axes."""
     return jax.tree.map(lambda x: x.ndim > 1, params)
 
 

@@ -1,4 +1,4 @@
-"""The progress of training: a live bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of training: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 
@@ -11,12 +11,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressLine:
-    """Shows step, loss, examples per second and time left; and the wait for data if it is long.
+    """Shows step, loss, examples per second, time left, and the wait for data if it is long.
 
     Args:
       console: to print to; a terminal gets a bar.
-      done: steps made before.
-      steps: steps of the whole run.
+      done: number of steps made before this start.
+      steps: number of steps of the whole run.
     """
 
     def __init__(self, console: Console, done: int, steps: int):
@@ -36,11 +36,11 @@ class ProgressLine:
         self._bar.start()
 
     def close(self) -> None:
-        """Leaves the bar as it is."""
+        """Stops updating the bar, which stays visible."""
         self._bar.stop()
 
     def show(self, step: int, loss: float, rate: float, input_wait: float) -> None:
-        """Shows a step; the time of the first call includes compilation and is ignored."""
+        """Shows a step. The time before the first call includes compilation and is ignored."""
         status = f"loss {loss:.3f}  {rate:,.0f} examples/s"
         if input_wait > STARVED:
             status += f"  waiting for data {100 * input_wait:.0f} % of the time"

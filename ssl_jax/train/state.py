@@ -11,13 +11,13 @@ from ssl_jax.methods.base import Batch, Method
 
 
 class TrainState(NamedTuple):
-    """A pytree, which is saved, restored and donated whole.
+    """A pytree that is saved, restored and donated as a whole.
 
     Attributes:
       step: number of steps made, int32.
       params: what gradients train.
       extra: what gradients do not train (see ``methods.base``).
-      optimizer: optax's state.
+      optimizer: the state of the optax optimizer.
     """
 
     step: Int[Array, ""]
@@ -32,8 +32,8 @@ def create(
     """Creates the state before the first step.
 
     Args:
-      method: to be trained.
-      optimizer: to train it with.
+      method: is trained.
+      optimizer: trains it.
       key: initializes the method.
       batch: arrays or ShapeDtypeStructs with the shapes of a batch.
 

@@ -1,4 +1,4 @@
-"""The one train step: views, loss, gradient, optimizer and the method's own update, in one jit."""
+"""The training step: views, loss, gradient, optimizer and the method's own update, in one jit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,21 +20,22 @@ def make_step(
 ) -> Step:
     """Builds the jitted step of a run.
 
-    Step ``s`` draws from ``fold_in(key, s)``, so a resumed run draws what the first one would have.
-    An update whose loss or gradient is not finite is skipped, ``extra`` included; ``step`` still
-    counts it.
+    Step ``s`` draws from ``fold_in(key, s)``, so a resumed run draws what it would have drawn
+    without the interruption. An update whose loss or gradient is not finite is skipped, ``extra``
+    included; ``step`` still counts it.
 
     Args:
-      method: to be trained.
-      optimizer: to train it with.
+      method: is trained.
+      optimizer: trains it.
       placement: of the state and the batches.
-      state: arrays or ShapeDtypeStructs, for the structure alone.
+      state: arrays or ShapeDtypeStructs; only its structure is used.
 
     Returns:
-      ``(key, state, batch) -> state, metrics``. The key is the run's, the same at every step, and
-      an argument: an array that a jitted function closes over becomes a constant of the program,
-      which an accelerator has to read back. The state that goes in is donated. Metrics are scalars:
-      ``loss``, ``gradient_norm``, ``skipped`` (1 where an update was skipped) and the method's own.
+      ``(key, state, batch) -> state, metrics``. The key is the same at every step. It is an
+      argument because an array that a jitted function closes over becomes a constant of the
+      program, which an accelerator has to read back. The input state is donated. Metrics are
+      scalars: ``loss``, ``gradient_norm``, ``skipped`` (1 if the update was skipped, else 0) and
+      the method's own.
     """
 
     def step(key: PRNGKeyArray, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

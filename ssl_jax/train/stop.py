@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop can honour between two steps."""
+"""Turns Ctrl-C and SIGTERM into a request that the loop obeys between two steps."""
 
 import contextlib
 import signal
@@ -8,14 +8,14 @@ from typing import Any
 
 
 class Stopped(Exception):  # noqa: N818
-    """The run was asked to stop and has saved where it is."""
+    """The run was asked to stop and has saved its state."""
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that the first signal sets; the second acts as it did before.
+    """Yields an event that the first signal sets. A second signal has its usual effect.
 
-    Outside the main thread, where Python takes no signals, the event is never set.
+    Outside the main thread, where Python handles no signals, the event is never set.
     """
     requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,9 +1,10 @@
-"""Writes a small run of every method, for later code to load, embed with and resume.
+"""Writes a small run of every method. Later code must load it, embed with it and resume it.
 
 python -m tests.golden.make_workdirs
 
-Each is as if it had been stopped after two of four steps. ``expected.npz`` has what the code that
-wrote it made of that checkpoint: features of a few examples, and the losses of the last two steps.
+Each run looks as if it had been stopped after two of four steps. ``expected.npz`` holds what the
+code of the time computed from that checkpoint: features of a few examples, and the losses of the
+last two steps.
 """
 
 import shutil
@@ -27,12 +28,12 @@ WORKDIRS = Path(__file__).parent / "workdirs"
 
 
 def dataset_of(method: str) -> Dataset:
-    """What the run was trained on."""
+    """Returns the data that the run was trained on."""
     return case_of(method).data()
 
 
 def last_losses(workdir: Path, config: ConfigDict, dataset: Dataset) -> list[float]:
-    """Trains from the last checkpoint to the end; gives the losses of the last two steps."""
+    """Trains from the last checkpoint to the end; returns the losses of the last two steps."""
     method, optimizer, placement = methods.make(config), optim.make(config), tiny.placement(1)
     batch = tiny.batch(dataset)
     state, _ = first_state(method, optimizer, batch, config, workdir, placement)
@@ -42,7 +43,7 @@ def last_losses(workdir: Path, config: ConfigDict, dataset: Dataset) -> list[flo
 
 
 def features(workdir: Path, dataset: Dataset) -> np.ndarray:
-    """Of a few examples, ``[n, d]``."""
+    """Returns features of a few examples, ``[n, d]``."""
     run = load(workdir)
     if dataset.facts["modality"] == "text":
         return run.embed(["abca cbaa", "def fed", "g hi ghi", "a"])
@@ -51,7 +52,7 @@ def features(workdir: Path, dataset: Dataset) -> np.ndarray:
 
 
 def main() -> None:
-    """Replaces all of them."""
+    """Replaces all runs."""
     shutil.rmtree(WORKDIRS, ignore_errors=True)
     for method in methods.METHODS:
         dataset, workdir = dataset_of(method), WORKDIRS / method
@@ -59,7 +60,7 @@ def main() -> None:
         make_workdir(workdir, config, dataset.assets)
         losses = last_losses(workdir, config, dataset)
         shutil.rmtree(workdir / "checkpoints" / "4")
-        for name in ("events.*", "commit_success.txt"):  # these name the machine and its folders
+        for name in ("events.*", "commit_success.txt"):  # they name the machine and its folders
             for path in workdir.rglob(name):
                 path.unlink()
         np.savez(workdir / "expected.npz", losses=losses, features=features(workdir, dataset))

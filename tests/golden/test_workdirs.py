@@ -1,4 +1,4 @@
-"""Runs that earlier code made load, embed as they did then, and resume."""
+"""Runs of earlier code load, embed as they did then, and resume."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from tests.golden.make_workdirs import WORKDIRS, dataset_of, features, last_loss
 
 
 @pytest.mark.parametrize("method", sorted(path.name for path in WORKDIRS.iterdir()))
-def test_an_earlier_run_loads_embeds_and_resumes(method, tmp_path, monkeypatch):
+def test_a_run_of_earlier_code_loads_embeds_and_resumes(method, tmp_path, monkeypatch):
     tiny.small_networks(monkeypatch)
     shutil.copytree(WORKDIRS / method, tmp_path / "run")
     dataset, expected = dataset_of(method), np.load(tmp_path / "run" / "expected.npz")
@@ -22,5 +22,5 @@ def test_an_earlier_run_loads_embeds_and_resumes(method, tmp_path, monkeypatch):
     np.testing.assert_allclose(losses, expected["losses"], rtol=1e-3)
 
 
-def test_every_method_has_one():
+def test_every_method_has_a_golden_run():
     assert {path.name for path in WORKDIRS.iterdir()} >= METHODS.keys()

@@ -1,4 +1,4 @@
-"""What only an accelerator shows: ``pytest -m gpu -n 0``, skipped where there is none."""
+"""Tests that need an accelerator: ``pytest -m gpu -n 0``. Without one they are skipped."""
 
 import jax
 import pytest

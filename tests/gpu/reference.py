@@ -1,4 +1,4 @@
-"""What the accelerator is compared with, computed in a process that has the CPU alone.
+"""Computes what accelerators are compared with, in a process that uses the CPU.
 
 python -m tests.gpu.reference OUTPUT.npz [WORKDIR]
 """
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def every_loss() -> dict[str, np.ndarray]:
-    """Value and gradient of each loss on fixed inputs."""
+    """Returns the value and gradient of each loss on fixed inputs."""
     import jax
 
     from tests.losses import test_composable as cases
@@ -29,7 +29,7 @@ def every_loss() -> dict[str, np.ndarray]:
 
 
 def features(workdir: str) -> dict[str, np.ndarray]:
-    """Of a run's first test images."""
+    """Returns the features of a run's first test images."""
     from ssl_jax import data, load
 
     run = load(workdir)
@@ -38,7 +38,7 @@ def features(workdir: str) -> dict[str, np.ndarray]:
 
 
 def on_the_cpu(output: Path, *workdir: Path) -> dict[str, np.ndarray]:
-    """This file's functions, in another process."""
+    """Runs this file in another process and returns what it computed."""
     subprocess.run(
         [sys.executable, "-m", "tests.gpu.reference", str(output), *map(str, workdir)],
         cwd=ROOT,

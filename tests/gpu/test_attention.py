@@ -1,4 +1,4 @@
-"""cuDNN's attention has the values and gradients of the plain form, in less memory."""
+"""cuDNN's attention matches the plain form in values and gradients, and needs less memory."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ def has_cudnn(accelerator):
 
 
 def compiled(shape, dtype, causal, name):
-    """Value and gradients of a weighted sum, on arguments that are given."""
+    """Compiles the value and gradients of a weighted sum; all arrays are arguments."""
 
     @partial(jax.value_and_grad, argnums=(0, 1, 2))
     def f(query, key, value, weights):
@@ -37,7 +37,7 @@ def compiled(shape, dtype, causal, name):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_values_and_gradients_are_those_of_the_plain_form(shape, causal):
+def test_values_and_gradients_match_the_plain_form(shape, causal):
     draws = jax.random.normal(jax.random.key(0), (4, *shape))
     inputs = (*draws[:3].astype(jnp.bfloat16), draws[3])
     ours = compiled(shape, jnp.bfloat16, causal, "cudnn")(*inputs)
@@ -47,7 +47,7 @@ def test_values_and_gradients_are_those_of_the_plain_form(shape, causal):
         assert np.linalg.norm(a - b) <= 2e-2 * np.linalg.norm(b)
 
 
-def test_the_weights_of_all_pairs_are_never_held():
+def test_the_weights_of_all_pairs_are_never_in_memory():
     n, t, h, _ = shape = (16, 785, 12, 64)
     memory = {
         name: compiled(shape, jnp.bfloat16, False, name).memory_analysis().temp_size_in_bytes

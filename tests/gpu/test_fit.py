@@ -1,4 +1,4 @@
-"""Whole runs: they train, stop and resume, compute in bfloat16, and embed as on a CPU."""
+"""Whole runs train, stop and resume, compute in bfloat16, and embed as on a CPU."""
 
 import importlib
 import json
@@ -46,7 +46,7 @@ def fit(workdir, method, **changes):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run of SimCLR that is never stopped."""
+    """A run of SimCLR that never stops."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     fit(workdir, "simclr")
     return workdir
@@ -66,13 +66,13 @@ def test_a_run_trains_and_is_evaluated(tmp_path, method, accelerator):
 
 
 class Killed(Exception):
-    """Stands for a kill."""
+    """Stands in for a kill."""
 
 
 def test_a_stopped_run_resumes(whole, tmp_path, monkeypatch):
-    """The restored state is equal to the bit; the next losses within 1 %.
+    """The restored state is equal bit for bit; later losses are equal within 1 %.
 
-    Kernels that sum in no fixed order make two runs on a GPU differ in the last bits.
+    Some GPU kernels sum in no fixed order, so two runs differ in the last bits.
     """
     saved, save, next_batch = {}, Checkpoints.save, Feed.next
 
@@ -111,8 +111,8 @@ def test_a_stopped_run_resumes(whole, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["simclr", "mae"])
-def test_bfloat16_is_near_float32(tmp_path, name):
-    """The loss of the first step, which no update has touched."""
+def test_the_first_loss_in_bfloat16_is_close_to_that_in_float32(tmp_path, name):
+    """Before the first update, so that differences do not add up."""
     first = {}
     for dtype in ("float32", "bfloat16"):
         changes = {"network.dtype": dtype, "train.steps": 1, "train.log_every": 1}
@@ -121,7 +121,7 @@ def test_bfloat16_is_near_float32(tmp_path, name):
     np.testing.assert_allclose(first["bfloat16"], first["float32"], rtol=2e-2)
 
 
-def test_a_run_embeds_as_on_a_cpu(whole, tmp_path):
+def test_features_match_those_on_a_cpu(whole, tmp_path):
     here = features(str(whole))["features"]
     there = on_the_cpu(tmp_path / "features.npz", whole)["features"]
     assert np.linalg.norm(here - there) <= 1e-2 * np.linalg.norm(there)

@@ -1,4 +1,4 @@
-"""Losses and their gradients are the CPU's."""
+"""Losses and their gradients match those on a CPU."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.gpu.reference import every_loss, on_the_cpu
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
 
 
-def test_every_loss_and_its_gradient_is_the_cpu_s(tmp_path):
+def test_every_loss_and_its_gradient_match_the_cpu(tmp_path):
     here, there = every_loss(), on_the_cpu(tmp_path / "losses.npz")
     assert here.keys() == there.keys()
     wrong = {}

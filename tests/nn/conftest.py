@@ -1,4 +1,4 @@
-"""Layers are held to the same tests in the forms for a CPU and for everywhere else."""
+"""Layers pass the same tests in the plain form and in the form for CPUs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Attention against loops in NumPy, and its softmax in float32."""
+"""Attention matches loops in NumPy; its softmax is in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ def draw(*shape):
     return jax.random.normal(jax.random.key(sum(shape)), shape)
 
 
-def test_values():
+def test_values_match_loops():
     query, key, value = draw(2, 4, 3, 5), draw(2, 6, 3, 5), draw(2, 6, 3, 5) + 1
     expected = np.zeros((2, 4, 3, 5))
     for n, q, h in np.ndindex(2, 4, 3):
@@ -21,7 +21,7 @@ def test_values():
     np.testing.assert_allclose(attention(query, key, value), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_causal_query_sees_the_keys_up_to_its_own():
+def test_a_causal_query_attends_to_keys_up_to_its_own_position():
     query, key, value = draw(2, 4, 3, 5), draw(2, 4, 3, 6)[..., :5], draw(2, 4, 3, 5) + 1
     mixed = attention(query, key, value, causal=True)
     for i in range(4):
@@ -31,7 +31,7 @@ def test_a_causal_query_sees_the_keys_up_to_its_own():
 
 def test_logits_and_softmax_are_in_float32():
     query, key = jnp.ones((1, 1, 1, 257)), jnp.ones((1, 2, 1, 257))
-    key = key.at[0, 1, 0, 0].set(0)  # products of 257 and 256: one number in bfloat16
+    key = key.at[0, 1, 0, 0].set(0)  # products of 257 and 256, which are equal in bfloat16
     value = jnp.zeros_like(key).at[0, 0].set(1)
     expected = attention(query, key, value)
     assert expected[0, 0, 0, 0] > 0.515

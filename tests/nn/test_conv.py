@@ -1,4 +1,4 @@
-"""The convolution against flax.nnx.Conv: value, both gradients; nothing gathered when sharded."""
+"""The convolution matches flax.nnx.Conv in value and gradients; sharded, it gathers nothing."""
 
 import itertools
 from functools import partial
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("both_forms")
 
 
 def plain(x, kernel, stride):
-    """XLA's convolution with PyTorch's padding, its gradients XLA's too."""
+    """XLA's convolution with PyTorch's padding, and XLA's own gradients."""
     k = kernel.shape[0]
     padding = []
     for size in x.shape[1:3]:
@@ -30,7 +30,7 @@ def plain(x, kernel, stride):
 
 
 def inputs(n, h, w, i, o, *kernel_size, groups=1):
-    """Images, and a kernel of one side or two."""
+    """Images, and a kernel with one or two sizes."""
     rng = np.random.default_rng(n * h + kernel_size[0])
     shape = (kernel_size[0], kernel_size[-1], i // groups, o)
     arrays = rng.normal(size=(n, h, w, i)), rng.normal(size=shape)
@@ -56,7 +56,7 @@ def from_flax(x, kernel, *, stride, padding, dilation, groups):
 
 @partial(jax.jit, static_argnums=0)
 def value_and_gradients(function, x, kernel):
-    """``f``, and the gradients of ``sum(sin(f))`` by the input and the kernel."""
+    """Returns ``f`` and the gradients of ``sum(sin(f))`` with respect to input and kernel."""
     y, vjp = jax.vjp(function, x, kernel)
     return y, *vjp(jnp.cos(y))
 
@@ -70,7 +70,7 @@ def assert_close(ours, expected):
 @pytest.mark.parametrize(
     ("k", "stride", "n"), [*itertools.product([1, 3, 4], [1, 2], [1, 24]), (7, 2, 3)]
 )
-def test_value_and_gradients_are_xlas(k, stride, n):
+def test_value_and_gradients_match_xla(k, stride, n):
     x, kernel = inputs(n, 9, 8, 3, 5, k)
 
     def loss(function):
@@ -118,7 +118,9 @@ def test_value_and_gradients_are_xlas(k, stride, n):
         ((3, 3), (3, 3), 1, 1, 1, ((4, 4), (-1, 2))),
     ],
 )
-def test_shapes_value_and_gradients_are_flax(size, kernel_size, stride, dilation, groups, padding):
+def test_shapes_value_and_gradients_match_flax(
+    size, kernel_size, stride, dilation, groups, padding
+):
     x, kernel = inputs(3, *size, 4, 8, *kernel_size, groups=groups)
     window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     expected = value_and_gradients(partial(from_flax, **window), x, kernel)
@@ -127,7 +129,7 @@ def test_shapes_value_and_gradients_are_flax(size, kernel_size, stride, dilation
 
 @pytest.mark.parametrize("dilation", [1, 2, (3, 2)])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_default_padding_rounds_the_sides_up(stride, dilation):
+def test_default_padding_rounds_sides_up(stride, dilation):
     for size, k in itertools.product([(6, 7), (12, 5)], [1, 2, 3, 4]):
         window = {"stride": stride, "dilation": dilation}
         y = jax.eval_shape(partial(conv, **window), *inputs(1, *size, 1, 1, k))
@@ -135,15 +137,15 @@ def test_default_padding_rounds_the_sides_up(stride, dilation):
 
 
 @pytest.mark.parametrize("size", [(0, 8, 8), (2, 2, 8)])
-def test_gradient_of_nothing_is_zero(size):
+def test_the_gradient_of_an_empty_output_is_zero(size):
     x, kernel = inputs(*size, 2, 3, 3)
     y, dx, dkernel = value_and_gradients(partial(conv, padding="VALID"), x, kernel)
     assert (y.size, dx.shape, dkernel.shape) == (0, x.shape, kernel.shape)
     assert not dkernel.any()
 
 
-def test_kernel_gradient_in_bfloat16_is_summed_in_float32_over_devices_too():
-    """8226 is 8256 in bfloat16; were each device's sum rounded first, it would be 8192."""
+def test_the_kernel_gradient_in_bfloat16_is_summed_in_float32_across_devices_too():
+    """8226 rounds to 8256 in bfloat16; if each device rounded its sum first, it would be 8192."""
     counts = np.array([1027] * 7 + [1037])
     x = (np.arange(33 * 33) < counts[:, None]).reshape(8, 33, 33, 1)
 
@@ -160,7 +162,7 @@ def test_kernel_gradient_in_bfloat16_is_summed_in_float32_over_devices_too():
 
 
 @pytest.mark.parametrize("size", [(5, 6), (2, 2)])
-def test_vmap_of_the_gradients(size):
+def test_gradients_under_vmap(size):
     rng = np.random.default_rng(0)
     xs = jnp.asarray(rng.normal(size=(3, 2, *size, 2)), jnp.float32)
     kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 2, 3)), jnp.float32)
@@ -173,7 +175,7 @@ def test_vmap_of_the_gradients(size):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (2, 3), (1, 1)])
-def test_doubled_is_flax_s_transposed_convolution(size):
+def test_doubled_matches_the_transposed_convolution_of_flax(size):
     x, kernel = inputs(3, *size, 4, 5, 4)
 
     def flax(x, kernel):
@@ -186,7 +188,7 @@ def test_doubled_is_flax_s_transposed_convolution(size):
 
 
 @pytest.mark.parametrize(("stride", "p", "q"), [(1, 4, 5), (2, 2, 3)])
-def test_weight_gradient_by_loops(stride, p, q):
+def test_the_kernel_gradient_matches_loops(stride, p, q):
     x, kernel = inputs(2, 4, 5, 2, 3, 3)
     dy = np.random.default_rng(9).normal(size=(2, p, q, 3)).astype(np.float32)
     _, vjp = jax.vjp(lambda kernel: conv(x, kernel, stride=stride), kernel)
@@ -198,7 +200,7 @@ def test_weight_gradient_by_loops(stride, p, q):
 
 
 @pytest.mark.parametrize("window", [{}, {"stride": 2}, {"dilation": 2, "padding": "VALID"}])
-def test_with_a_sharded_batch_the_gradient_gathers_no_images(window):
+def test_gradients_of_a_sharded_batch_gather_no_images(window):
     x, kernel = inputs(32, 8, 8, 4, 4, 3)
     rows, whole = tiny.placement(8).rows, tiny.placement(8).replicated
     function = jax.jit(
@@ -216,7 +218,7 @@ def test_with_a_sharded_batch_the_gradient_gathers_no_images(window):
         assert_close(on_eight, value_and_gradients(partial(conv, **window), x, kernel))
 
 
-def test_module_computes_in_its_dtype_and_keeps_float32_parameters():
+def test_the_module_computes_in_its_dtype_and_keeps_float32_parameters():
     module = Conv(3, 8, 3, dtype=jnp.bfloat16, rngs=nnx.Rngs(params=0))
     x, _ = inputs(2, 6, 6, 3, 8, 3)
     assert module.kernel[...].dtype == jnp.float32
@@ -225,12 +227,12 @@ def test_module_computes_in_its_dtype_and_keeps_float32_parameters():
     np.testing.assert_allclose(y, plain(x, module.kernel[...], 1), atol=0.1)
 
 
-def test_initial_outputs_keep_the_scale_of_he_initialisation():
+def test_initial_kernels_have_the_scale_of_he_initialization():
     kernel = Conv(64, 128, 3, rngs=nnx.Rngs(params=0)).kernel[...]
     np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (128 * 9)), rtol=0.02)
 
 
-def test_module_passes_on_what_it_is_given():
+def test_the_module_passes_its_arguments_on():
     window = {"stride": (1, 2), "padding": ((0, 1), (2, 3)), "dilation": (2, 1), "groups": 2}
     module = Conv(4, 6, (3, 2), **window, rngs=nnx.Rngs(params=0))
     x, _ = inputs(2, 8, 9, 4, 6, 3)

@@ -1,4 +1,4 @@
-"""The seam: pure functions, plain dictionaries, statistics that change only by being returned."""
+"""Modules as pure functions over plain dictionaries; new statistics are returned, never set."""
 
 import chex
 import jax
@@ -49,14 +49,14 @@ def test_statistics_change_in_training_only_and_never_in_place(network):
     jax.tree.map(np.testing.assert_array_equal, same, before)
 
 
-def test_same_key_same_parameters_and_another_key_others(network):
+def test_parameters_depend_on_the_key_alone(network):
     first, again = (network.init(jax.random.key(3))[0] for _ in range(2))
     other = network.init(jax.random.key(4))[0]
     jax.tree.map(np.testing.assert_array_equal, first, again)
     assert not np.array_equal(first["last"]["kernel"], other["last"]["kernel"])
 
 
-def test_other_state_is_refused():
+def test_other_kinds_of_state_are_refused():
     class Counting(nnx.Module):
         def __init__(self, rngs):
             self.key = nnx.Variable(rngs.params())
@@ -91,7 +91,7 @@ def resnet_of(rngs, *, depth, remat):
 
 
 def squares(make, **options):
-    """Of a network: ``init``, and the sum of the features' squares with layers and statistics."""
+    """Returns ``init``, and a loss (the sum of squared features) with layers and statistics."""
     network = from_module(lambda rngs: make(rngs, **options))
 
     def loss(params, stats, images):
@@ -107,7 +107,7 @@ def shapes_of(init):
 
 
 @pytest.mark.parametrize("make", [resnet_of, vit_of])
-def test_recomputed_blocks_give_the_same_values_gradients_and_statistics(make):
+def test_rematerialized_blocks_have_the_same_values_gradients_and_statistics(make):
     init, kept = squares(make, depth=1, remat=False)
     _, recomputed = squares(make, depth=1, remat=True)
     params, stats = init(jax.random.key(0))
@@ -122,7 +122,7 @@ def test_recomputed_blocks_give_the_same_values_gradients_and_statistics(make):
 
 
 @pytest.mark.parametrize("make", [resnet_of, vit_of])
-def test_of_recomputed_blocks_a_quarter_is_kept_for_the_backward_pass(make):
+def test_rematerialized_blocks_keep_less_than_a_quarter_for_the_backward_pass(make):
     def kept_bytes(remat):
         init, loss = squares(make, depth=4, remat=remat)
 
@@ -135,8 +135,8 @@ def test_of_recomputed_blocks_a_quarter_is_kept_for_the_backward_pass(make):
     assert kept_bytes(remat=True) < kept_bytes(remat=False) / 4
 
 
-@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="0.10.2 computes again too early")
-def test_recomputed_blocks_compile_to_half_the_temporaries():
+@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="jax 0.10.2 recomputes too early")
+def test_rematerialized_blocks_compile_to_less_than_half_the_temporaries():
     def temporaries(remat):
         init, loss = squares(vit_of, depth=4, remat=remat)
         gradient = jax.jit(lambda *arguments: jax.grad(loss, has_aux=True)(*arguments)[0])
@@ -146,7 +146,7 @@ def test_recomputed_blocks_compile_to_half_the_temporaries():
     assert temporaries(remat=True) < temporaries(remat=False) / 2
 
 
-def test_views_are_seen_jointly_and_come_back_as_views(network):
+def test_batchnorm_sees_views_jointly_and_outputs_are_views_again(network):
     params, stats = network.init(jax.random.key(0))
     views = jax.random.normal(jax.random.key(1), (2, 5, 3))
     joined = views.swapaxes(0, 1).reshape(10, 3)

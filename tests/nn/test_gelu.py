@@ -1,4 +1,4 @@
-"""GELU against SciPy's error function: values and gradient."""
+"""GELU matches SciPy's error function."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def cdf(x):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-6), (jnp.bfloat16, 0.01)])
-def test_values_and_gradient(dtype, tolerance):
+def test_values_and_gradients_match_scipy(dtype, tolerance):
     x = np.asarray(jnp.asarray(POINTS, dtype), np.float64)
     y, gradient = jax.vmap(jax.value_and_grad(gelu))(jnp.asarray(x, dtype))
     assert y.dtype == gradient.dtype == dtype

@@ -17,7 +17,7 @@ def test_doubling_is_a_transposed_convolution():
     layer = generative.Doubling(2, 3, dtype=jnp.float32, rngs=nnx.Rngs(0))
     kernel = np.asarray(layer.kernel[...], np.float64)
     x = RNG.normal(size=(1, 3, 2, 2))
-    expected = np.zeros((1, 6 + 2, 4 + 2, 3))  # a border of 1 that is cut off
+    expected = np.zeros((1, 6 + 2, 4 + 2, 3))  # with a border of 1, which is cut off
     for i in range(3):
         for j in range(2):
             for a in range(4):
@@ -27,7 +27,7 @@ def test_doubling_is_a_transposed_convolution():
     np.testing.assert_allclose(y, expected[:, 1:-1, 1:-1], atol=1e-6)
 
 
-def test_the_channel_wise_layer_connects_positions_of_a_channel_and_then_channels():
+def test_the_channel_wise_layer_connects_positions_per_channel_and_then_mixes_channels():
     layer = generative.ChannelWise(16 * 3, 2, dtype=jnp.float32, rngs=nnx.Rngs(0))
     kernel, mix = np.asarray(layer.kernel[...]), np.asarray(layer.mix.kernel[...])[0, 0]
     x = RNG.normal(size=(2, 4, 4, 3)).astype(np.float32)
@@ -41,7 +41,7 @@ def test_the_channel_wise_layer_connects_positions_of_a_channel_and_then_channel
 
 
 @pytest.mark.parametrize("bottleneck", [None, 5])
-def test_a_decoder_makes_a_picture_of_the_side_asked_for(bottleneck):
+def test_a_decoder_paints_a_picture_of_the_given_side(bottleneck):
     decoder = from_module(
         lambda rngs: generative.Decoder(16 * 3, bottleneck, (8, 6), 1, 14, rngs=rngs)
     )
@@ -62,7 +62,7 @@ def test_a_decoder_that_is_too_short_is_refused():
 
 
 @pytest.mark.parametrize(("side", "left"), [(14, 4), (16, 4), (5, 2)])
-def test_a_discriminator_has_a_logit_a_picture(side, left):
+def test_a_discriminator_has_one_logit_per_picture(side, left):
     network = from_module(lambda rngs: generative.Discriminator(3, (4, 8), side, rngs=rngs))
     params, stats = jax.eval_shape(network.init, jax.random.key(0))
     pictures = jax.ShapeDtypeStruct((6, side, side, 3), jnp.float32)
@@ -75,7 +75,7 @@ def test_a_discriminator_has_a_logit_a_picture(side, left):
     assert params["layers"]["1"]["norm"]["scale"].shape == (8,)
 
 
-def test_an_encoder_of_halvings_pools_each_layer_and_may_be_recomputed():
+def test_the_dcgan_encoder_pools_each_layer_and_can_be_rematerialized():
     images = jnp.asarray(RNG.normal(size=(4, 8, 8, 1)), jnp.float32)
 
     def gradient(remat):

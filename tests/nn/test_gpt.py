@@ -1,4 +1,4 @@
-"""GPT: the published parameter count, the forward pass again in NumPy, and no look ahead."""
+"""GPT: the published parameter count, a forward pass in NumPy, and causality."""
 
 import functools
 
@@ -23,7 +23,7 @@ def network(**options):
 
 @functools.cache
 def params():
-    """Parameters drawn wide, so that none has the value of doing nothing."""
+    """Parameters with noise, so that none has a value that does nothing, such as 0."""
     rng = np.random.default_rng(1)
     drawn, _ = network().init(jax.random.key(0))
     return jax.tree.map(lambda x: x + rng.normal(0, 0.2, x.shape).astype(np.float32), drawn)
@@ -41,7 +41,7 @@ def tokens():
     return jax.random.randint(jax.random.key(2), (2, TOKENS), 0, VOCABULARY)
 
 
-def test_parameter_count_is_the_published_one():
+def test_the_parameter_count_matches_the_published_one():
     small = from_module(
         lambda rngs: backbones.GPTS["gpt2_small"](vocabulary=50_257, tokens=1024, rngs=rngs)
     )
@@ -50,7 +50,7 @@ def test_parameter_count_is_the_published_one():
     assert stats == {}
 
 
-def test_nano_is_small():
+def test_the_parameter_count_of_nano():
     nano = from_module(
         lambda rngs: backbones.GPTS["gpt_nano"](vocabulary=1024, tokens=64, rngs=rngs)
     )
@@ -61,7 +61,7 @@ def test_nano_is_small():
     )
 
 
-def test_layers_are_those_of_the_numpy_forward_pass(tokens):
+def test_layers_match_the_numpy_forward_pass(tokens):
     layers = compiled()(params(), tokens)
     *hidden, logits = reference.gpt(params(), np.asarray(tokens), heads=HEADS)
     assert list(layers) == ["block1", "block2", "features", "logits"]
@@ -71,7 +71,7 @@ def test_layers_are_those_of_the_numpy_forward_pass(tokens):
     assert layers["features"].shape == (2, gpt.GPT(**SIZES, depth=1, rngs=nnx.Rngs(0)).features)
 
 
-def test_a_prefix_has_the_logits_it_has_alone(tokens):
+def test_the_logits_of_a_prefix_do_not_depend_on_what_follows(tokens):
     logits = compiled()(params(), tokens)["logits"]
     for i in range(TOKENS - 1):
         changed = tokens.at[:, i + 1 :].set((tokens[:, i + 1 :] + 1) % VOCABULARY)
@@ -82,7 +82,7 @@ def test_a_prefix_has_the_logits_it_has_alone(tokens):
     np.testing.assert_allclose(short, logits[:, :4], rtol=1e-5, atol=1e-5)
 
 
-def test_every_token_is_seen_by_the_last():
+def test_the_last_position_depends_on_every_token():
     text = jnp.arange(TOKENS)[None]
     logits = compiled()(params(), text)["logits"][0, -1]
     for i in range(TOKENS):
@@ -90,7 +90,7 @@ def test_every_token_is_seen_by_the_last():
         assert np.abs(other - logits).max() > 1e-3, i
 
 
-def test_initialisation():
+def test_initialization():
     drawn, _ = network(width=96, heads=3, depth=2).init(jax.random.key(0))
     for path, leaf in jax.tree_util.tree_leaves_with_path(drawn):
         name = jax.tree_util.keystr(path)
@@ -99,12 +99,12 @@ def test_initialisation():
         elif "scale" in name:
             assert (leaf == 1).all(), name
         else:
-            bound = 0.02 if "'out'" in name or "'down'" in name else 0.04  # two deviations
+            bound = 0.02 if "'out'" in name or "'down'" in name else 0.04  # two standard deviations
             assert np.abs(leaf).max() <= bound, name
             assert 0.35 * bound < leaf.std() < 0.55 * bound, name
 
 
-def test_rematerialized_values_and_gradients_are_the_same(tokens):
+def test_rematerialization_changes_neither_values_nor_gradients(tokens):
     def gradients(remat):
         def loss(params):
             return causal_lm(compiled(remat=remat)(params, tokens)["logits"], tokens).mean()
@@ -130,6 +130,6 @@ def test_bfloat16_computes_in_bfloat16_and_stays_near_float32(tokens):
         np.testing.assert_allclose(layers[name], exact, atol=0.03 * scale, err_msg=name)
 
 
-def test_longer_texts_than_positions_are_refused():
-    with pytest.raises(ValueError, match=r"^text of 8 tokens exceeds the 7 positions learned"):
+def test_a_text_longer_than_the_learned_positions_is_refused():
+    with pytest.raises(ValueError, match=r"^text of 8 tokens exceeds the 7 learned positions"):
         compiled()(params(), jnp.zeros((1, TOKENS + 1), int))

@@ -1,4 +1,4 @@
-"""Heads against NumPy."""
+"""Heads match NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ X = np.random.default_rng(0).normal(size=(6, 3))
 
 
 class Prototypes(nnx.Module):
-    """The head as ``from_module`` wants a module: called with ``train``."""
+    """The head as a module that ``from_module`` accepts, which is called with ``train``."""
 
     def __init__(self, rngs):
         self.head = PrototypeHead(3, (5, 4), 7, rngs=rngs)
@@ -24,7 +24,7 @@ class Prototypes(nnx.Module):
 
 
 def moved(network):
-    """Parameters none of which is 0 or 1, and statistics."""
+    """Random parameters, so that none is 0 or 1, and statistics."""
     params, stats = network.init(jax.random.key(0))
     leaves, shape = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -51,7 +51,7 @@ def test_mlp_has_a_norm_or_a_bias_before_each_relu(norm):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_prototypes_are_met_by_cosines():
+def test_logits_are_the_cosines_to_the_prototypes():
     network = from_module(Prototypes)
     params, _ = moved(network)
     found, _ = network.apply(params, {}, jnp.asarray(X, jnp.float32), train=True)

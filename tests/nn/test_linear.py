@@ -1,4 +1,4 @@
-"""Linear layers: values and gradients are those of flax."""
+"""Linear layers match flax in values and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def draw(*shape, dtype=jnp.float32):
 
 @pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_value_and_gradients_are_those_of_nnx_linear(shape, bias):
+def test_value_and_gradients_match_nnx_linear(shape, bias):
     ours = Linear(3, 6, use_bias=bias, rngs=nnx.Rngs(0))
     plain = nnx.Linear(3, 6, use_bias=bias, rngs=nnx.Rngs(0))
     x = draw(*shape)

@@ -1,4 +1,4 @@
-"""Micro-batches: the whole batch's gradient, BatchNorm by slices, a K-th of the activations."""
+"""Micro-batches: the whole batch's gradient, BatchNorm per slice, a K-th of the activations."""
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ def gradient(apply_views, params, stats, x):
     )
 
 
-def test_without_batchnorm_value_and_gradient_are_the_whole_batch_s():
+def test_without_batchnorm_value_and_gradient_equal_the_whole_batch_s():
     params, stats = vit(1).init(jax.random.key(0))
     (whole, _), expected = gradient(vit(1).apply_views, params, stats, views())
     (value, _), sliced = gradient(vit(K).apply_views, params, stats, views())
@@ -51,7 +51,7 @@ def test_without_batchnorm_value_and_gradient_are_the_whole_batch_s():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), sliced, expected)
 
 
-def test_batchnorm_has_the_statistics_of_every_kth_example_with_its_views():
+def test_batchnorm_sees_every_kth_example_with_its_views():
     network = resnet(1)
     params, stats = network.init(jax.random.key(0))
 
@@ -76,7 +76,7 @@ def test_batchnorm_has_the_statistics_of_every_kth_example_with_its_views():
     jax.tree.map(close, sliced, expected_gradient)
 
 
-def test_apply_slices_examples_and_gives_them_back_in_order():
+def test_apply_returns_sliced_examples_in_order():
     params, stats = vit(1).init(jax.random.key(0))
     expected, _ = vit(1).apply(params, stats, views()[0], train=True)
     outputs, _ = vit(K).apply(params, stats, views()[0], train=True)
@@ -93,7 +93,7 @@ def test_nothing_is_sliced_outside_training():
         resnet(2).apply(params, stats, x, train=True)
 
 
-def test_activations_shrink_as_the_slices_do():
+def test_activations_shrink_with_the_slices():
     def temporaries(network):
         params, stats = network.init(jax.random.key(0))
         f = jax.value_and_grad(lambda p: contrast(network.apply_views, p, stats, x)[0])
@@ -104,7 +104,7 @@ def test_activations_shrink_as_the_slices_do():
     assert sliced < whole / 7
 
 
-def test_devices_keep_their_examples():
+def test_no_example_moves_between_devices():
     mesh = make_placement().mesh
     network = vit(2)
     params, stats = network.init(jax.random.key(0))
@@ -119,7 +119,7 @@ def test_devices_keep_their_examples():
     assert not any(word in text for word in ("all-gather", "all-to-all", "collective-permute"))
 
 
-def test_a_method_takes_them_from_the_config():
+def test_a_method_reads_the_number_of_micro_batches_from_the_config():
     settings = config.defaults()
     settings.data.update({"channels": 1, "image_size": 8, "mean": (0.0,), "std": (1.0,)})
     settings.train.microbatches = K
@@ -132,7 +132,7 @@ def test_a_method_takes_them_from_the_config():
     assert [e.params["length"] for e in scans] == [K]
 
 
-def test_slices_that_are_not_whole_are_refused():
+def test_a_batch_that_does_not_split_into_micro_batches_is_refused():
     settings = config.defaults()
     settings.train.update({"microbatches": 3, "steps": 1})
     settings.data.batch_size = 64

@@ -1,4 +1,4 @@
-"""BatchNorm and LayerNorm against nnx's: values, gradients, running statistics."""
+"""BatchNorm and LayerNorm match nnx in values, gradients and running statistics."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def made(kind, dtype=jnp.float32):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("running", [True, False])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_values_gradients_and_statistics_are_those_of_nnx(shape, running, dtype):
+def test_values_gradients_and_statistics_of_batch_norm_match_nnx(shape, running, dtype):
     def run(kind):
         graph, params, stats = nnx.split(made(kind, dtype), nnx.Param, ...)
 
@@ -48,7 +48,7 @@ def test_values_gradients_and_statistics_are_those_of_nnx(shape, running, dtype)
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_layer_norm_s_values_and_gradients_are_those_of_nnx(shape, dtype):
+def test_values_and_gradients_of_layer_norm_match_nnx(shape, dtype):
     def run(kind):
         module = kind(5, epsilon=1e-6, dtype=dtype, rngs=nnx.Rngs(0))
         module.scale[...], module.bias[...] = jnp.arange(1.0, 6.0), jnp.linspace(-1, 1, 5)
@@ -68,7 +68,7 @@ def test_layer_norm_s_values_and_gradients_are_those_of_nnx(shape, dtype):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-def test_layer_norm_has_the_variance_of_numbers_far_from_zero():
+def test_layer_norm_computes_the_variance_of_numbers_far_from_zero():
     x = 1e4 + np.array([[-1.0, 0, 1, 2]], np.float32)
     module = LayerNorm(4, epsilon=1e-6, dtype=jnp.float32, rngs=nnx.Rngs(0))
     expected = (x - x.mean()) / x.astype(np.float64).std()

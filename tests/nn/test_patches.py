@@ -1,4 +1,4 @@
-"""Patches, their positions, and the decoder's placing of codes."""
+"""Patches, their positions, and where the decoder puts codes."""
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,14 @@ from ssl_jax.nn import from_module
 from ssl_jax.nn.patches import PatchDecoder, patches, put, sines, take, unpatched
 
 
-def test_patches_and_back():
+def test_unpatched_inverts_patches():
     images = jnp.asarray(np.random.default_rng(0).random((2, 6, 6, 3)), jnp.float32)
     pieces = patches(images, 2)
     np.testing.assert_array_equal(pieces[1, 5], images[1, 2:4, 4:6].ravel())
     np.testing.assert_array_equal(unpatched(pieces, images.shape, 2), images)
 
 
-def test_sines_tell_rows_from_columns():
+def test_sines_distinguish_rows_from_columns():
     found = sines(9, 8)
     assert found.shape == (9, 8)
     y, x = 2, 1
@@ -26,7 +26,7 @@ def test_sines_tell_rows_from_columns():
 
 
 class Decoder(nnx.Module):
-    """A decoder without blocks: what is where is left as it was put."""
+    """A decoder without blocks, which leaves every token at its place."""
 
     def __init__(self, rngs):
         self.decoder = PatchDecoder(5, 3, width=8, depth=0, heads=2, rngs=rngs)
@@ -35,7 +35,7 @@ class Decoder(nnx.Module):
         return self.decoder(code, visible, 9)
 
 
-def test_codes_stand_at_their_places_and_mask_tokens_elsewhere():
+def test_codes_are_put_at_their_places_and_mask_tokens_elsewhere():
     network = from_module(Decoder)
     params, _ = network.init(jax.random.key(0))
     code = np.random.default_rng(0).normal(size=(2, 4, 5))
@@ -55,7 +55,7 @@ def test_codes_stand_at_their_places_and_mask_tokens_elsewhere():
         np.testing.assert_allclose(pixels, expected, atol=1e-4)
 
 
-def test_tokens_are_taken_from_places_and_put_there():
+def test_take_reads_the_given_places_and_put_writes_them():
     tokens = jnp.arange(30, dtype=jnp.float32).reshape(2, 5, 3)
     places = jnp.array([[3, 0], [4, 1]])
     taken = jax.jit(take)(tokens, places)

@@ -1,4 +1,4 @@
-"""Which form is traced: by the default device, with an override that jit sees."""
+"""The default device chooses the form that is traced; an override is part of jit's cache key."""
 
 from types import SimpleNamespace
 
@@ -38,7 +38,7 @@ def test_the_form_suits_the_default_backend(monkeypatch, backend, found, expecte
     assert form() == expected
 
 
-def test_a_default_device_goes_before_the_backend(monkeypatch):
+def test_the_default_device_takes_precedence_over_the_backend(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(jax, "local_devices", lambda: [device("NVIDIA H100")])
     with jax.default_device("cpu"):
@@ -58,8 +58,8 @@ def test_a_default_device_goes_before_the_backend(monkeypatch):
         lambda f: jax.grad(lambda x: f(x).sum()),
     ],
 )
-def test_another_form_is_traced_anew(wrapped):
-    """A trace that is kept for one form must not serve another."""
+def test_each_form_has_a_trace_of_its_own(wrapped):
+    """A trace that is cached for one form must not be used for another."""
     seen = []
 
     def f(x):
@@ -76,8 +76,8 @@ def test_another_form_is_traced_anew(wrapped):
     assert seen[0] == "plain"
 
 
-def test_a_form_that_there_is_not_is_refused():
-    """By the types of the tests too, which users do not have."""
+def test_an_unknown_form_is_refused():
+    """In tests by the type check, which users do not have."""
     with pytest.raises(Exception, match="CPU"), traced_as("CPU"):
         pass
 
@@ -88,7 +88,7 @@ def networks():
 
 
 @pytest.mark.parametrize("network", list(networks()), ids=["vit", "resnet"])
-def test_plain_networks_have_forward_mode_and_nothing_custom(network):
+def test_plain_networks_have_forward_mode_and_no_custom_gradients(network):
     params, stats = network.init(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
 
@@ -109,7 +109,7 @@ def test_plain_networks_have_forward_mode_and_nothing_custom(network):
 
 
 @pytest.mark.parametrize("network", list(networks()), ids=["vit", "resnet"])
-def test_both_forms_are_one_function(network):
+def test_both_forms_compute_the_same(network):
     params, stats = network.init(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))
 
@@ -125,8 +125,8 @@ def test_both_forms_are_one_function(network):
         np.testing.assert_allclose(plain, cpu, rtol=1e-3, atol=1e-4 * max(1, np.abs(cpu).max()))
 
 
-def test_what_is_exported_is_plain_and_runs():
-    """One program for all platforms, as ``jax.export`` writes it."""
+def test_the_plain_form_can_be_exported_and_run():
+    """``jax.export`` writes one program for all platforms."""
     network = next(networks())
     params, stats = network.init(jax.random.key(0))
 
@@ -145,7 +145,7 @@ def test_what_is_exported_is_plain_and_runs():
 
 @pytest.fixture
 def cudnn(monkeypatch):
-    """Calls of cuDNN's attention, which a machine without it cannot make."""
+    """Records the calls of cuDNN's attention, which this machine need not have."""
     calls = []
 
     def fake(query, key, value, *, is_causal, implementation):
@@ -160,7 +160,7 @@ def cudnn(monkeypatch):
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("size", [8, 64, 128])
 @pytest.mark.parametrize("causal", [False, True])
-def test_cudnn_has_the_attention_that_fits_it(cudnn, dtype, size, causal):
+def test_cudnn_computes_the_attention_that_it_supports(cudnn, dtype, size, causal):
     x = jnp.zeros((2, 5, 3, size), dtype)
     attention(x, x, x, causal=causal)
     assert cudnn == [(causal, "cudnn")]
@@ -169,14 +169,13 @@ def test_cudnn_has_the_attention_that_fits_it(cudnn, dtype, size, causal):
 @pytest.mark.parametrize(
     ("dtype", "size"), [(jnp.float32, 64), (jnp.bfloat16, 136), (jnp.bfloat16, 12)]
 )
-def test_other_attention_is_plain(cudnn, dtype, size):
+def test_attention_that_cudnn_does_not_support_is_plain(cudnn, dtype, size):
     x = jnp.zeros((2, 5, 3, size), dtype)
     attention(x, x, x)
     assert cudnn == []
 
 
-def test_cudnn_is_for_attention_alone(cudnn):
-    """All other layers are plain there."""
+def test_with_cudnn_all_other_layers_are_plain(cudnn):
     rngs = nnx.Rngs(0)
     module = vit_nano(channels=3, image_size=8, patch_size=4, dtype=jnp.bfloat16, rngs=rngs)
     text = str(jax.make_jaxpr(lambda x: module(x, train=True)["features"])(jnp.ones((2, 8, 8, 3))))

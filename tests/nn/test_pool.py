@@ -1,4 +1,4 @@
-"""Means over the cells of a grid."""
+"""Pooling over the cells of a grid."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ from ssl_jax.nn.backbones.pool import cell_means
 
 @pytest.mark.parametrize("size", [2, 4, 7, 8, 14])
 @pytest.mark.parametrize("cells", [1, 4])
-def test_cells_average_what_they_touch(size, cells):
+def test_cells_average_the_positions_that_they_touch(size, cells):
     x = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
     edges = [(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
     expected = [

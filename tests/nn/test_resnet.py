@@ -1,4 +1,4 @@
-"""ResNets: parameter counts as published, shapes of the stages, the 4 x 4 grid."""
+"""ResNets: published parameter counts, shapes of the stages, the 4 x 4 grid."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def shapes(name: str, stem: str, images: tuple[int, ...], pool: str = "mean"):
 @pytest.mark.parametrize(
     ("name", "millions"), [("resnet18", 11.69), ("resnet34", 21.80), ("resnet50", 25.56)]
 )
-def test_parameter_counts_with_a_head_of_1000_classes_are_the_published_ones(name, millions):
+def test_parameter_counts_with_a_head_for_1000_classes_match_the_published_ones(name, millions):
     count, layers = shapes(name, "imagenet", (2, 224, 224, 3))
     features = layers["features"][1]
     head = 1000 * features + 1000
@@ -30,7 +30,7 @@ def test_parameter_counts_with_a_head_of_1000_classes_are_the_published_ones(nam
     assert features == (2048 if name == "resnet50" else 512)
 
 
-def test_stems_keep_the_resolutions_they_are_named_for():
+def test_each_stem_has_its_resolution():
     def first_map(stem, side):
         network = from_module(
             lambda rngs: resnet.resnet_small(channels=1, stem=stem, blocks=(0, 0, 0), rngs=rngs)

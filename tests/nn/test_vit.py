@@ -1,4 +1,4 @@
-"""ViTs: parameter counts as published, the forward pass again in NumPy, the parts methods use."""
+"""ViTs: published parameter counts, a forward pass in NumPy, the parts that methods use."""
 
 import functools
 
@@ -23,7 +23,7 @@ def make(rngs, **options):
 
 @functools.cache
 def module(**options):
-    """A ViT whose every parameter is drawn wide, so that none has the value of doing nothing."""
+    """A ViT with noisy parameters, so that none has a value that does nothing, such as 0."""
     graph, state = nnx.split(make(nnx.Rngs(params=jax.random.key(0)), **options))
     rng = np.random.default_rng(1)
     return nnx.merge(
@@ -60,7 +60,7 @@ def images():
         ("vit_large", 304_326_632),
     ],
 )
-def test_parameter_counts_with_a_head_of_1000_classes_are_the_published_ones(name, parameters):
+def test_parameter_counts_with_a_head_for_1000_classes_match_the_published_ones(name, parameters):
     network = from_module(
         lambda rngs: backbones.BACKBONES[name](
             channels=3, image_size=224, patch_size=16, pool="cls", rngs=rngs
@@ -73,7 +73,7 @@ def test_parameter_counts_with_a_head_of_1000_classes_are_the_published_ones(nam
 
 
 @pytest.mark.parametrize("pool", ["cls", "mean", "grid"])
-def test_layers_are_those_of_the_numpy_forward_pass(images, pool):
+def test_layers_match_the_numpy_forward_pass(images, pool):
     network = module(pool=pool)
     layers = layers_of(network, images)
     tokens = reference.vit(params_of(network), np.asarray(images), patch=PATCH, heads=HEADS)
@@ -90,7 +90,7 @@ def test_layers_are_those_of_the_numpy_forward_pass(images, pool):
     assert layers["features"].shape == (2, network.features)
 
 
-def test_initialisation_is_dinos():
+def test_initialization_is_that_of_dino():
     params, _ = from_module(lambda rngs: make(rngs, width=96, depth=1)).init(jax.random.key(0))
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path)
@@ -105,7 +105,7 @@ def test_initialisation_is_dinos():
             assert 0.014 < leaf.std() < 0.022, name
 
 
-def test_tokens_are_a_set_once_their_positions_are_added(images):
+def test_once_positions_are_added_the_order_of_tokens_does_not_matter(images):
     network = module()
     tokens = network.patches(images)
     order = np.random.default_rng(0).permutation(tokens.shape[1])
@@ -116,21 +116,21 @@ def test_tokens_are_a_set_once_their_positions_are_added(images):
         np.testing.assert_allclose(a[:, 1:][:, order], b[:, 1:], rtol=1e-4, atol=1e-5)
 
 
-def test_some_of_the_patches_are_encoded_alone(images):
+def test_a_subset_of_patches_can_be_encoded(images):
     network = module()
     visible = network.patches(images)[:, 3:8]
     outputs = outputs_of(network, visible)
     assert [x.shape for x in outputs] == [(2, 6, WIDTH)] * DEPTH
 
 
-def test_positions_are_the_learned_ones_at_the_size_they_were_learned_for():
+def test_positions_are_the_learned_ones_at_the_original_size():
     network = module()
     learned = network.patch_positions[...].reshape(16, WIDTH)
     np.testing.assert_array_equal(network.positions(4, 4), learned)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (2, 6)])
-def test_positions_of_another_size_are_interpolated(shape):
+def test_positions_are_interpolated_at_another_size(shape):
     network = module()
     expected = jax.image.resize(network.patch_positions[...], (*shape, WIDTH), "bicubic")
     positions = network.positions(*shape)
@@ -144,7 +144,7 @@ def test_positions_of_another_size_are_interpolated(shape):
     )
 
 
-def test_grid_pools_the_map_of_any_size():
+def test_grid_pooling_works_on_maps_of_any_size():
     network = module(pool="grid")
     images = jax.random.normal(jax.random.key(0), (2, 12, 20, 3))
     outputs = outputs_of(network, network.patches(images))

@@ -8,7 +8,7 @@ from tests.references.vit import gelu, layer_norm, linear, softmax
 
 
 def attention(params, x, heads):
-    """`x` is [t, d]; a token sees those up to itself."""
+    """`x` is [t, d]; a token attends to itself and to earlier tokens."""
     t, d = x.shape
     size = d // heads
     qkv = linear(params["qkv"], x)
@@ -23,7 +23,7 @@ def attention(params, x, heads):
 
 
 def gpt(params, texts, *, heads):
-    """Every block's tokens, the last's after the final LayerNorm, the logits: each [n, t, _]."""
+    """Returns each block's tokens, the last ones after LayerNorm, and the logits: [n, t, _]."""
     table = np.asarray(params["embedding"], np.float64)
     layers = []
     for text in texts:

@@ -27,7 +27,7 @@ def gelu(x):
 
 
 def attention(params, x, heads):
-    """`x` is [t, d]; the fused output is queries, keys, values, each of them head by head."""
+    """`x` is [t, d]; `qkv` returns queries, keys and values, each of them head by head."""
     d = x.shape[1]
     size = d // heads
     qkv = linear(params["qkv"], x)
@@ -51,7 +51,7 @@ def tokens(params, image, patch):
 
 
 def vit(params, images, *, patch, heads):
-    """Every block's tokens, and the last's after the final LayerNorm: a list of [n, 1 + t, d]."""
+    """Returns each block's tokens, and the last ones after the final LayerNorm: [n, 1 + t, d]."""
     layers = []
     for image in images:
         x, outputs = tokens(params, image, patch), []

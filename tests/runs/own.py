@@ -1,4 +1,4 @@
-"""Methods of a user's own that compile fast: linear, on 8x8 gray images."""
+"""Methods that a user might write: linear, on 8x8 gray images, and fast to compile."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ PIXELS, WIDTH, CLASSES = tiny.SIDE**2, 6, 3
 
 
 def config(**settings: object) -> ConfigDict:
-    """Settings of a short run; ``method`` holds what only the own method reads."""
+    """Returns the settings of a short run; ``method`` holds what only these methods read."""
     base = tiny.config(noise=0.5)
     base.optimizer.update({"name": "sgd", "learning_rate": 1.0, "warmup": 0.0})
     base.update_from_flattened_dict(settings)

@@ -1,4 +1,4 @@
-"""A whole run on eight devices: what it writes, that it resumes exactly and can be taken up."""
+"""Whole runs on eight devices: their files, exact resuming, loading."""
 
 import errno
 import json
@@ -43,12 +43,12 @@ def fit(data, workdir, base=None, method=None):
 
 
 class Killed(Exception):
-    """Stands for a kill."""
+    """Stands in for a kill."""
 
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """A run that is never stopped, how often its loss was traced, and what was compiled for it."""
+    """A run that never stops, how often its loss was traced, and what was compiled for it."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     method = methods.make(tiny.resolved(config(), data))
     traces = []
@@ -71,7 +71,7 @@ def rows(workdir):
     return {row["step"]: row["loss"] for row in map(json.loads, lines)}
 
 
-def test_the_workdir_holds_what_a_run_is_to_leave(whole):
+def test_a_run_leaves_all_its_files_in_the_workdir(whole):
     run, workdir, *_ = whole
     assert {p.name for p in workdir.iterdir() if not p.name.startswith("events.")} == FILES
     assert list(workdir.glob("events.*"))
@@ -88,15 +88,15 @@ def test_the_workdir_holds_what_a_run_is_to_leave(whole):
     assert values["examples"] == 24
     assert values["train_examples"] == 40
     assert 1 <= values["rankme"] <= values["features"]
-    assert values["linear_top5"] == 1.0  # of three classes
+    assert values["linear_top5"] == 1.0  # there are three classes
 
 
 def test_the_loss_is_traced_once_for_training_and_once_for_the_baseline(whole):
     assert whole[2] == 2
 
 
-def test_nothing_that_a_run_compiles_closes_over_device_arrays(whole):
-    """What differs between methods is in their contract (``tests/methods/test_contract.py``)."""
+def test_no_compiled_function_of_a_run_closes_over_device_arrays(whole):
+    """``tests/methods/test_contract.py`` checks what differs between methods."""
     compiled = whole[3]
     assert compiled.keys() >= {"step", "embed", "collect", "_nearest", "_minimise", "raw_input"}
     assert {name: found for name, found in compiled.items() if found} == {}
@@ -111,7 +111,9 @@ def test_a_finished_run_is_left_alone(whole, data, capsys):
     chex.assert_trees_all_equal(again.params, run.params)
 
 
-def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypatch, capsys):
+def test_a_killed_and_resumed_run_equals_one_that_never_stopped(
+    whole, data, tmp_path, monkeypatch, capsys
+):
     run, workdir, *_ = whole
     real = Feed.next
     made = []
@@ -139,7 +141,7 @@ def test_killed_and_resumed_equals_never_stopped(whole, data, tmp_path, monkeypa
     assert scores[0] == scores[1]
 
 
-def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch):
+def test_a_request_to_stop_saves_the_current_step(whole, data, tmp_path, monkeypatch):
     real = Feed.next
     made = []
 
@@ -159,7 +161,7 @@ def test_a_request_to_stop_saves_where_it_is(whole, data, tmp_path, monkeypatch)
     chex.assert_trees_all_equal(fit(data, tmp_path / "run").params, whole[0].params)
 
 
-def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
+def test_a_loaded_run_embeds_as_the_original(whole, data):
     run, workdir, *_ = whole
     loaded = ssl_jax.load(workdir)
     chex.assert_trees_all_equal(loaded.params, run.params)
@@ -176,7 +178,7 @@ def test_a_run_can_be_taken_up_and_embeds_as_it_was_scored(whole, data):
 
 
 @pytest.mark.parametrize("key", ["layers", "probe_layers"])
-def test_a_layer_that_is_not_there_is_refused_before_training(data, tmp_path, key):
+def test_a_missing_layer_is_refused_before_training(data, tmp_path, key):
     base = config()
     base.evaluation[key] = ("stage9",)
     with pytest.raises(InputError, match=rf"^evaluation\.{key}: 'stage9'; .* features, stage1"):
@@ -195,8 +197,8 @@ def test_another_config_in_the_same_workdir_is_refused(whole, data):
 
 def test_without_labels_the_evaluation_is_label_free(data, tmp_path):
     images, tests = (s.take(np.arange(len(s)))["image"] for s in (data.train, data.test))
-    unlabelled = ssl_jax.data.from_arrays(images, test_images=tests)
-    fit(unlabelled, tmp_path / "run")
+    unlabeled = ssl_jax.data.from_arrays(images, test_images=tests)
+    fit(unlabeled, tmp_path / "run")
     values = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert set(values) == {"step", "examples", "train_examples", "features", "rankme"}
     assert "no labels" in (tmp_path / "run" / "report.html").read_text()
@@ -214,19 +216,19 @@ def test_embedding_again_compiles_nothing(whole, data):
     images = data.test.take(np.arange(24))["image"]
     for count in (24, 24, 8, 24, 8):
         counted.embed(images[:count])
-    assert len(traces) == 2  # of 24, padded to a whole batch, and of 8
+    assert len(traces) == 2  # for 24, padded to a whole batch, and for 8
     moved = counted._replace(params=jax.tree.map(lambda x: 2 * x, run.params))
     assert not np.array_equal(moved.embed(images), counted.embed(images))
     assert len(traces) == 2
 
 
-def test_a_path_below_which_checkpoints_cannot_be_read_is_refused_before_training(data, tmp_path):
+def test_a_path_that_checkpoints_cannot_be_read_from_is_refused_before_training(data, tmp_path):
     with pytest.raises(InputError, match=r"contains '\[2024\]'"):
         fit(data, tmp_path / "study [2024]" / "run")
     assert not any(tmp_path.iterdir())
 
 
-def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeypatch):
+def test_a_failed_save_ends_the_run_at_the_next_step(data, tmp_path, monkeypatch):
     class Failing:
         def result(self):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -244,10 +246,12 @@ def test_a_save_that_fails_ends_the_run_at_the_next_step(data, tmp_path, monkeyp
     base = config(steps=20, checkpoint_every=6)
     with pytest.raises(InputError, match="checkpoints/6: cannot be saved: No space left on device"):
         fit(data, tmp_path / "run", base)
-    assert len(made) <= 8  # the save of step 12 would say it too
+    assert len(made) <= 8  # the save at step 12 would also report it
 
 
-def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_again(whole, tmp_path, monkeypatch):
+def test_if_a_checkpoint_is_replaced_while_it_is_read_the_newer_one_is_read(
+    whole, tmp_path, monkeypatch
+):
     run, workdir, *_ = whole
     shutil.copytree(workdir, tmp_path / "run")
     kept = tmp_path / "run" / "checkpoints"

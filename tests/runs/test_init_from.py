@@ -64,7 +64,7 @@ def config_of(name: str, network: dict, dataset) -> ConfigDict:
 
 
 def start_of(method: Method, dataset, seed: int):
-    """Parameters and extra state in which no two arrays are equal, so teachers are not students."""
+    """Returns ``params`` and ``extra`` with noise, so that teachers differ from students."""
     batch = batch_like(dataset.pretrain[0], tiny.BATCH)
     leaves, tree = jax.tree.flatten(method.init(jax.random.key(seed), batch))
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def start_of(method: Method, dataset, seed: int):
 
 
 def saved(workdir, config: ConfigDict, method: Method, dataset) -> Run:
-    """A workdir as a run leaves it after seven steps, without the training."""
+    """Writes a workdir as a run leaves it after seven steps, without training."""
     params, extra = start_of(method, dataset, seed=1)
     make_workdir(workdir, config, dataset.assets)
     optimizer = optim.make(config)
@@ -90,11 +90,11 @@ def saved(workdir, config: ConfigDict, method: Method, dataset) -> Run:
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory):
-    """The run of a method with a network, made when it is first asked for."""
+    """Returns a function from a method and a network to a run, which is made on first use."""
     made = {}
 
     def get(name: str, network: dict = RESNET):
-        key = (name, network.get("name"))
+        key = (name, *sorted(network.items()))
         if key not in made:
             dataset = DATA.get(name, tiny.data)()
             config = config_of(name, network, dataset)
@@ -106,14 +106,14 @@ def earlier(tmp_path_factory):
 
 
 def taken_over(workdir, run: Run):
-    """New ``params`` and ``extra`` of a run's method, before and after, and the line about it."""
+    """Starts a run's method anew; returns its state before and after, and the line about it."""
     dataset = DATA.get(run.config.method.name, tiny.data)()
     before = start_of(run.method, dataset, seed=2)
     *after, said = with_backbone_of(workdir, run.method, *before, tiny.placement(8))
     return before, tuple(after), said
 
 
-def test_every_method_is_tried_here():
+def test_every_method_has_a_case_here():
     assert BLOCKS.keys() == methods.METHODS.keys()
 
 
@@ -135,7 +135,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("source", "target", "network"), PAIRS)
-def test_the_backbone_goes_over_and_nothing_else(earlier, source, target, network):
+def test_the_backbone_is_replaced_and_nothing_else(earlier, source, target, network):
     workdir, run = earlier(source, network)
     _, later = earlier(target, network)
     before, after, said = taken_over(workdir, later)
@@ -144,18 +144,19 @@ def test_the_backbone_goes_over_and_nothing_else(earlier, source, target, networ
     assert said.startswith(f"init_from: {workdir}: took the backbone, ")
     assert f" {len(jax.tree.leaves(backbone))} arrays after 7 steps; not taken: " in said
     chex.assert_trees_all_equal_shapes_and_dtypes(after, before)
+    # with the old backbone put back, nothing else has changed
     old = later.method.backbone(*before)
-    restored = later.method.with_backbone(*after, old)
     assert len(jax.tree.leaves(old[0])) > 5
-    chex.assert_trees_all_equal(restored[0], later.method.with_backbone(*before, old)[0])
-    chex.assert_trees_all_equal(restored[1], later.method.with_backbone(*before, old)[1])
+    chex.assert_trees_all_equal(
+        later.method.with_backbone(*after, old), later.method.with_backbone(*before, old)
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "target", "network"),
     [("simclr", "byol", RESNET), ("byol", "dino", RESNET), ("dino", "mae", VIT)],
 )
-def test_it_embeds_as_the_earlier_run_does(earlier, source, target, network):
+def test_features_equal_those_of_the_earlier_run(earlier, source, target, network):
     workdir, run = earlier(source, network)
     _, later = earlier(target, network)
     images = tiny.data().test.take(np.arange(8))["image"]
@@ -168,7 +169,7 @@ def test_it_embeds_as_the_earlier_run_does(earlier, source, target, network):
     assert not np.allclose(other, expected, rtol=1e-2, atol=1e-2)
 
 
-def test_the_teacher_of_byol_starts_as_its_student_s_copy(earlier):
+def test_in_byol_the_teacher_gets_a_copy_of_its_own(earlier):
     workdir, run = earlier("simclr")
     _, (params, extra), said = taken_over(workdir, earlier("byol")[1])
     student, teacher = params["encoder"]["backbone"], extra["teacher"]["params"]["backbone"]
@@ -181,7 +182,7 @@ def test_the_teacher_of_byol_starts_as_its_student_s_copy(earlier):
     assert said.endswith("; not taken: params/projector")
 
 
-def test_of_dino_the_teacher_is_taken(earlier):
+def test_from_dino_the_teacher_is_taken(earlier):
     workdir, run = earlier("dino", VIT)
     _, (params, _), said = taken_over(workdir, earlier("mae", VIT)[1])
     chex.assert_trees_all_equal(params["encoder"], run.extra["teacher"]["params"]["backbone"])
@@ -189,7 +190,7 @@ def test_of_dino_the_teacher_is_taken(earlier):
     assert sorted(left) == ["extra/center", "extra/teacher/params/head", "params"]
 
 
-def test_another_network_is_refused_by_the_first_array_that_differs(earlier):
+def test_another_network_is_refused_by_the_name_of_the_first_array_that_differs(earlier):
     workdir, _ = earlier("simclr")
     method = methods.make(config_of("byol", RESNET | {"stem": "small"}, tiny.data()))
     with pytest.raises(InputError) as caught:
@@ -214,7 +215,7 @@ def own_run(data, tmp_path_factory):
 
 
 def with_another(method: Method, params, stats) -> Method:
-    """The method, whose backbone of its own differs from that of its earlier run."""
+    """Returns the method with another backbone in its new state than in its earlier run."""
     asked = []
 
     def backbone(*state):
@@ -232,7 +233,7 @@ def with_another(method: Method, params, stats) -> Method:
         ({"kernel": (64, 6)}, {"mean": 6}, r"BatchNorm statistic mean is absent there and float32"),
     ],
 )
-def test_an_array_that_only_one_of_them_has_is_named(own_run, data, params, stats, culprit):
+def test_an_array_that_only_one_backbone_has_is_named(own_run, data, params, stats, culprit):
     workdir, run = own_run
     params, stats = ({k: jnp.zeros(shape) for k, shape in x.items()} for x in (params, stats))
     method = with_another(run.method, params, stats)
@@ -243,7 +244,7 @@ def test_an_array_that_only_one_of_them_has_is_named(own_run, data, params, stat
 
 
 class Begun(Exception):
-    """Ends a run where its training would begin; has the state that it would begin with."""
+    """Ends a run before its training; holds the state that it would train."""
 
 
 @pytest.fixture
@@ -255,13 +256,13 @@ def no_training(monkeypatch):
 
 
 def begin(make, data, config, workdir):
-    """The state that a run would begin to train with."""
+    """Returns the state that a run would train."""
     with pytest.raises(Begun) as caught:
         ssl_jax.fit(make, data, config, workdir=workdir)
     return caught.value.args[0]
 
 
-def test_a_run_begins_with_it_and_says_so(own_run, data, tmp_path, no_training, capsys):
+def test_a_run_starts_from_the_backbone_and_says_so(own_run, data, tmp_path, no_training, capsys):
     workdir, run = own_run
     state = begin(own.denoiser, data, own.config(init_from=str(workdir)), tmp_path / "run")
     assert int(state.step) == 0
@@ -274,7 +275,7 @@ def test_a_run_begins_with_it_and_says_so(own_run, data, tmp_path, no_training, 
     )
 
 
-def test_a_method_of_one_s_own_takes_the_backbone_of_a_method_of_ours(
+def test_a_user_s_method_can_start_from_the_backbone_of_a_built_in_one(
     earlier, data, tmp_path, no_training
 ):
     def make(config):
@@ -298,7 +299,7 @@ def test_a_method_of_one_s_own_takes_the_backbone_of_a_method_of_ours(
     chex.assert_trees_all_equal(state.extra["trunk"], run.extra["backbone"])
 
 
-def test_a_run_that_resumes_does_not_begin_with_it_again(own_run, data, tmp_path, monkeypatch):
+def test_a_resumed_run_does_not_read_the_earlier_run_again(own_run, data, tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("ssl_jax.runs.fit"), "evaluate_run", lambda *_: None)
     shutil.copytree(own_run[0], tmp_path / "earlier")
     config = own.config(init_from=str(tmp_path / "earlier"))
@@ -308,7 +309,9 @@ def test_a_run_that_resumes_does_not_begin_with_it_again(own_run, data, tmp_path
     chex.assert_trees_all_equal(again.params, first.params)
 
 
-def test_a_backbone_that_is_not_copied_can_be_trained(own_run, data, tmp_path, monkeypatch):
+def test_a_method_that_does_not_copy_the_backbone_can_be_trained(
+    own_run, data, tmp_path, monkeypatch
+):
     """A step donates its input, and no buffer can be donated twice."""
     monkeypatch.setattr(import_module("ssl_jax.runs.fit"), "evaluate_run", lambda *_: None)
 
@@ -335,7 +338,7 @@ def test_a_backbone_that_is_not_copied_can_be_trained(own_run, data, tmp_path, m
     chex.assert_trees_all_equal(trained.extra["teacher"], run.params["encoder"])
 
 
-def test_a_run_that_is_not_there_or_has_no_checkpoint_is_refused(own_run, data, tmp_path):
+def test_a_missing_run_and_a_run_without_a_checkpoint_are_refused(own_run, data, tmp_path):
     for there, culprit in ((False, r"has no config\.json"), (True, "has no checkpoint")):
         if there:
             make_workdir(tmp_path / "none", own_run[1].config, {})
@@ -346,7 +349,7 @@ def test_a_run_that_is_not_there_or_has_no_checkpoint_is_refused(own_run, data, 
         assert not (tmp_path / "run").exists()
 
 
-def test_an_earlier_run_of_another_method_of_one_s_own_is_refused(own_run, data, tmp_path):
+def test_a_run_of_another_user_s_method_is_refused(own_run, data, tmp_path):
     """Its checkpoint holds what this method does not have."""
     config = own.config(init_from=str(own_run[0]))
     with pytest.raises(InputError, match=r"^init_from: .*: does not fit: ") as caught:
@@ -356,9 +359,7 @@ def test_an_earlier_run_of_another_method_of_one_s_own_is_refused(own_run, data,
 
 
 @pytest.mark.parametrize("missing", ["backbone", "with_backbone"])
-def test_a_method_that_does_not_say_where_its_backbone_is_is_refused(
-    own_run, data, tmp_path, missing
-):
+def test_a_method_without_a_backbone_is_refused(own_run, data, tmp_path, missing):
     def make(config):
         return own.denoiser(config)._replace(**{missing: Method._field_defaults[missing]})
 

@@ -1,4 +1,4 @@
-"""Methods of a user's own: built by ``fit`` or before, with and without labels."""
+"""Methods that a user wrote: given to ``fit`` or built by it, with and without labels."""
 
 import json
 from importlib import import_module
@@ -29,7 +29,7 @@ def training_only(monkeypatch):
 
 
 def without_labels(data):
-    """The same images without their labels."""
+    """Returns the same images without their labels."""
     images, tests = (s.take(np.arange(len(s)))["image"] for s in (data.train, data.test))
     return ssl_jax.data.from_arrays(images, test_images=tests)
 
@@ -39,7 +39,7 @@ def rows(workdir):
 
 
 def batches_seen(method, seen):
-    """The method; ``seen`` gets the names of the entries of its batches."""
+    """Returns the method; ``seen`` gets the names of the entries of its batches."""
 
     def views(key, batch):
         seen.append(sorted(batch))
@@ -48,7 +48,9 @@ def batches_seen(method, seen):
     return method._replace(views=views)
 
 
-def test_a_function_that_builds_a_method_trains_as_the_method_does(data, tmp_path, training_only):
+def test_fit_with_a_make_function_equals_fit_with_the_method_that_it_builds(
+    data, tmp_path, training_only
+):
     config, resolved = own.config(), tiny.resolved(own.config(), data)
     built = []
 
@@ -88,7 +90,7 @@ def test_a_method_that_asks_for_labels_learns_them(data, tmp_path):
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["linear_top1"] > 0.9
 
 
-def test_labels_are_those_of_the_examples(data, tmp_path, training_only):
+def test_wrong_labels_are_not_learned(data, tmp_path, training_only):
     """With the labels of other examples the same method does not learn."""
     images = data.train.take(np.arange(40))
     wrong = np.random.default_rng(0).permutation(images["label"])
@@ -100,14 +102,14 @@ def test_labels_are_those_of_the_examples(data, tmp_path, training_only):
     assert read(tmp_path / "run")[-1]["accuracy"] < 0.9
 
 
-def test_labeled_training_examples_take_the_place_of_all(data):
+def test_labeled_trains_on_the_labeled_examples(data):
     more = data._replace(pretrain=without_labels(tiny.data(train=60)).pretrain)
     chosen = labeled(more)
     assert chosen.pretrain is data.train
     assert chosen._replace(pretrain=None) == more._replace(pretrain=None)
 
 
-def test_data_without_the_labels_that_a_method_asks_for_is_refused(data, tmp_path):
+def test_data_without_labels_is_refused_if_the_method_asks_for_them(data, tmp_path):
     bare = without_labels(data)
     expected = (
         r"^data\.name: the training examples have no 'label', which the method asks for; "
@@ -120,7 +122,7 @@ def test_data_without_the_labels_that_a_method_asks_for_is_refused(data, tmp_pat
         labeled(bare)
 
 
-def test_an_own_run_is_loaded_with_its_method(data, tmp_path, training_only):
+def test_a_run_of_a_user_s_method_is_loaded_with_that_method(data, tmp_path, training_only):
     run = ssl_jax.fit(own.denoiser, data, own.config(), workdir=tmp_path / "run")
     with pytest.raises(InputError, match=r"^method\.name: None; expected one of"):
         ssl_jax.load(tmp_path / "run")

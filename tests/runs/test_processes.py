@@ -1,4 +1,4 @@
-"""Of several processes the main one writes and prints; all of them train and save."""
+"""Several processes train one run: all save checkpoints, the main one prints and writes."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def rows(workdir):
     return [{k: v for k, v in row.items() if k not in CLOCKS} for row in read(workdir)]
 
 
-def test_a_process_that_is_not_the_main_one_writes_checkpoints_only(
+def test_a_process_other_than_the_main_one_writes_only_checkpoints(
     tmp_path, monkeypatch, training_only, capsys
 ):
     monkeypatch.setattr(Placement, "is_main", property(lambda self: False))
@@ -42,7 +42,7 @@ def test_a_process_that_is_not_the_main_one_writes_checkpoints_only(
 
 
 def train(workdir: Path, processes: int) -> list[str]:
-    """What each of the processes of a run prints."""
+    """Runs some processes to their end; returns what each one printed."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -69,7 +69,7 @@ def train(workdir: Path, processes: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_resume_as_one_does(tmp_path):
+def test_two_processes_train_and_resume_like_one(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert "trained in" in train(one, 1)[0]
     main, other = train(two, 2)

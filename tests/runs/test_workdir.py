@@ -23,7 +23,7 @@ def config(**changes):
     return resolve(base, FACTS, 100, 1)
 
 
-def test_a_new_workdir_holds_the_config_and_opens_again(tmp_path):
+def test_a_new_workdir_holds_the_config_and_can_be_used_again(tmp_path):
     run = tmp_path / "a" / "b"
     check_workdir(run, config())
     assert not run.exists()
@@ -34,7 +34,7 @@ def test_a_new_workdir_holds_the_config_and_opens_again(tmp_path):
     assert not finished(run)
 
 
-def test_another_config_is_refused_by_the_keys_that_differ(tmp_path):
+def test_another_config_is_refused_by_the_names_of_the_keys_that_differ(tmp_path):
     make_workdir(tmp_path / "run", config(), {})
     before = (tmp_path / "run" / CONFIG).read_bytes()
     with pytest.raises(InputError) as error:
@@ -46,7 +46,7 @@ def test_another_config_is_refused_by_the_keys_that_differ(tmp_path):
     assert (tmp_path / "run" / CONFIG).read_bytes() == before
 
 
-def test_a_folder_of_other_things_a_file_and_a_damaged_config_are_refused(tmp_path):
+def test_a_folder_with_other_files_a_file_and_a_damaged_config_are_refused(tmp_path):
     (tmp_path / "photo.jpg").write_text("x")
     with pytest.raises(InputError, match=r"holds files but no config\.json"):
         check_workdir(tmp_path, config())
@@ -63,7 +63,7 @@ def test_a_folder_of_other_things_a_file_and_a_damaged_config_are_refused(tmp_pa
             read_config(tmp_path / "run")
 
 
-def test_a_start_that_could_not_write_its_config_can_be_made_again(tmp_path, monkeypatch):
+def test_a_run_that_could_not_write_its_config_can_be_started_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(output.os, "replace", full)
         with pytest.raises(InputError, match=r"config\.json: cannot be written: No space left"):
@@ -78,7 +78,7 @@ def full(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_what_a_link_points_to_is_not_overwritten(tmp_path):
+def test_the_target_of_a_link_is_not_overwritten(tmp_path):
     (tmp_path / "kept").write_text("mine")
     for name, write in (
         ("a.json", lambda path: workdir.write_json(path, {"b": 1})),
@@ -95,7 +95,7 @@ def test_what_a_link_points_to_is_not_overwritten(tmp_path):
     ("key", "value"),
     [("data.modality", "smell"), ("train.steps", -1), ("optimizer.learning_rate", "fast")],
 )
-def test_settings_that_make_no_sense_are_refused_where_they_are_read(tmp_path, key, value):
+def test_invalid_settings_are_refused_when_a_config_is_read(tmp_path, key, value):
     make_workdir(tmp_path / "run", config(), {})
     block, _, name = key.partition(".")
     values = json.loads((tmp_path / "run" / CONFIG).read_text())

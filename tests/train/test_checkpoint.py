@@ -1,4 +1,4 @@
-"""Checkpoints come back as they were, and what does not fit is named."""
+"""Checkpoints are restored as they were saved; one that does not fit is refused."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def saved(tmp_path):
     return tmp_path / "checkpoints"
 
 
-def test_the_last_two_are_kept_and_restored_bit_for_bit(saved):
+def test_the_last_two_checkpoints_are_kept_and_restored_bit_for_bit(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["2", "3"]
     checkpoints = Checkpoints(saved)
     assert checkpoints.latest() == 3
@@ -54,7 +54,7 @@ def test_the_last_two_are_kept_and_restored_bit_for_bit(saved):
     checkpoints.close()
 
 
-def test_nothing_saved_is_none_and_makes_no_folder(tmp_path):
+def test_without_a_checkpoint_latest_is_none_and_makes_no_folder(tmp_path):
     assert Checkpoints(tmp_path / "none").latest() is None
     assert not (tmp_path / "none").exists()
 
@@ -76,7 +76,7 @@ def test_an_empty_folder_of_a_later_step_does_not_count(saved):
         ),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_names_the_leaf(saved, change, culprit):
+def test_a_checkpoint_that_does_not_fit_is_refused_by_the_name_of_the_leaf(saved, change, culprit):
     checkpoints = Checkpoints(saved)
     with pytest.raises(InputError, match=culprit) as error:
         restored_on(1, checkpoints, 3, state(0)._replace(params=change))
@@ -84,7 +84,7 @@ def test_a_checkpoint_that_does_not_fit_names_the_leaf(saved, change, culprit):
     checkpoints.close()
 
 
-def test_saving_copies_before_the_next_step_overwrites(tmp_path):
+def test_a_save_copies_arrays_before_the_next_step_overwrites_them(tmp_path):
     bump = jax.jit(lambda x: x + 1, donate_argnums=0)
     checkpoints = Checkpoints(tmp_path / "c")
     x = jnp.zeros(1 << 20)
@@ -109,7 +109,7 @@ def held() -> tuple[int, int]:
     return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
 
 
-def test_saves_leave_no_descriptor_and_no_thread_behind(tmp_path):
+def test_saves_leak_neither_descriptors_nor_threads(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for step in range(1, 9):
         checkpoints.save(step, state(step))
@@ -120,12 +120,12 @@ def test_saves_leave_no_descriptor_and_no_thread_behind(tmp_path):
     checkpoints.check(wait=True)
     after = held()
     checkpoints.close()
-    # three descriptors and a thread of each save were left
+    # orbax by itself leaks three descriptors and a thread per save
     assert after[0] - before[0] < 20
     assert after[1] - before[1] < 10
 
 
-def test_reading_leaves_a_save_that_goes_on_alone_and_the_next_writer_clears_it(saved):
+def test_reading_keeps_an_unfinished_save_and_the_next_save_removes_it(saved):
     unfinished = saved / "4.orbax-checkpoint-tmp"
     unfinished.mkdir()
     (unfinished / "part").write_text("half")
@@ -146,7 +146,7 @@ class Failing:
         raise ValueError("RESOURCE_EXHAUSTED: Failed to write: No space left on device\nand more")
 
 
-def test_a_save_that_fails_in_the_background_is_said_at_the_next_check(tmp_path, monkeypatch):
+def test_a_save_that_fails_in_the_background_is_reported_at_the_next_check(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     monkeypatch.setattr(checkpoints, "_begin", lambda *_: Failing())
     checkpoints.save(5, state(5))
@@ -162,8 +162,8 @@ def test_a_save_that_fails_in_the_background_is_said_at_the_next_check(tmp_path,
     checkpoints.close()
 
 
-def test_a_folder_that_cannot_be_made_ends_the_save_and_the_process(tmp_path):
-    """Orbax's threads that wait for a folder made in the background would keep it alive."""
+def test_a_folder_that_cannot_be_made_fails_the_save_and_lets_the_process_end(tmp_path):
+    """Orbax's threads, which wait for a folder made in the background, would keep it alive."""
     program = f"""
 import errno, os, pathlib
 import jax.numpy as jnp
@@ -185,7 +185,7 @@ except ValueError as error:
     assert done.stdout == f"{tmp_path}/new/1: cannot be saved: Disk quota exceeded\n"
 
 
-def test_a_save_that_cannot_be_read_back_is_not_believed(tmp_path, monkeypatch):
+def test_a_save_that_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
     found = SimpleNamespace(metadata={"step": jnp.int32(0)})
     monkeypatch.setattr(checkpoint.ocp, "metadata", lambda path: found)
     checkpoints = Checkpoints(tmp_path / "checkpoints")
@@ -207,7 +207,7 @@ def test_a_url_and_a_path_that_is_not_utf8_are_refused(tmp_path):
         checkpoint.check_path(tmp_path / "\udcff")
 
 
-def test_what_is_saved_below_another_odd_name_is_read_back(tmp_path):
+def test_checkpoints_below_other_odd_names_are_read_back(tmp_path):
     folder = tmp_path / "a b%20#?*" / "checkpoints"
     checkpoint.check_path(folder)
     checkpoints = Checkpoints(folder)

@@ -1,4 +1,4 @@
-"""The share of the time that the device waits for data, by a fake clock and on a real loop."""
+"""The share of time that the devices wait for data, with a fake clock and in a real loop."""
 
 import io
 import time
@@ -34,7 +34,7 @@ METHOD = Method(init, views, loss, no_update, None)
 
 
 class AtOnce:
-    """An executor without a thread: the end of a step is noted where the step is watched."""
+    """An executor without a thread: a step ends when it is watched."""
 
     def __init__(self, *_, **__):
         pass
@@ -49,7 +49,7 @@ class AtOnce:
 
 
 class Step:
-    """Stands for the loss of a step that ends after some seconds."""
+    """Stands in for the loss of a step that ends after some seconds."""
 
     def __init__(self, seconds: float = 0.0):
         self.seconds = seconds
@@ -65,14 +65,14 @@ def stream(seconds: float = 0.0):
 
 
 def by_clock(monkeypatch, *times: float) -> Feed:
-    """A feed whose clock shows these times, one a look."""
+    """A feed whose clock returns these times, one per call."""
     monkeypatch.setattr(feed, "ThreadPoolExecutor", AtOnce)
     return Feed(stream(), tiny.placement(8), clock=iter(times).__next__)
 
 
-def test_the_first_batch_and_the_compilation_do_not_count(monkeypatch):
+def test_the_wait_for_the_first_batch_and_the_compilation_does_not_count(monkeypatch):
     fed = by_clock(monkeypatch, 0, 50, 90, 91, 92, 100)
-    fed.next()  # asked at 0, there at 50
+    fed.next()  # requested at 0, arrived at 50
     fed.watch({"loss": Step()})  # dispatched at 90, ended at 91
     assert fed.starved() == 0
     assert fed.starved_so_far() == 0
@@ -82,13 +82,15 @@ def test_the_first_batch_and_the_compilation_do_not_count(monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "there", "ended", "share"),
     [
-        (10, 16, 12, 0.4),  # the device waits from the end of the step
-        (10, 16, 8, 0.6),  # and not for what the loop did before it asked
-        (10, 12, 16, 0.0),  # the batch is there before the step ends
+        (10, 16, 12, 0.4),  # the devices wait from the end of the step
+        (10, 16, 8, 0.6),  # but not while the loop has not requested a batch
+        (10, 12, 16, 0.0),  # the batch arrives before the step ends
         (10, 16, 16, 0.0),
     ],
 )
-def test_waiting_is_from_the_end_of_a_step_to_the_batch(monkeypatch, asked, there, ended, share):
+def test_the_wait_lasts_from_the_end_of_a_step_until_the_batch_arrives(
+    monkeypatch, asked, there, ended, share
+):
     fed = by_clock(monkeypatch, 0, 0, 7, ended, asked, there, 17, 27, 27)
     fed.next()
     fed.watch({"loss": Step()})  # dispatched at 7
@@ -104,7 +106,7 @@ def test_waiting_is_from_the_end_of_a_step_to_the_batch(monkeypatch, asked, ther
     [(0.05, 0.0, 0.7, 1.0), (0.05, 0.025, 0.25, 0.75), (0.0, 0.05, 0.0, 0.1)],
     ids=["starved", "half", "fed"],
 )
-def test_on_real_threads(reading, step, low, high):
+def test_the_share_of_waiting_on_real_threads(reading, step, low, high):
     fed = Feed(stream(reading), tiny.placement(8))
     for _ in range(12):
         fed.next()
@@ -124,7 +126,7 @@ def test_closing_ends_the_stream_and_the_thread():
 
 
 def train(workdir, monkeypatch, batches) -> str:
-    """Six steps of the loop on a stream; what it printed."""
+    """Runs six steps of the loop on a stream; returns what it printed."""
     data, base = tiny.data(), tiny.config()
     base.train.update({"steps": 6, "checkpoint_every": 6})
     config = tiny.resolved(base, data)
@@ -136,7 +138,7 @@ def train(workdir, monkeypatch, batches) -> str:
     return out.getvalue()
 
 
-def test_a_starved_run_says_so_in_its_rows_and_at_its_end(tmp_path, monkeypatch):
+def test_a_run_that_waits_for_data_says_so_in_its_rows_and_at_its_end(tmp_path, monkeypatch):
     def slow(data, *_, **__):
         for _ in iter(int, 1):
             time.sleep(0.3)
@@ -150,7 +152,7 @@ def test_a_starved_run_says_so_in_its_rows_and_at_its_end(tmp_path, monkeypatch)
     assert "data.cache_mib" in printed
 
 
-def test_a_run_that_is_fed_does_not(tmp_path, monkeypatch):
+def test_a_run_that_does_not_wait_says_nothing(tmp_path, monkeypatch):
     def fast(data, *_, **__):
         batch = tiny.batch(data)
         while True:

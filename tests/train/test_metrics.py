@@ -1,4 +1,4 @@
-"""The journal: rows one behind, later rows dropped on resume, a diverged run ended."""
+"""The journal writes rows one step late, drops later ones on resuming, ends a diverged run."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ def rows(tmp_path):
     return [row["step"] for row in read(tmp_path)]
 
 
-def test_a_row_is_written_when_the_next_comes_and_the_last_at_the_end(tmp_path):
+def test_a_row_is_written_when_the_next_is_added_and_the_last_on_close(tmp_path):
     shown = []
     journal = Journal(tmp_path, 0, 8, lambda *args: shown.append(args))
     journal.add(2, {"loss": jnp.float32(1.5)}, 0.25)
@@ -37,7 +37,7 @@ def test_a_row_is_written_when_the_next_comes_and_the_last_at_the_end(tmp_path):
     assert list(tmp_path.glob("events.*"))
 
 
-def test_resuming_drops_rows_of_steps_to_be_made_again_and_a_torn_line(tmp_path):
+def test_resuming_drops_the_rows_of_repeated_steps_and_a_torn_line(tmp_path):
     lines = [json.dumps({"step": step, "loss": 1.0}) for step in (2, 4, 6)]
     (tmp_path / FILE).write_text("\n".join(lines) + '\n{"step": 8, "lo')
     journal = Journal(tmp_path, 4, 8, lambda *_: None)
@@ -55,7 +55,7 @@ def test_five_rows_that_are_not_finite_end_the_run(tmp_path):
     journal.close()
 
 
-def test_a_single_bad_row_does_not(tmp_path):
+def test_fewer_consecutive_rows_that_are_not_finite_do_not_end_the_run(tmp_path):
     journal = Journal(tmp_path, 0, 8, lambda *_: None)
     for step in range(1, 12):
         journal.add(step, {"loss": jnp.float32("nan" if step % 5 else 1.0)}, 0.0)
@@ -64,7 +64,7 @@ def test_a_single_bad_row_does_not(tmp_path):
 
 
 def events(tmp_path):
-    """What TensorBoard reads: length, checksum, record, checksum, again and again."""
+    """Reads events as TensorBoard does: each is a length, a checksum, a record and a checksum."""
     (path,) = tmp_path.glob("events.*")
     data, found = path.read_bytes(), []
     while data:
@@ -74,7 +74,7 @@ def events(tmp_path):
     return found
 
 
-def test_tensorboard_gets_every_value_and_drops_what_an_earlier_start_wrote_later(tmp_path):
+def test_tensorboard_gets_every_value_and_drops_later_steps_of_earlier_starts(tmp_path):
     journal = Journal(tmp_path, 4, 8, lambda *_: None)
     journal.add(6, {"loss": jnp.float32(2.0), "rank": jnp.float32(3.0)}, 0.25)
     journal.close()
@@ -86,8 +86,8 @@ def test_tensorboard_gets_every_value_and_drops_what_an_earlier_start_wrote_late
     assert {event.step for event in rows} == {6}
 
 
-def test_nothing_is_written_behind_a_queue(tmp_path):
-    """A writer's thread that dies of a full disk leaves others waiting for its queue."""
+def test_everything_is_written_in_the_caller_s_thread(tmp_path):
+    """If a writer's thread died on a full disk, others would wait for its queue forever."""
     before = threading.active_count()
     journal = Journal(tmp_path, 0, 8, lambda *_: None)
     for step in range(30):
@@ -96,7 +96,7 @@ def test_nothing_is_written_behind_a_queue(tmp_path):
     journal.close()
 
 
-def test_a_disk_that_is_full_loses_no_row_on_resuming(tmp_path, monkeypatch):
+def test_a_full_disk_loses_no_rows_on_resuming(tmp_path, monkeypatch):
     line = json.dumps({"step": 2, "loss": 1.0}) + "\n"
     (tmp_path / FILE).write_text(line)
 
@@ -110,7 +110,7 @@ def test_a_disk_that_is_full_loses_no_row_on_resuming(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [FILE, "events"])
-def test_a_disk_that_is_full_ends_the_run_in_one_line(tmp_path, monkeypatch, name):
+def test_a_full_disk_ends_the_run_with_one_line(tmp_path, monkeypatch, name):
     journal = Journal(tmp_path, 0, 8, lambda *_: None)
     monkeypatch.setattr(board, "_SECONDS_BETWEEN_FLUSHES", 0.0)
     files = journal._files

@@ -1,4 +1,4 @@
-"""Optimisers against their formulas, and the schedule against its closed form."""
+"""Optimizers match their formulas, and schedules their closed forms."""
 
 import importlib
 from pathlib import Path
@@ -23,7 +23,7 @@ def config(name: str, **settings):
     return base
 
 
-def test_schedule_warms_up_linearly_and_ends_with_half_a_cosine():
+def test_the_schedule_warms_up_linearly_and_then_follows_half_a_cosine():
     rate = optim.schedule(config("sgd"))
     peak = 0.3 * 512 / 256
     np.testing.assert_allclose(rate(0), 0.0)
@@ -33,7 +33,7 @@ def test_schedule_warms_up_linearly_and_ends_with_half_a_cosine():
     np.testing.assert_allclose(rate(100), 0.0, atol=1e-7)
 
 
-def test_a_constant_schedule_stays_where_the_warm_up_ends():
+def test_a_constant_schedule_stays_at_its_peak_after_warm_up():
     rate = optim.schedule(config("sgd", schedule="constant"))
     peak = 0.3 * 512 / 256
     np.testing.assert_allclose([rate(0), rate(5)], [0.0, peak / 2], rtol=1e-6)
@@ -41,7 +41,7 @@ def test_a_constant_schedule_stays_where_the_warm_up_ends():
 
 
 @pytest.mark.parametrize("kind", ["cosine", "constant"])
-def test_without_a_warm_up_the_rate_starts_at_its_peak(kind):
+def test_without_warm_up_the_rate_starts_at_its_peak(kind):
     rate = optim.schedule(config("sgd", schedule=kind, warmup=0.0))
     np.testing.assert_allclose(rate(0), 0.3 * 512 / 256, rtol=1e-6)
 
@@ -56,7 +56,7 @@ PRESETS = [
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
 def test_every_preset_trains_all_of_its_parameters(name, preset):
-    """The rates of the whole network and of each group reach their peak and are never all 0."""
+    """In each group of parameters, the learning rate is 0 for at most one step."""
     base = importlib.import_module(f"configs.{name}").get_config(preset)
     base = base.copy_and_resolve_references().unlock()
     base.train.steps = base.train.steps or 1000
@@ -71,21 +71,21 @@ def test_every_preset_trains_all_of_its_parameters(name, preset):
         assert rates.max() <= peak * (1 + 1e-6)
 
 
-def test_the_authors_trust_coefficient_of_lars():
-    """SimCLR's `EETA_DEFAULT` and BYOL's `eta`."""
+def test_lars_has_the_authors_trust_coefficient():
+    """It is called `EETA_DEFAULT` in SimCLR's code and `eta` in BYOL's."""
     for name, arg in (("simclr", "paper"), ("simclr", "paper,data=cifar10"), ("byol", "paper")):
         chosen = importlib.import_module(f"configs.{name}").get_config(arg).optimizer
         assert (chosen.name, chosen.trust_coefficient) == ("lars", 0.001)
 
 
-def test_schedule_of_a_single_step_is_finite():
+def test_the_schedule_of_a_single_step_is_finite():
     base = config("sgd", warmup=1.0)
     base.train.steps = 1
     assert np.isfinite(optim.schedule(base)(0))
 
 
 def updates(name: str, steps: int, **settings):
-    """The update of each step, at constant parameters and gradient."""
+    """Returns the update of each step, for constant parameters and gradients."""
     optimizer = optim.make(config(name, **settings))
     params = {name: jnp.asarray(value) for name, value in PARAMS.items()}
     state, history = optimizer.init(params), []
@@ -100,7 +100,7 @@ def rates(steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("settings", [{}, {"trust_coefficient": 0.02}])
-def test_lars_adapts_and_decays_matrices_only(settings):
+def test_lars_adapts_and_decays_only_matrices(settings):
     decay, momentum = 0.1, 0.9
     expected_kernel, expected_bias = np.zeros((2, 2)), np.zeros(2)
     history = updates("lars", 3, weight_decay=decay, momentum=momentum, **settings)
@@ -114,7 +114,7 @@ def test_lars_adapts_and_decays_matrices_only(settings):
         np.testing.assert_allclose(update["bias"], expected_bias, rtol=1e-5, atol=1e-8)
 
 
-def test_sgd_decays_matrices_only():
+def test_sgd_decays_only_matrices():
     decay, momentum = 0.1, 0.5
     trace = {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}
     history = updates("sgd", 3, weight_decay=decay, momentum=momentum)
@@ -125,7 +125,7 @@ def test_sgd_decays_matrices_only():
             np.testing.assert_allclose(update[name], -rate * trace[name], rtol=1e-5, atol=1e-8)
 
 
-def test_adamw_decays_matrices_only():
+def test_adamw_decays_only_matrices():
     history = updates("adamw", 3, weight_decay=0.1)
     for rate, update in zip(rates(3), history, strict=True):
         direction = GRADIENT["kernel"] / (np.abs(GRADIENT["kernel"]) + 1e-8)
@@ -134,14 +134,14 @@ def test_adamw_decays_matrices_only():
         np.testing.assert_allclose(update["bias"], [-rate, -rate], rtol=1e-4, atol=1e-7)
 
 
-def test_every_optimizer_of_the_settings_can_be_made():
+def test_every_optimizer_is_a_valid_setting_and_no_other_can_be_made():
     for name in optim.OPTIMIZERS:
         assert optim.SETTINGS["name"].accepts(name)
     with pytest.raises(KeyError):
         optim.make(config("adam"))
 
 
-def test_weight_decay_goes_to_its_end_by_half_a_cosine():
+def test_weight_decay_reaches_its_end_along_half_a_cosine():
     history = updates("sgd", 3, weight_decay=0.1, weight_decay_end=0.5, momentum=0.0)
     for step, (rate, update) in enumerate(zip(rates(3), history, strict=True)):
         decay = 0.5 - 0.4 * (np.cos(np.pi * step / 100) + 1) / 2
@@ -157,7 +157,7 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient():
             np.testing.assert_allclose(update[name], -0.06 * factor * value, rtol=1e-5)
 
 
-def test_betas_are_adam_s():
+def test_betas_are_those_of_adam():
     gradients = [1.0, 3.0, -2.0]
     optimizer = optim.make(config("adamw", betas=(0.5, 0.9), weight_decay=0.0))
     params = {"bias": jnp.zeros(1)}
@@ -170,7 +170,7 @@ def test_betas_are_adam_s():
         np.testing.assert_allclose(update["bias"], -0.06 * (step - 1) * direction, atol=1e-6)
 
 
-def test_a_group_has_an_optimiser_of_its_own():
+def test_a_group_has_its_own_optimizer():
     base = config("sgd", weight_decay=0.1, momentum=0.0)
     base.optimizer.groups.critic = {"learning_rate": 0.03, "weight_decay": 0.0}
     optimizer = optim.make(base)

@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a bar where there is one."""
+"""Progress is a bar on a terminal and plain lines elsewhere."""
 
 import io
 
@@ -8,7 +8,7 @@ from ssl_jax.train import progress
 from ssl_jax.train.progress import ProgressLine
 
 
-def test_plain_lines_leave_out_the_compilation_and_end_with_the_last_step(monkeypatch):
+def test_plain_lines_ignore_the_compilation_and_end_with_the_last_step(monkeypatch):
     clock = iter([0.0, 100.0, 112.0, 113.0, 124.0, 136.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     out = io.StringIO()

@@ -1,4 +1,4 @@
-"""The step skips what is not finite, donates its state, and draws from the step's number."""
+"""The step skips updates that are not finite, donates its state, and is random by its number."""
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +55,7 @@ def history():
     return first, states, metrics
 
 
-def test_an_update_that_is_not_finite_is_left_out_and_counted(history):
+def test_an_update_that_is_not_finite_is_skipped_and_counted(history):
     _, states, metrics = history
     assert [float(row["skipped"]) for row in metrics] == [0, 1, 0]
     assert np.isnan(metrics[1]["loss"])
@@ -66,7 +66,7 @@ def test_an_update_that_is_not_finite_is_left_out_and_counted(history):
     assert [int(s.step) for s in states] == [0, 1, 2, 3]
 
 
-def test_randomness_is_folded_from_the_number_of_the_step(history):
+def test_randomness_depends_on_the_key_and_the_number_of_the_step(history):
     _, states, metrics = history
     for step, row in enumerate(metrics):
         view_key, loss_key = jax.random.split(jax.random.fold_in(jax.random.key(7), step))
@@ -77,5 +77,5 @@ def test_randomness_is_folded_from_the_number_of_the_step(history):
             np.testing.assert_allclose(row["gradient_norm"], abs(x), rtol=1e-5)
 
 
-def test_the_state_that_went_in_is_donated(history):
+def test_the_input_state_is_donated(history):
     assert history[0].params["w"].is_deleted()

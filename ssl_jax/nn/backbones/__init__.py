@@ -1,4 +1,4 @@
-"""Backbones by the name in ``config.network.name``."""
+"""Backbones, by the name in ``config.network.name``."""
 
 from typing import Any
 
@@ -45,10 +45,10 @@ def check(config: ConfigDict) -> None:
     """Checks that the network fits the data.
 
     Args:
-      config: ``network``, whose settings are valid one by one, and ``data``, resolved.
+      config: its ``network`` settings are valid one by one, and its ``data`` is resolved.
 
     Raises:
-      InputError: the network does not read this modality, it cannot pool a class token, or the
+      InputError: the network does not read this modality, it has no class token to pool, or the
         image does not split into patches.
     """
     network, suited = config.network, READS[config.data.modality]
@@ -74,8 +74,8 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncod
     """Builds the backbone of ``network.name`` for images.
 
     Args:
-      config: ``network``, of which only ResNets read ``stem`` and only ViTs ``patch_size``;
-        ``train.remat``; ``data.channels``, and for ViTs ``data.image_size``.
+      config: ``network``; only ResNets read its ``stem`` and only ViTs its ``patch_size``.
+        ``train.remat``; ``data.channels``; for ViTs ``data.image_size``.
       rngs: ``params`` initializes.
 
     Returns:
@@ -90,7 +90,7 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncod
 
 
 def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
-    """Builds the ViT of ``network.name``, for methods that use its parts; see ``make``.
+    """Builds the ViT of ``network.name``, for methods that use parts of it; see ``make``.
 
     Raises:
       InputError: ``network.name`` is not a ViT.
@@ -111,7 +111,7 @@ def make_gpt(config: ConfigDict, rngs: nnx.Rngs) -> gpt.GPT:
     """Builds the network of ``network.name`` for text.
 
     Args:
-      config: ``network.name`` and ``network.dtype``; ``train.remat``; ``data.vocabulary``, and
+      config: ``network.name`` and ``network.dtype``; ``train.remat``; ``data.vocabulary``;
         ``data.tokens``, the length of a window.
       rngs: ``params`` initializes.
 

@@ -1,4 +1,4 @@
-"""Convolutions of stride 2 and nothing else: DCGAN's discriminator, and encoders like it."""
+"""DCGAN's discriminator, a stack of convolutions of stride 2, and encoders like it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from ssl_jax.nn.norm import batch_norm
 
 
 class Halving(nnx.Module):
-    """A 4x4 convolution of stride 2, BatchNorm but where ``norm`` is False, leaky ReLU of .2."""
+    """A 4x4 convolution of stride 2, BatchNorm if ``norm``, and leaky ReLU with slope .2."""
 
     def __init__(
         self, in_features: int, width: int, *, norm: bool, dtype: DTypeLike, rngs: nnx.Rngs
@@ -24,7 +24,7 @@ class Halving(nnx.Module):
         self.norm = batch_norm(width, dtype=dtype, rngs=rngs) if norm else None
 
     def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """The sides are halved, rounded up."""
+        """Halves the sides, rounded up."""
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x, use_running_average=not train)
@@ -34,7 +34,13 @@ class Halving(nnx.Module):
 def halvings(
     channels: int, widths: Sequence[int], *, dtype: DTypeLike, rngs: nnx.Rngs
 ) -> list[Halving]:
-    """One a width; the first has no BatchNorm.
+    """Builds one layer per width; the first has no BatchNorm.
+
+    Args:
+      channels: of the images.
+      widths: channels of each layer.
+      dtype: of the computation.
+      rngs: ``params`` initializes.
 
     References:
       Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative
@@ -47,15 +53,16 @@ def halvings(
 
 
 class DCGANEncoder(nnx.Module):
-    """Halvings, and a pooling of what is left.
+    """Layers that halve the sides, then pooling of the remaining map.
 
     Args:
       channels: of the images.
       widths: channels of each layer.
       pool: ``mean`` over all positions, or ``grid``: means over the cells of a 4 x 4 grid.
-      remat: the backward pass computes the layers again, and holds the inside of one at a time.
+      remat: whether the backward pass recomputes the layers, and so holds the activations of one
+        at a time.
       dtype: of the computation; parameters and statistics are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -76,11 +83,11 @@ class DCGANEncoder(nnx.Module):
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
     ) -> dict[str, Float[Array, "n _"]]:
-        """Features of normalised images.
+        """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
-          train: BatchNorm uses and updates the batch's statistics.
+          train: whether BatchNorm uses the batch's statistics and updates its running ones.
 
         Returns:
           ``layer1``, ``layer2``, ...: each layer's output, pooled, float32; ``features``: the last

@@ -1,11 +1,14 @@
 """GPT-2 (Radford et al., Language Models are Unsupervised Multitask Learners, 2019).
 
 A transformer that reads from left to right (section 2.3): LayerNorm before attention and before the
-MLP, one more after the last block, positions that are learned, and an output that shares its
-weights with the embedding of the tokens. Weights start normal with deviation .02, the embeddings
-too, those that end a way around divided by sqrt(2 depth) as the section asks; biases zero. As in
-``vit``, whose blocks these are, LayerNorm's epsilon is 1e-6, GELU is exact, and the normal is
-truncated; GPT-2 has 1e-5, GELU by tanh, and dropout, of which there is none here.
+MLP, another one after the last block, learned positions, and an output that shares its weights with
+the token embeddings. Weights and embeddings start from a normal distribution with a standard
+deviation of .02; as the section asks, the last weights of each residual branch are then divided by
+sqrt(2 depth). Biases start from zero.
+
+The blocks are those of ``nn.transformer``, so some details differ from GPT-2: LayerNorm's epsilon
+is 1e-6 (GPT-2: 1e-5), GELU is exact (GPT-2: approximated by tanh), the normal distribution is
+truncated, and there is no dropout.
 """
 
 from functools import partial
@@ -20,17 +23,18 @@ from ssl_jax.nn.transformer import Block, block_outputs, initializer
 
 
 class GPT(nnx.Module):
-    """Tokens and their positions, blocks of causal attention, and the next token's logits.
+    """Embeds tokens and positions, applies causal blocks, and predicts the next token.
 
     Args:
-      vocabulary: how many tokens there are.
-      tokens: how many positions are learned: the longest text.
+      vocabulary: number of different tokens.
+      tokens: number of learned positions: the length of the longest text.
       width: of a token.
-      depth: how many blocks.
-      heads: of the attention.
-      remat: the backward pass computes the blocks again, and holds the inside of one at a time.
+      depth: number of blocks.
+      heads: number of attention heads.
+      remat: whether the backward pass recomputes the blocks, and so holds the activations of one
+        at a time.
       dtype: of the computation; parameters, LayerNorm's sums and the logits are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -58,19 +62,19 @@ class GPT(nnx.Module):
         self.norm = layer_norm(width, dtype=dtype, rngs=rngs)
 
     def __call__(self, tokens: Int[Array, "n t"], *, train: bool) -> dict[str, Float[Array, "..."]]:
-        """Features of texts, and what their tokens predict.
+        """Computes features of texts, and predicts the token after each position.
 
         Args:
           tokens: ``[n, t]``, from 0 to ``vocabulary - 1``.
-          train: makes no difference; nothing is drawn and there are no statistics.
+          train: has no effect: nothing is drawn and there are no statistics.
 
         Returns:
-          All float32. ``block1``, ``block2``, ...: each block's output, its mean over the
-          positions, ``[n, d]``; ``features``: the last of them after the final LayerNorm, likewise;
-          ``logits``: ``[n, t, vocabulary]``, position ``i`` of token ``i + 1``.
+          All float32. ``block1``, ``block2``, ...: each block's output, averaged over positions,
+          ``[n, d]``; ``features``: the last block's output after the final LayerNorm, averaged
+          likewise; ``logits``: ``[n, t, vocabulary]``, at position ``i`` those of token ``i + 1``.
 
         Raises:
-          ValueError: the text is longer than the positions learned.
+          ValueError: the text is longer than the learned positions.
         """
         del train
         outputs = self.encode(tokens)
@@ -80,19 +84,19 @@ class GPT(nnx.Module):
         return pooled | {"logits": self.logits(last)}
 
     def encode(self, tokens: Int[Array, "n t"]) -> list[Float[Array, "n t d"]]:
-        """Every block's output; ``norm`` of the last is the encoding.
+        """Returns every block's output; ``norm`` of the last one is the encoding.
 
         Raises:
-          ValueError: the text is longer than the positions learned.
+          ValueError: the text is longer than the learned positions.
         """
         t, longest = tokens.shape[1], len(self.positions)
         if t > longest:
-            raise ValueError(f"text of {t} tokens exceeds the {longest} positions learned")
+            raise ValueError(f"text of {t} tokens exceeds the {longest} learned positions")
         x = (self.embedding[...][tokens] + self.positions[:t]).astype(self.dtype)
         return block_outputs(self.blocks, x, remat=self.remat)
 
     def logits(self, encoding: Float[Array, "n t d"]) -> Float[Array, "n t k"]:
-        """Products with the tokens' embeddings, in float32."""
+        """Returns the products of an encoding with the token embeddings, in float32."""
         table = self.embedding[...].astype(self.dtype)
         return jnp.einsum("ntd,kd->ntk", encoding, table, preferred_element_type=jnp.float32)
 

@@ -1,4 +1,4 @@
-"""Pooling of a map of positions."""
+"""Pooling of feature maps."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,9 +6,17 @@ from jaxtyping import Array, Float
 
 
 def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
-    """Means over the cells of a grid, ``[n, cells * cells * c]`` in float32; 1 is the whole map.
+    """Averages a map over the cells of a grid.
 
-    A cell takes in every position that it touches, as in PyTorch's adaptive pooling.
+    Unlike the mean over the whole map, a grid keeps track of where things are. A cell includes
+    every position that it touches, as in PyTorch's adaptive pooling.
+
+    Args:
+      x: ``[n, h, w, c]``.
+      cells: cells per side; 1 averages over the whole map.
+
+    Returns:
+      ``[n, cells * cells * c]`` float32.
     """
     if cells == 1:
         return x.mean((1, 2), dtype=jnp.float32)
@@ -19,6 +27,7 @@ def cell_means(x: Float[Array, "n h w c"], cells: int) -> Float[Array, "n _"]:
 
 
 def _cell_weights(size: int, cells: int) -> Float[np.ndarray, "cells size"]:
+    """Returns the weight of each position in the mean of each cell, along one axis."""
     weights = np.zeros((cells, size), np.float32)
     for i in range(cells):
         first, end = i * size // cells, -(-(i + 1) * size // cells)

@@ -19,20 +19,21 @@ SETTINGS = {"stem": settings.choice("patch", "stem of ResNets", tuple(STEMS))}
 
 
 class ResNet(nnx.Module):
-    """A stem, stages of residual blocks that halve the sides, and a pooling of what is left.
+    """A stem, stages of residual blocks, and pooling. Each stage but the first halves the sides.
 
     Args:
       channels: of the images.
-      blocks: how many blocks each stage has.
+      blocks: number of blocks in each stage.
       widths: channels of each stage, before a bottleneck's expansion.
-      bottleneck: blocks of 1x1, 3x3, 1x1 with four times the width out (ResNet-50), else two 3x3.
-      stem: ``imagenet`` (7x7 of stride 2, then a 3x3 maximum of stride 2), ``small`` (3x3 of stride
-        1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
+      bottleneck: whether blocks are ``Bottleneck`` (ResNet-50 and larger) or ``BasicBlock``.
+      stem: ``imagenet`` (7x7 of stride 2, then 3x3 max pooling of stride 2), ``small`` (3x3 of
+        stride 1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
       pool: ``mean`` over all positions, as in the paper, or ``grid``: means over the cells of a
-        4 x 4 grid, side by side, which keep what is where.
-      remat: the backward pass computes the blocks again, and holds the inside of one at a time.
+        4 x 4 grid, concatenated, which keep the layout of the image.
+      remat: whether the backward pass recomputes the blocks, and so holds the activations of one
+        at a time.
       dtype: of the computation; parameters and statistics are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
     """
 
     def __init__(
@@ -69,11 +70,11 @@ class ResNet(nnx.Module):
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
     ) -> dict[str, Float[Array, "n _"]]:
-        """Features of normalised images.
+        """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
-          train: BatchNorm uses and updates the batch's statistics.
+          train: whether BatchNorm uses the batch's statistics and updates its running ones.
 
         Returns:
           ``stage1``, ``stage2``, ...: each stage's output, pooled, float32; ``features``: the
@@ -92,7 +93,7 @@ class ResNet(nnx.Module):
 
 
 class BasicBlock(nnx.Module):
-    """Two 3x3 convolutions and the way around them."""
+    """Two 3x3 convolutions and a residual connection."""
 
     def __init__(
         self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
@@ -105,7 +106,7 @@ class BasicBlock(nnx.Module):
         self.shortcut = _shortcut(in_features, width, stride, dtype, rngs)
 
     def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """``relu(x + f(x))``."""
+        """Returns ``relu(x + f(x))``."""
         running = not train
         y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
         y = self.norm2(self.conv2(y), use_running_average=running)
@@ -113,7 +114,7 @@ class BasicBlock(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """1x1 down, 3x3 with the stride, 1x1 up to four times the width, and the way around."""
+    """Convolutions 1x1, 3x3 (strided) and 1x1 to four times the width; a residual connection."""
 
     def __init__(
         self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
@@ -128,7 +129,7 @@ class Bottleneck(nnx.Module):
         self.shortcut = _shortcut(in_features, self.features, stride, dtype, rngs)
 
     def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """``relu(x + f(x))``."""
+        """Returns ``relu(x + f(x))``."""
         running = not train
         y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
         y = nnx.relu(self.norm2(self.conv2(y), use_running_average=running))
@@ -137,7 +138,7 @@ class Bottleneck(nnx.Module):
 
 
 class Projection(nnx.Module):
-    """A 1x1 convolution for the way around a block whose shape changes."""
+    """A 1x1 convolution on the residual connection of a block that changes the shape."""
 
     def __init__(
         self, in_features: int, features: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
@@ -146,7 +147,7 @@ class Projection(nnx.Module):
         self.norm = batch_norm(features, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """Convolve and normalise."""
+        """Convolves and normalizes."""
         return self.norm(self.conv(x), use_running_average=not train)
 
 

@@ -1,9 +1,9 @@
 """Vision Transformers (Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929).
 
-As in DeiT, DINO and MAE: LayerNorm (epsilon 1e-6) before attention and before the MLP, a bias on
-queries, keys and values, exact GELU, positions that are learned. Initialised as in DINO: weights,
-class token and positions by a truncated normal of deviation .02, biases zero, and the patch
-embedding scaled by its fan-in.
+As in DeiT, DINO and MAE: LayerNorm (epsilon 1e-6) before attention and before the MLP, biases on
+queries, keys and values, exact GELU, and learned positions. Initialization is DINO's: a truncated
+normal with a standard deviation of .02 for weights, class token and positions, zero for biases, and
+a patch embedding scaled by its fan-in.
 """
 
 from functools import partial
@@ -25,22 +25,24 @@ _by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ViT(nnx.Module):
-    """Patches become tokens, a class token stands before them, and blocks of attention follow.
+    """Embeds patches as tokens, puts a class token before them, and applies transformer blocks.
 
-    The parts are for methods that mask: ``patches``, ``with_class_token``, ``encode``, ``norm``.
+    Methods that mask use its parts: ``patches``, ``with_class_token``, ``encode`` and ``norm``.
 
     Args:
       channels: of the images.
-      image_size: side of the images whose positions are learned; other sides interpolate them.
+      image_size: side of the images for which positions are learned; for images of another size
+        they are interpolated.
       patch_size: side of a patch.
       width: of a token.
-      depth: how many blocks.
-      heads: of the attention.
+      depth: number of blocks.
+      heads: number of attention heads.
       pool: ``mean`` over the patches, ``cls`` for the class token, or ``grid``: means over the
-        cells of a 4 x 4 grid of the patches, side by side.
-      remat: the backward pass computes the blocks again, and holds the inside of one at a time.
+        cells of a 4 x 4 grid of patches, concatenated.
+      remat: whether the backward pass recomputes the blocks, and so holds the activations of one
+        at a time.
       dtype: of the computation; parameters and LayerNorm's sums are float32.
-      rngs: ``params`` initialises.
+      rngs: ``params`` initializes.
 
     Raises:
       ValueError: ``image_size`` does not split into patches.
@@ -78,15 +80,15 @@ class ViT(nnx.Module):
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
     ) -> dict[str, Float[Array, "n _"]]:
-        """Features of normalised images.
+        """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
-          train: makes no difference; nothing is drawn and there are no statistics.
+          train: has no effect: nothing is drawn and there are no statistics.
 
         Returns:
           ``block1``, ``block2``, ...: each block's output, pooled, float32; ``features``: the last
-          of them after the final LayerNorm, pooled.
+          block's output after the final LayerNorm, pooled.
 
         Raises:
           ValueError: a side does not split into patches.
@@ -99,7 +101,7 @@ class ViT(nnx.Module):
         return {name: self._pooled(x, rows, columns) for name, x in layers.items()}
 
     def patches(self, images: Float[Array, "n h w c"]) -> Float[Array, "n t d"]:
-        """The tokens of the patches, row by row, with their positions added.
+        """Embeds the patches, row by row, and adds their positions.
 
         Raises:
           ValueError: a side does not split into patches.
@@ -111,21 +113,21 @@ class ViT(nnx.Module):
         return (x + self.positions(rows, columns)).astype(self.dtype)
 
     def positions(self, rows: int, columns: int) -> Float[Array, "t d"]:
-        """The learned positions, interpolated (bicubic) if the map of patches has another size.
+        """Returns the learned positions, interpolated (bicubic) to the given number of patches.
 
-        Where a patch is masked, a method adds these to its mask token.
+        A method that masks patches adds these to its mask tokens.
         """
         learned = self.patch_positions[...]
         resized = jax.image.resize(learned, (rows, columns, learned.shape[-1]), "bicubic")
         return resized.reshape(rows * columns, -1)
 
     def with_class_token(self, tokens: Float[Array, "n t d"]) -> Float[Array, "n t+1 d"]:
-        """The class token, with a position of its own, before all or some of ``patches``."""
+        """Puts the class token, with its own position, before all or some of the patches."""
         first = (self.class_token[...] + self.class_position[...]).astype(self.dtype)
         return jnp.concatenate([jnp.tile(first, (len(tokens), 1, 1)), tokens], axis=1)
 
     def encode(self, tokens: Float[Array, "n t d"]) -> list[Float[Array, "n t d"]]:
-        """Every block's output; ``norm`` of the last is the encoding."""
+        """Returns every block's output; ``norm`` of the last one is the encoding."""
         return block_outputs(self.blocks, tokens, remat=self.remat)
 
     def _count(self, side: int) -> int:

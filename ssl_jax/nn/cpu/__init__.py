@@ -1,4 +1,4 @@
-"""Layers with gradients that XLA's CPU computes fast; ``nn.platform`` says when they are used.
+"""Layers whose gradients are fast in XLA on a CPU; ``nn.platform`` says when they are used.
 
-They compute what the plain layers compute, and have no forward-mode derivatives.
+They compute the same as the plain layers, but have no forward-mode derivatives.
 """

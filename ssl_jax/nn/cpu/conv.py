@@ -1,13 +1,14 @@
-"""Convolution that is fast on a CPU, with its gradients, in a loop too.
+"""Convolution with gradients that are fast on a CPU, inside loops too.
 
-Both gradients are convolutions again: the input's is ``dy`` convolved with the flipped kernel, the
-kernel's is ``x`` convolved with ``dy``, with the axes of examples and channels swapped. XLA's own
-name the axes in other orders. Outside of loops that costs nothing; inside one, as over
-micro-batches, its CPU has nothing fast for them (``docs/performance.md`` has the table). Here the
-axes are moved first, so that either is a plain convolution.
+Both gradients are convolutions. The input's gradient convolves ``dy`` with the flipped kernel. The
+kernel's gradient convolves ``x`` with ``dy``, with the axes of examples and channels swapped. XLA's
+own gradients express this by other orders of the axes. Outside loops that costs nothing, but inside
+a loop, such as the one over micro-batches, XLA has no fast code for these orders on a CPU
+(``docs/performance.md`` has the table). This file therefore moves the axes first, so that both
+gradients are plain convolutions.
 
-Where the kernel has more positions than ``x`` has pixels, XLA swaps the operands and flips one,
-which is also slow on a CPU. There zeros are made part of ``x``.
+If the kernel has more positions than ``x`` has pixels, XLA swaps the operands and flips one, which
+is slow on a CPU too. In that case zeros are added to ``x`` first.
 """
 
 import math
@@ -24,7 +25,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Window(NamedTuple):
-    """How the kernel moves, in the words of ``lax.conv_general_dilated``."""
+    """How the kernel moves over the input, in the terms of ``lax.conv_general_dilated``."""
 
     window_strides: tuple[int, int]
     padding: tuple[tuple[int, int], ...]
@@ -36,15 +37,15 @@ class Window(NamedTuple):
 def conv(
     x: Float[Array, "n h w i"], kernel: Float[Array, "k l j o"], window: Window
 ) -> Float[Array, "n p q o"]:
-    """``lax.conv_general_dilated``, with custom gradients if there is a single group."""
+    """Applies ``lax.conv_general_dilated``, with custom gradients if there is a single group."""
     if window.feature_group_count > 1:
-        return _of_xla(x, kernel, window)
+        return _xla_conv(x, kernel, window)
     return _plain(
         x, kernel, window.window_strides, window.padding, kernel_dilation=window.rhs_dilation
     )
 
 
-def _of_xla(x: Array, kernel: Array, window: Window) -> Array:
+def _xla_conv(x: Array, kernel: Array, window: Window) -> Array:
     return lax.conv_general_dilated(x, kernel, dimension_numbers=_LAYOUT, **window._asdict())
 
 
@@ -54,7 +55,7 @@ def _forward(x: Array, kernel: Array, window: Window) -> tuple[Array, tuple[Arra
 
 def _backward(window: Window, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     if window.feature_group_count > 1 or not dy.size:
-        return jax.vjp(partial(_of_xla, window=window), *saved)[1](dy)
+        return jax.vjp(partial(_xla_conv, window=window), *saved)[1](dy)
     return _gradients(*saved, dy, window=window)
 
 
@@ -62,7 +63,10 @@ conv.defvjp(_forward, _backward)
 
 
 def _gradients(x: Array, kernel: Array, dy: Array, *, window: Window) -> tuple[Array, Array]:
-    """Of the input and the kernel; ``around_`` are zeros, or cuts where negative."""
+    """Returns the gradients of the input and the kernel.
+
+    ``around_x`` and ``around_dy`` are the zeros added before and after; negative numbers crop.
+    """
     around_x, around_dy = [], []
     for axis in range(2):
         size, k, p = x.shape[1 + axis], kernel.shape[axis], dy.shape[1 + axis]
@@ -99,7 +103,10 @@ def _plain(
     dilation: tuple[int, int] = (1, 1),
     kernel_dilation: tuple[int, int] = (1, 1),
 ) -> Array:
-    """A convolution whose operands XLA leaves in their places; the barrier keeps zeros in ``x``."""
+    """Convolves such that XLA does not swap the operands.
+
+    The barrier keeps XLA from taking the zeros out of ``x`` again.
+    """
     if math.prod(kernel.shape[:2]) > math.prod(x.shape[1:3]):
         around = [(*ends, step - 1) for ends, step in zip(padding, dilation, strict=True)]
         x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])

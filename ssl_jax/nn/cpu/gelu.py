@@ -10,12 +10,13 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """``nn.gelu.gelu``."""
+    """Computes ``nn.gelu.gelu``."""
     wide = x.astype(jnp.float32)
     return (wide * _cdf(wide)).astype(x.dtype)
 
 
 def _cdf(x: Array) -> Array:
+    """Returns the cumulative normal distribution at ``x``."""
     return 0.5 * (1 + lax.erf(x / math.sqrt(2)))
 
 

@@ -1,8 +1,8 @@
 """A linear layer whose gradients are fast on a CPU.
 
-JAX's own weight gradient sums ``dy^T @ x`` over the rows and transposes the result, for which XLA's
-CPU transposes ``dy`` in memory, in an MLP the wider side. ``x^T @ dy`` needs neither. The bias's is
-``sums.sum_positions``.
+JAX's weight gradient computes ``dy^T @ x`` and transposes the result. On a CPU, XLA transposes
+``dy`` in memory for it, which in an MLP is the wider operand. ``x^T @ dy`` needs no transpose. The
+bias's gradient is ``sums.sum_positions``.
 """
 
 import jax
@@ -16,13 +16,13 @@ from ssl_jax.nn.cpu.sums import broadcast
 def linear(
     x: Float[Array, "*n i"], kernel: Float[Array, "i o"], bias: Float[Array, " o"] | None
 ) -> Float[Array, "*n o"]:
-    """``x @ kernel + bias`` in the type of ``x``."""
+    """Returns ``x @ kernel + bias`` in the type of ``x``."""
     y = _product(x, kernel.astype(x.dtype))
     return y if bias is None else y + broadcast(bias, y.shape).astype(y.dtype)
 
 
 def product_over_rows(a: Float[Array, "n i"], b: Float[Array, "n o"]) -> Float[Array, "i o"]:
-    """``a^T @ b`` in float32."""
+    """Returns ``a^T @ b`` in float32."""
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
 
 

@@ -1,4 +1,4 @@
-"""BatchNorm and LayerNorm that are fast on a CPU; sums are in float32."""
+"""BatchNorm and LayerNorm that are fast on a CPU. Sums are in float32."""
 
 from functools import partial
 from typing import Any
@@ -14,10 +14,10 @@ from ssl_jax.nn.cpu.sums import broadcast, sum_positions
 def batch_norm(
     x: Float[Array, "*n c"], scale: Float[Array, " c"], bias: Float[Array, " c"], epsilon: float
 ) -> tuple[Float[Array, "*n c"], Float[Array, " c"], Float[Array, " c"]]:
-    """Normalises by the statistics of the batch.
+    """Normalizes by the statistics of the batch.
 
     Returns:
-      The result in float32, and mean and variance of each feature.
+      The result in float32, and the mean and variance of each feature.
     """
     x = x.astype(jnp.float32)
     count = x.size // x.shape[-1]
@@ -31,7 +31,7 @@ def batch_norm(
 def layer_norm(
     x: Float[Array, "*n c"], scale: Float[Array, " c"], bias: Float[Array, " c"], epsilon: float
 ) -> Float[Array, "*n c"]:
-    """Normalises each position; the gradient keeps the input and two numbers per position."""
+    """Normalizes each position; keeps the input and two numbers per position for the gradient."""
     return _forward(x, scale, bias, epsilon)[0]
 
 
@@ -45,12 +45,12 @@ def _forward(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array
 def _backward(epsilon: float, saved: Any, dy: Array) -> tuple[Array, Array, Array]:
     del epsilon
     x, scale, mean, inverse = saved
-    normalised = (x.astype(jnp.float32) - mean) * inverse
+    normalized = (x.astype(jnp.float32) - mean) * inverse
     dy = dy.astype(jnp.float32)
     dn = dy * scale
-    along = (dn * normalised).mean(-1, keepdims=True)
-    dx = inverse * (dn - dn.mean(-1, keepdims=True) - normalised * along)
-    return dx.astype(x.dtype), sum_positions(dy * normalised), sum_positions(dy)
+    along = (dn * normalized).mean(-1, keepdims=True)
+    dx = inverse * (dn - dn.mean(-1, keepdims=True) - normalized * along)
+    return dx.astype(x.dtype), sum_positions(dy * normalized), sum_positions(dy)
 
 
 layer_norm.defvjp(_forward, _backward)

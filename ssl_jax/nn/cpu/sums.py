@@ -1,7 +1,7 @@
-"""Sums over positions, and their gradients, that are fast on a CPU.
+"""Sums over positions that are fast on a CPU, with their gradients.
 
-Without YNNPACK (``ssl_jax/cpu.py``) XLA's CPU sums an array over several axes at once much more
-slowly than over one of them first.
+Without YNNPACK (``ssl_jax/cpu.py``), XLA on a CPU is much slower at summing over several axes at
+once than at summing over one of them first.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def sum_positions(x: Float[Array, "*n c"]) -> Float[Array, " c"]:
-    """The sum over all axes but the last."""
+    """Sums over all axes but the last."""
     if x.ndim > 2:
         x = lax.optimization_barrier(x.sum(1))
     return x.sum(range(x.ndim - 1))
@@ -22,7 +22,7 @@ def sum_positions(x: Float[Array, "*n c"]) -> Float[Array, " c"]:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def broadcast(x: Float[Array, " c"], shape: tuple[int, ...]) -> Float[Array, "*n c"]:
-    """``x`` at every position; its gradient is ``sum_positions``, and the other way round."""
+    """Repeats ``x`` at every position. This and ``sum_positions`` are each other's gradients."""
     return jnp.broadcast_to(x, shape)
 
 

@@ -1,4 +1,4 @@
-"""The convolution's gradients are convolutions that XLA's CPU has something fast for."""
+"""The convolution's gradients are convolutions that XLA computes fast on a CPU."""
 
 import re
 from functools import partial
@@ -14,7 +14,7 @@ from tests.nn.test_conv import value_and_gradients
 
 @pytest.mark.parametrize("window", [{}, {"stride": 2}, {"padding": "VALID"}])
 def test_both_gradients_are_plain_convolutions(window):
-    """In other orders of the axes a CPU has nothing fast for them inside a loop."""
+    """Inside a loop, XLA has no fast code on a CPU for other orders of the axes."""
     inputs = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 6))
     function = jax.jit(partial(value_and_gradients, partial(conv, **window)))
 
@@ -30,8 +30,8 @@ def test_both_gradients_are_plain_convolutions(window):
 
 
 @pytest.mark.parametrize(("side", "k", "padding"), [(2, 3, 1), (1, 3, 1), (7, 4, 2)])
-def test_no_operands_are_swapped(side, k, padding):
-    """What XLA flips it does pixel by pixel: where a kernel, or ``dy``, covers more than ``x``."""
+def test_xla_swaps_no_operands(side, k, padding):
+    """If a kernel, or ``dy``, is larger than ``x``, XLA flips it and goes pixel by pixel."""
 
     def flipped(form):
         compiled = jax.jit(partial(value_and_gradients, partial(conv, padding=padding)))

@@ -1,4 +1,4 @@
-"""Sums of the linear layer's gradients are in float32."""
+"""The gradients of the linear layer are summed in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +20,12 @@ def test_product_over_rows(i, o):
 
 
 def test_sums_are_in_float32():
-    ones = jnp.ones((257, 2), jnp.bfloat16)  # bfloat16 has no 257
+    ones = jnp.ones((257, 2), jnp.bfloat16)  # 257 does not exist in bfloat16
     np.testing.assert_array_equal(product_over_rows(ones, ones), np.full((2, 2), 257.0))
 
 
-def test_bias_s_gradient_is_summed_in_float32():
-    x = jnp.ones((3, 171, 1), jnp.bfloat16)  # 513 positions, of which bfloat16 counts 512
+def test_the_gradient_of_the_bias_is_summed_in_float32():
+    x = jnp.ones((3, 171, 1), jnp.bfloat16)  # 513 positions; bfloat16 counts to 512
     one = jnp.ones((1, 1)), jnp.ones(1)
     gradient = jax.grad(lambda bias: linear(x, one[0], bias).astype(jnp.float32).sum())(one[1])
     assert gradient == 513.0

@@ -1,4 +1,4 @@
-"""Sums over positions: values, gradients, and one axis first."""
+"""Sums over positions: values, gradients, and summing over one axis first."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ def draw(*shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sum_positions(shape):
+def test_sum_positions_sums_over_all_axes_but_the_last(shape):
     x = draw(*shape)
     expected = np.asarray(x, np.float64).reshape(-1, 5).sum(0)
     np.testing.assert_allclose(jax.jit(sum_positions)(x), expected, rtol=1e-6)
