@@ -40,7 +40,8 @@ class Subject:
         dataset = self.case.data()
         config = config_of(name, dataset)
         with config.unlocked():
-            config.optimizer.name = "sgd"  # has fewer arrays to compile for than adamw
+            # fewer arrays to compile for than adamw
+            config.optimizer.update({"name": "sgd", "learning_rate": 1.0})
         self.config = config
         self.method = METHODS[name](config)
         self.optimizer = optim.make(config)

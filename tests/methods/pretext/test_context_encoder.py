@@ -96,7 +96,7 @@ def test_the_loss_is_the_sum_of_the_three(start):
     value, (_, metrics) = jax.jit(method.loss)(
         params, extra, views, jax.random.key(2), jnp.int32(0)
     )
-    painter = context_encoder.from_module(lambda rngs: context_encoder.Painter(config, rngs))
+    painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
     judge = context_encoder.from_module(lambda rngs: Discriminator(3, (4, 8), 4, rngs=rngs))
     context = (views["context"][0] - np.array(config.data.mean)) / np.array(config.data.std)
     real = 2 * views["middle"][0] - 1
@@ -175,7 +175,7 @@ def test_the_discriminator_has_an_optimiser_of_its_own(start):
 
 def test_scores_and_pictures_are_of_what_was_hidden(start):
     method, config, batch, params, extra, _ = start
-    painter = context_encoder.from_module(lambda rngs: context_encoder.Painter(config, rngs))
+    painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
     titles = []
 
     @jax.jit
