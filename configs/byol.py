@@ -5,7 +5,7 @@
 default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128; 6 minutes on
 2 CPU cores.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
-    kNN - / - / -, linear - / - / -, 10 per class - / - / -
+    kNN 83.7 / 80.7 / 80.0, linear 87.2 / 85.0 / 85.0, 10 per class 74.4 / 68.8 / 72.0
 smoke: 8 steps, for tests.
 paper: ImageNet, ResNet-50, batch size 4096, LARS, 1000 epochs. Published: 74.3 linear top-1
 (Table 1). Not measured here.

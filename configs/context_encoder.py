@@ -5,7 +5,8 @@
 default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128; 7 minutes on
 2 CPU cores.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
-    kNN - / - / -, linear - / - / -, 10 per class - / - / -
+    kNN 81.9 / 79.9 / 80.0, linear 87.2 / 85.5 / 85.0, 10 per class 72.0 / 69.4 / 72.0
+    test hole mse 0.03395, test hole mse context mean 0.1785, test hole mse l2 alone 0.03608
 smoke: 8 steps, for tests.
 paper: the authors' code for painting the middle of 128 x 128 images, on ImageNet: an encoder of
 five convolutions, a bottleneck of 4,000, Adam, batch size 64, 500 epochs. Crops take 80 to 100 % of

@@ -5,7 +5,8 @@
 default: 10,000 Fashion-MNIST images, each in its four rotations, a small ResNet, 20 epochs of
 batches of 128; 5 minutes on 2 CPU cores.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
-    kNN - / - / -, linear - / - / -, 10 per class - / - / -
+    kNN 85.2 / 81.0 / 80.0, linear 87.2 / 84.5 / 85.0, 10 per class 75.9 / 69.0 / 72.0
+    test rotation accuracy 0.9633
 smoke: 8 steps, for tests.
 paper: ImageNet, ResNet-50, batch size 192, SGD, 35 epochs, as in Kolesnikov et al. 2019
 (https://arxiv.org/abs/1901.09005). Not measured here.
