@@ -1,7 +1,7 @@
 """Self-supervised learning in JAX.
 
-``ssl_jax.losses`` and ``ssl_jax.augment`` are pure functions and load little. ``ssl_jax.fit`` runs
-a method, ``ssl_jax.load`` loads a run. Everything is imported when it is first used.
+``ssl_jax.losses`` and ``ssl_jax.augment`` hold pure functions and import little. ``ssl_jax.fit``
+trains a method, ``ssl_jax.load`` loads a run. Each part is imported on first use.
 """
 
 from importlib import import_module

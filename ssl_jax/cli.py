@@ -1,4 +1,4 @@
-"""What the mains in ``experiments/`` share: flags, and errors as one line with exit code 2."""
+"""What the scripts in ``experiments/`` share: flags, and one line and exit code 2 for bad input."""
 
 import sys
 import traceback
@@ -18,24 +18,25 @@ from ssl_jax.errors import InputError
 
 
 def define_config() -> None:
-    """``--config FILE[:ARG,ARG]`` and ``--config.key=VALUE``."""
+    """Defines ``--config FILE[:ARG,ARG]`` and ``--config.key=VALUE``."""
     config_flags.DEFINE_config_file("config", None, "a file in configs/, optionally with :ARG,...")
 
 
 def define_workdir() -> None:
-    """``--workdir FOLDER``."""
+    """Defines ``--workdir FOLDER``."""
     flags.DEFINE_string("workdir", None, "the run's folder")
 
 
 def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "") -> None:
-    """Parses the command line and runs ``main`` with the arguments that are not flags.
+    """Parses the command line and runs ``main`` with the positional arguments.
 
-    Bad input ends with one line and exit code 2, a requested stop with one line and 130.
+    Bad input ends with one line and exit code 2; a requested stop with one line and exit code 130.
 
     Args:
-      main: the work.
-      words: if not empty, exactly one argument is required, one of these.
-      several: if not empty, at least one argument is required; says of what, such as "folders".
+      main: called with the positional arguments.
+      words: if not empty, exactly one positional argument is required, and it is one of these.
+      several: if not empty, at least one positional argument is required; this says what they are,
+        such as "folders".
     """
     flags.DEFINE_boolean("compilation_cache", True, "keep compiled programs for the next start")
     _make_importable("configs", Path(sys.argv[0]).resolve().parents[1])
@@ -48,7 +49,7 @@ def run(main: Callable[..., None], words: Sequence[str] = (), several: str = "")
 def _make_importable(package: str, folder: Path) -> None:
     """Makes one package of a folder importable, for ``from configs import common``.
 
-    With the whole folder on ``sys.path``, a file of a downloaded run could be imported too.
+    Putting the whole folder on ``sys.path`` would make files of a downloaded run importable too.
     """
     if (folder / package).is_dir():
         spec = ModuleSpec(package, None, is_package=True)
@@ -60,7 +61,7 @@ def required(name: str) -> str:
     """Returns the value of a flag that must be given.
 
     Raises:
-      InputError: it is missing.
+      InputError: the flag is missing.
     """
     value = flags.FLAGS[name].value
     if not value:
@@ -69,10 +70,10 @@ def required(name: str) -> str:
 
 
 def config() -> ConfigDict:
-    """Returns the config of ``--config`` with the changes of the command line.
+    """Returns the config that ``--config`` names, with the changes from the command line.
 
     Raises:
-      InputError: the flag or its file is missing.
+      InputError: the flag is missing, or its file cannot be read.
     """
     required("config")
     value = flags.FLAGS.config
@@ -98,7 +99,7 @@ def _parse(arguments: list[str], words: Sequence[str] = (), several: str = "") -
 
 
 def _explained(error: BaseException, arguments: list[str]) -> str:
-    """One line for an error of parsing, which ml_collections and absl may have wrapped."""
+    """Explains a parsing error, which ml_collections and absl may have wrapped, in one line."""
     causes = [error]
     while (cause := causes[-1].__context__) is not None:
         causes.append(cause)
@@ -121,7 +122,7 @@ def _config_path(arguments: list[str]) -> str:
 
 
 def _in_config_file(error: BaseException, path: str) -> str:
-    """Says what is wrong with the config file; nothing if the error comes from elsewhere."""
+    """Says what is wrong with the config file; empty if the error comes from elsewhere."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"--config: {error.filename}, line {error.lineno}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -129,13 +130,13 @@ def _in_config_file(error: BaseException, path: str) -> str:
     if lines:
         return f"--config: {path}, line {lines[-1]}: {type(error).__name__}: {error}"
     if path and "get_config" in str(error):
-        found = "has no get_config" if isinstance(error, AttributeError) else str(error)
-        return f"--config: {path}: {found}; expected a function get_config(arg)"
+        problem = "has no get_config" if isinstance(error, AttributeError) else str(error)
+        return f"--config: {path}: {problem}; expected a function get_config(arg)"
     return ""
 
 
 def _unknown_key(arguments: list[str], message: str) -> str:
-    """Says which ``--config.key`` is unknown; ml_collections names its last part only."""
+    """Says which ``--config.key`` is unknown; ml_collections names only its last part."""
     name = message.replace("\\'", "'").strip("\"'").split("'")[0]
     given = (a.lstrip("-").partition("=")[0] for a in arguments if a.startswith("--config."))
     key = next((key for key in given if name in key.split(".")), name)
@@ -144,7 +145,7 @@ def _unknown_key(arguments: list[str], message: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    # matplotlib logs its first start; orbax logs a traceback for every error that it raises
+    # matplotlib logs when it first starts; orbax logs a traceback for each error that it raises
     logging.set_verbosity(logging.FATAL)
 
     from ssl_jax import compilation
@@ -163,7 +164,7 @@ def _guarded(main: Callable[[], None]) -> None:
 
 
 def _unless_of_a_closed_loop(kind: Any, error: Any, trace: Any) -> None:
-    """Prints an uncaught error, unless a writer of a failed save reports it to orbax too late."""
+    """Prints an uncaught error, except one that a failed save reports after its loop is closed."""
     if "Event loop is closed" not in str(error):
         sys.__excepthook__(kind, error, trace)
 

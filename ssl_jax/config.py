@@ -1,8 +1,8 @@
 """The settings of a run: defaults, checks, and what is filled in from the data.
 
 Each part of the library declares its settings beside its code, in a table ``SETTINGS``.
-``defaults`` builds a config from the tables, ``check`` refuses what makes no sense, and ``resolve``
-fills in what depends on the data, so that a run's ``config.json`` leaves nothing open.
+``defaults`` builds a config from the tables, ``check`` rejects invalid settings, and ``resolve``
+fills in what depends on the data, so that a run's ``config.json`` is complete.
 """
 
 import math
@@ -22,9 +22,9 @@ from ssl_jax.train import optim
 from ssl_jax.train.settings import SETTINGS as TRAIN
 
 TOP = {
-    "seed": settings.integer(0, "seed of everything that is drawn", at_least=0),
+    "seed": settings.integer(0, "seed of all random numbers", at_least=0),
     "init_from": settings.text(
-        None, "workdir of an earlier run whose backbone to start from", optional=True
+        None, "workdir of an earlier run, whose backbone training starts from", optional=True
     ),
 }
 BLOCKS: dict[str, dict[str, Setting]] = {
@@ -34,7 +34,7 @@ BLOCKS: dict[str, dict[str, Setting]] = {
     "train": TRAIN,
     "evaluation": EVALUATION,
 }
-METHOD_NAME = settings.text("", "the method")
+METHOD_NAME = settings.text("", "name of the method")
 
 _GROUP = re.compile(r"^optimizer\.groups\.\w+\.")
 
@@ -43,15 +43,15 @@ def defaults(method: str | None = None) -> ConfigDict:
     """Builds a config with every setting at its default.
 
     Args:
-      method: a name in ``ssl_jax.methods.METHODS``, whose settings are then in ``config.method``.
+      method: a name in ``ssl_jax.methods.METHODS``; adds its settings as ``config.method``.
 
     Returns:
-      The config. What is None in it is optional or chosen by ``resolve``.
+      The config. A value of None is optional or filled in by ``resolve``.
     """
     config = ConfigDict({name: _field(setting) for name, setting in TOP.items()})
     for block, table in BLOCKS.items():
         config[block] = ConfigDict({name: _field(setting) for name, setting in table.items()})
-    config.optimizer.groups = ConfigDict()  # blocks like optimizer, by the top keys of params
+    config.optimizer.groups = ConfigDict()  # changes to optimizer, by top-level key of params
     if method is not None:
         config.method = ConfigDict({"name": method})
         _complete(config)
@@ -59,26 +59,26 @@ def defaults(method: str | None = None) -> ConfigDict:
 
 
 def declared(config: Mapping[str, Any]) -> dict[str, Setting] | None:
-    """Returns what the config's method declares; None if it is a method of the user's own."""
+    """Returns the settings that the config's method declares; None for a user's own method."""
     name = config.get("method", {}).get("name")
     return methods.settings_of(name) if name in methods.METHODS else None
 
 
 def meanings(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns one line for each setting of a config, by its key."""
-    found = {name: setting.meaning for name, setting in TOP.items()}
-    found["method.name"] = METHOD_NAME.meaning
+    """Returns the meaning of each setting of a config, one line, by the setting's key."""
+    lines = {name: setting.meaning for name, setting in TOP.items()}
+    lines["method.name"] = METHOD_NAME.meaning
     for block, table in (*BLOCKS.items(), ("method", declared(config) or {})):
-        found |= {f"{block}.{name}": setting.meaning for name, setting in table.items()}
-    return found
+        lines |= {f"{block}.{name}": setting.meaning for name, setting in table.items()}
+    return lines
 
 
 def check(config: ConfigDict) -> None:
-    """Checks every setting by itself.
+    """Checks each setting on its own.
 
     Raises:
-      InputError: a setting is unknown, missing, of the wrong type or out of range; names the key,
-        its value and what was expected.
+      InputError: a setting is unknown, missing, of the wrong type or out of range. The message
+        names the key, its value and what was expected.
     """
     known = TOP | {f"{b}.{name}": s for b, table in BLOCKS.items() for name, s in table.items()}
     own_method = declared(config) is None
@@ -90,9 +90,9 @@ def check(config: ConfigDict) -> None:
         if key not in values and not key.startswith("method."):
             raise InputError(f"{key}: is missing; expected {setting.expected}")
     for key, value in values.items():
-        shared = _GROUP.sub("optimizer.", key)
-        if shared in known:
-            settings.check_value(key, value, known[shared])
+        declared_key = _GROUP.sub("optimizer.", key)
+        if declared_key in known:
+            settings.check_value(key, value, known[declared_key])
         elif not key.startswith("method."):
             raise InputError(f"{key}: there is no such setting")
         elif not own_method:
@@ -107,20 +107,20 @@ def check(config: ConfigDict) -> None:
 def resolve(
     config: ConfigDict, facts: Mapping[str, Any], examples: int, devices: int
 ) -> ConfigDict:
-    """Builds the config of a run, with nothing left to choose.
+    """Builds the complete config of a run.
 
     Args:
-      config: that passes ``check``.
+      config: a config that passes ``check``.
       facts: what the data adds to ``config.data``: channels, mean, ...
       examples: number of training examples.
-      devices: that a batch is split over.
+      devices: number of devices that a batch is split over.
 
     Returns:
       A new, locked config; resolving it again changes nothing.
 
     Raises:
-      InputError: a setting does not pass ``check``, the batch does not split over the devices or
-        exceeds the examples, or the network does not fit the data.
+      InputError: a setting does not pass ``check``, the batch does not split evenly or is larger
+        than the data, or the network does not fit the data.
     """
     check(config)
     batch = config.data.batch_size
@@ -154,7 +154,7 @@ def resolve(
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields ``("data.name", "cifar10")`` and so on for every setting."""
+    """Yields the key and value of every setting, such as ``("data.name", "cifar10")``."""
     for name, value in config.items():
         if isinstance(value, ConfigDict | dict):
             yield from flatten(value, f"{prefix}{name}.")
@@ -165,7 +165,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def from_json(values: Mapping[str, Any]) -> ConfigDict:
     """Builds the config of a run from its ``config.json``; lists become tuples again.
 
-    A setting younger than the run gets the value that the run was made with.
+    A setting that was introduced after the run gets the value that the run was made with.
     """
 
     def restore(value: Any) -> Any:
@@ -184,7 +184,7 @@ def from_json(values: Mapping[str, Any]) -> ConfigDict:
 
 
 def _complete(config: ConfigDict, *, earlier: bool = False) -> None:
-    """Adds the settings of the config's method that are missing."""
+    """Adds the settings that the method declares and the config lacks."""
     table = declared(config) or {}
     given = config.method.to_dict() if table else {}
     for name, setting in table.items():
@@ -202,14 +202,14 @@ def _complete(config: ConfigDict, *, earlier: bool = False) -> None:
 def _fill_earlier(
     block: ConfigDict, table: Mapping[str, Setting], given: Mapping[str, Any]
 ) -> None:
-    """Sets what a run was made with before a setting existed."""
+    """Fills in settings that the run predates with the values it was made with."""
     for name, setting in table.items():
         if name not in given and setting.earlier is not None:
             block[name] = setting.earlier(given)
 
 
 def _field(setting: Setting) -> Any:
-    """The default; of an optional setting a reference that may be None."""
+    """Returns the default; for an optional setting, a reference that may hold None."""
     if setting.optional:
         return FieldReference(setting.default, field_type=setting.type)
     return setting.default

@@ -1,4 +1,4 @@
-"""Declarations of settings, which stand beside the code that reads them.
+"""Declarations of settings, kept beside the code that reads them.
 
 A method, the networks, the data, the optimizers, the loop and the evaluation each have a table
 ``SETTINGS`` of names and declarations::
@@ -25,14 +25,14 @@ class Setting(NamedTuple):
     """One setting.
 
     Attributes:
-      default: its value where a config does not say otherwise.
+      default: its value unless a config changes it.
       meaning: one line for docs and the report.
       type: ``bool``, ``int``, ``float``, ``str`` or ``tuple``.
       expected: what is accepted, in words.
-      accepts: whether a value of the type is accepted.
-      optional: None is accepted too.
-      earlier: the value that runs were made with before the setting existed, from the other
-        settings of its block; by default the default.
+      accepts: tells whether a value of the type is accepted.
+      optional: whether None is accepted too.
+      earlier: computes the value that runs were made with before the setting existed, from the
+        other settings of its block; None stands for the default.
     """
 
     default: Any
@@ -86,7 +86,7 @@ def integer(
 
 
 def flag(default: bool, meaning: str) -> Setting:
-    """Declares a switch."""
+    """Declares a switch: True or False."""
     return Setting(default, meaning, bool, "True or False", lambda _: True)
 
 
@@ -98,7 +98,7 @@ def text(default: str | None, meaning: str, *, optional: bool = False) -> Settin
 def choice(
     default: Any, meaning: str, options: Sequence[Any], *, optional: bool = False
 ) -> Setting:
-    """Declares one of a few values of one type."""
+    """Declares a choice among a few values of the same type."""
     expected = f"one of {', '.join(map(str, options))}"
     kind = type(options[0])
     return Setting(default, meaning, kind, expected, lambda x: x in options, optional)
@@ -137,16 +137,16 @@ def per_channel(meaning: str, *, above: float | None = None) -> Setting:
 
 
 def names(default: Sequence[str], meaning: str, *, may_be_empty: bool = False) -> Setting:
-    """Declares a list of names of layers."""
+    """Declares a list of layer names."""
 
     def accepts(value: Sequence[Any]) -> bool:
         return all(isinstance(name, str) for name in value) and (may_be_empty or len(value) > 0)
 
-    return Setting(tuple(default), meaning, tuple, "names of layers", accepts)
+    return Setting(tuple(default), meaning, tuple, "layer names", accepts)
 
 
 def betas(default: tuple[float, float], meaning: str) -> Setting:
-    """Declares two decay rates of moving averages."""
+    """Declares the decay rates of two moving averages."""
 
     def accepts(value: Sequence[Any]) -> bool:
         return _numbers(value) and len(value) == 2 and 0 <= min(value) <= max(value) < 1
@@ -155,10 +155,10 @@ def betas(default: tuple[float, float], meaning: str) -> Setting:
 
 
 def check_value(key: str, value: Any, setting: Setting) -> None:
-    """Checks one value.
+    """Checks the value of one setting.
 
     Raises:
-      InputError: names the key, the value and what was expected.
+      InputError: the value is not accepted; names the key, the value and what was expected.
     """
     if value is None and setting.optional:
         return
@@ -167,7 +167,7 @@ def check_value(key: str, value: Any, setting: Setting) -> None:
 
 
 def _has_type(value: Any, kind: type) -> bool:
-    """Whether a value has the type; a whole number is a float too, a bool is no number."""
+    """Returns whether a value has the type. An int counts as a float; a bool is not a number."""
     if kind is tuple:
         return isinstance(value, tuple | list)
     if kind is float:
@@ -180,8 +180,8 @@ def _numbers(values: Sequence[Any]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    return whole and math.isfinite(value)
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value)
 
 
 class _Bounds(NamedTuple):
@@ -199,16 +199,16 @@ class _Bounds(NamedTuple):
         )
 
     def words(self, noun: str) -> str:
-        """``a number of at least 0 and below 1``."""
+        """Describes the bounds, as in ``a number of at least 0 and below 1``."""
         if self.at_least is not None and self.at_most is not None:
             return f"{noun} from {_plain(self.at_least)} to {_plain(self.at_most)}"
-        given = (
+        bounds = (
             ("above", self.above),
             ("of at least", self.at_least),
             ("below", self.below),
             ("of at most", self.at_most),
         )
-        parts = [f"{word} {_plain(bound)}" for word, bound in given if bound is not None]
+        parts = [f"{word} {_plain(bound)}" for word, bound in bounds if bound is not None]
         return " ".join([noun, " and ".join(parts)]).strip()
 
 

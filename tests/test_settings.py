@@ -68,7 +68,7 @@ M = "a meaning"
             [(0.5,), (1, 2, 3), None],
             [(), (0.0,), (math.nan,), ("a",)],
         ),
-        (settings.names(("a",), M), "names of layers", [("a", "b")], [(), (1,), "ab"]),
+        (settings.names(("a",), M), "layer names", [("a", "b")], [(), (1,), "ab"]),
         (
             settings.betas((0.9, 0.99), M),
             "two numbers of at least 0 and below 1",

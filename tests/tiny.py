@@ -1,4 +1,4 @@
-"""Runs small enough for the default suite: 8x8 images, 8x8 clips, 12 tokens; a batch size of 16."""
+"""Small data, networks and configs: 8x8 images and clips, texts of 12 tokens, a batch size of 16."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ TOKENS, VOCABULARY = 12, 270
 
 
 def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
-    """Images of a few classes: a bright square, whose place depends on the class, in noise."""
+    """Builds images of a few classes: a bright bar in noise, whose position depends on the class."""
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -
 
 
 def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
-    """Clips of a bright square that moves right or left in noise; its row depends on the class."""
+    """Builds clips of a bright square moving right or left in noise; its row gives the class."""
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> Arrays:
@@ -61,12 +61,12 @@ def clips(train: int = 40, test: int = 24, channels: int = 1) -> Dataset:
 
 
 def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
-    """Texts of a few classes, each with words of its own letters."""
+    """Builds texts of a few classes, whose words use different letters."""
     rng = np.random.default_rng(0)
     words = [["".join(rng.choice(list(a), 4)) for _ in range(5)] for a in ("abc", "def", "ghi")]
-    written = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
-    learned = tokeniser.train(written, VOCABULARY)
-    cut = [windows(ids, TOKENS) for ids in tokeniser.encode_whole(learned, written)]
+    documents = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
+    trained = tokeniser.train(documents, VOCABULARY)
+    cut = [windows(ids, TOKENS) for ids in tokeniser.encode_whole(trained, documents)]
     each = -(-(train + test) // classes)
     tokens = np.stack([part[:each] for part in cut], 1).reshape(-1, TOKENS)
     labels = (np.arange(len(tokens)) % classes).astype(np.int32)
@@ -76,13 +76,13 @@ def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
         train=Arrays({name: column[:train] for name, column in rows.items()}),
         test=Arrays({name: column[train : train + test] for name, column in rows.items()}),
         label_names=tuple(f"class {i}" for i in range(classes)),
-        facts={"modality": "text", "vocabulary": tokeniser.size(learned), "tokens": TOKENS},
-        assets={ASSET: learned},
+        facts={"modality": "text", "vocabulary": tokeniser.size(trained), "tokens": TOKENS},
+        assets={ASSET: trained},
     )
 
 
 def small_networks(patch: pytest.MonkeyPatch) -> None:
-    """Makes the smallest networks smaller: most of a test's time is compilation."""
+    """Replaces the smallest networks by smaller ones: compilation takes most of a test's time."""
     resnet = partial(backbones.resnet.ResNet, blocks=(1, 1), widths=(4, 8), bottleneck=False)
     patch.setitem(backbones.RESNETS, "resnet_small", resnet)
     patch.setitem(backbones.VITS, "vit_nano", partial(ViT, width=16, depth=1, heads=2))
@@ -90,7 +90,7 @@ def small_networks(patch: pytest.MonkeyPatch) -> None:
 
 
 def config(**method: object) -> ConfigDict:
-    """Defaults with a small batch size and the given method block."""
+    """Builds a default config with a small batch size and the given method block."""
     tiny = settings.defaults()
     tiny.method = ConfigDict(method)
     tiny.data.batch_size = BATCH
@@ -102,28 +102,28 @@ def config(**method: object) -> ConfigDict:
 
 
 def resolved(base: ConfigDict, dataset: Dataset, devices: int = 8) -> ConfigDict:
-    """The config of a run on the dataset."""
+    """Resolves a config for a dataset."""
     return settings.resolve(base, dataset.facts, len(dataset.pretrain), devices)
 
 
 def placement(devices: int) -> Placement:
-    """The placement over the first devices."""
+    """Returns the placement over the first devices."""
     return make_placement(jax.devices()[:devices])
 
 
 def batch(dataset: Dataset) -> dict[str, np.ndarray]:
-    """The first training examples as a batch."""
+    """Returns the first training examples as a batch."""
     return gather(dataset.pretrain, np.arange(BATCH))
 
 
 def rows(method: Method, config: ConfigDict, batch: dict[str, np.ndarray]) -> list[dict]:
-    """Rows as in ``metrics.jsonl``, of all steps on one batch and one device."""
+    """Trains on one batch and one device; returns each step's metrics, as in ``metrics.jsonl``."""
     optimizer, one = optim.make(config), placement(1)
     state = one.put_state(create(method, optimizer, jax.random.key(0), batch))
     step = make_step(method, optimizer, one, state)
     key = one.put_state(jax.random.key(1))
-    found = []
+    history = []
     for number in range(1, config.train.steps + 1):
         state, metrics = step(key, state, one.put_batch(batch))
-        found.append({"step": number} | {name: float(v) for name, v in metrics.items()})
-    return found
+        history.append({"step": number} | {name: float(v) for name, v in metrics.items()})
+    return history

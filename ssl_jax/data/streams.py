@@ -1,8 +1,8 @@
-"""What a training batch holds: the entries that the method asks for.
+"""Training batches: each holds the entries that the method asks for.
 
-A method on unlabeled data asks for its inputs alone, fine-tuning for ``label`` too. Today all
-entries come from ``Dataset.pretrain``; a second, unlabeled stream will join here, under names of
-its own.
+A method on unlabeled data asks only for its inputs; fine-tuning asks for ``label`` too. Today all
+entries come from ``Dataset.pretrain``. A second, unlabeled stream will be joined here, under names
+of its own.
 """
 
 from collections.abc import Generator, Sequence
@@ -15,7 +15,7 @@ from ssl_jax.errors import InputError
 
 
 class Columns:
-    """The examples of another source with some of their entries."""
+    """The examples of another source, each with only some of its entries."""
 
     def __init__(self, source: Source, names: Sequence[str]):
         self.source = source
@@ -29,35 +29,35 @@ class Columns:
         return {name: example[name] for name in self.names}
 
     def take(self, indices: np.ndarray) -> Example:
-        """Reads the examples at `indices`, int [m], as a batch `{name: [m, ...]}`."""
+        """Reads the examples at ``indices``, int ``[m]``, as a batch ``{name: [m, ...]}``."""
         batch = gather(self.source, indices)
         return {name: batch[name] for name in self.names}
 
 
 def training_source(data: Dataset, inputs: Sequence[str] | None) -> Source:
-    """Returns what a method trains on.
+    """Returns the examples that a method trains on, with the entries that it asks for.
 
     Args:
-      data: its ``pretrain`` source is read; see ``labeled``.
+      data: the dataset, whose ``pretrain`` source is used; see ``labeled``.
       inputs: the entries that the method asks for; None stands for all but labels.
 
     Raises:
       InputError: the data has no entry of that name.
     """
-    there = data.pretrain[0].keys()
+    available = data.pretrain[0].keys()
     if inputs is None:
-        return Columns(data.pretrain, sorted(there - {"label", *data.further_labels}))
+        return Columns(data.pretrain, sorted(available - {"label", *data.further_labels}))
     for name in inputs:
-        if name not in there:
+        if name not in available:
             raise InputError(
                 f"data.name: the training examples have no {name!r}, which the method asks for; "
-                f"expected {', '.join(map(repr, inputs))}, found {', '.join(map(repr, there))}"
+                f"expected {', '.join(map(repr, inputs))}, found {', '.join(map(repr, available))}"
             )
     return Columns(data.pretrain, inputs)
 
 
 def labeled(data: Dataset) -> Dataset:
-    """Returns the dataset with its labeled training examples as what methods train on.
+    """Returns the dataset with methods training on its labeled examples.
 
     Raises:
       InputError: the data has no labels.

@@ -1,4 +1,4 @@
-"""The index of methods, by the name in ``config.method.name``: one line each."""
+"""The index of methods, by their name in ``config.method.name``: one line each."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -41,15 +41,15 @@ METHODS: Mapping[str, Callable[[ConfigDict], Method]] = {
 
 
 def settings_of(name: str) -> dict[str, Setting]:
-    """Returns what a method declares of ``config.method``; ``name`` itself is not among it."""
+    """Returns the settings that a method declares in ``config.method``, without ``name``."""
     return module(name).SETTINGS
 
 
 def make(config: ConfigDict) -> Method:
-    """Builds the method of ``config.method.name``.
+    """Builds the method that ``config.method.name`` names.
 
     Raises:
-      InputError: there is none of that name.
+      InputError: there is no such method.
     """
     name = config.get("method", {}).get("name")
     if name not in METHODS:

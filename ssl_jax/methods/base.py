@@ -3,27 +3,27 @@
 The step, the loop, checkpoints and the evaluation know a method only through these. The rules for
 the author of a method:
 
-* Parameters, and everything else that lives from one step to the next (``extra``: BatchNorm
+* Parameters, and everything else that is kept from one step to the next (``extra``: BatchNorm
   statistics, an EMA teacher, a queue, a center, counters), are pytrees of arrays in plain
-  dictionaries. What starts as a copy is one (``jnp.copy``), since a step donates the buffers of its
-  input, and no buffer can be donated twice.
+  dictionaries. An array that starts equal to another is a real copy (``jnp.copy``): a step donates
+  the buffers of its input, and no buffer can be donated twice.
 * No function closes over an array on a device: such arrays belong in ``params`` or ``extra``, and
-  constants are NumPy's. Otherwise the array becomes a constant of the compiled program.
-* Randomness comes from the key alone, into which the step folds its number.
-* Batches and views are dictionaries whose entries only the data, the method and the report section
-  know. Views of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated
+  constants are NumPy arrays. Otherwise the array becomes a constant of the compiled program.
+* Randomness comes only from the key, into which the training step folds its number.
+* Batches and views are dictionaries. Only the data, the method and the report section know their
+  entries. Views of one shape are stacked on a leading axis, ``[v, n, ...]``, and never concatenated
   along ``n``: with a batch sharded over devices, stacking moves nothing between them. Masks, labels
   and orders that a method draws are views too, ``[1, n, ...]``.
-* Losses are written for the global batch. Nothing in a method knows of devices.
-* A network gets ``config.train.microbatches`` through ``from_module``, and sees views through
+* Losses are written for the global batch. Nothing in a method knows about devices.
+* A network gets ``config.train.microbatches`` through ``from_module``, and is applied to views with
   ``apply_views``, so that a batch can be cut into slices without the loss noticing.
-* ``stop_gradient`` stands where the paper has it. ``update`` runs after the optimizer.
+* ``stop_gradient`` is applied where the paper applies it. ``update`` runs after the optimizer.
 * Schedules are functions of ``step`` and ``config.train.steps``. The optimizer's schedules,
-  clipping, and optimizers for parts of ``params`` belong to ``config.optimizer``; a method names
-  such parts by the keys of ``params``.
+  clipping, and separate optimizers for parts of ``params`` belong to ``config.optimizer``, which
+  names such a part by its key in ``params``.
 * Metrics are plotted as curves. The verdict on collapse reads those of ``methods.common.vitals``.
-* What a method can do beyond features (find a rotation, predict a word, fill a hole) it reports
-  through ``score``, one number per example, and through ``show``. Both run on held-out data.
+* A method that can do more than compute features (find a rotation, predict a word, fill a hole)
+  reports it through ``score``, one number per example, and ``show``. Both run on held-out data.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ Backbone = tuple[Any, Any]
 
 
 def _nothing(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-    """The ``score`` and ``show`` of a method that has features only."""
+    """The ``score`` and ``show`` of a method that only computes features."""
     del params, extra, batch, key
     return {}
 
@@ -68,14 +68,14 @@ class Method(NamedTuple):
         depends on its own example only.
       score: ``(params, extra, batch, key) -> {name: [n]}``. Their means over the test set are in
         ``evaluation.json`` as ``test_{name}``.
-      show: ``(params, extra, batch, key) -> {title: [n, ...]}``. What the method makes of a few
-        test examples, for the report: pictures ``[n, h, w, c]`` in [0, 1], tokens ``[n, t]``.
+      show: ``(params, extra, batch, key) -> {title: [n, ...]}``. The method's output for a few test
+        examples, shown in the report: pictures ``[n, h, w, c]`` in [0, 1], tokens ``[n, t]``.
       backbone: ``(params, extra) -> params, stats``: parameters and BatchNorm statistics of the
-        encoder that is kept (DINO's teacher).
-      with_backbone: ``(params, extra, backbone) -> params, extra``: the same with another backbone,
-        also where a teacher holds a copy.
-      inputs: the entries of a training batch, such as ``("image", "label")``; None stands for all
-        but the labels.
+        encoder that is kept (the teacher's in DINO).
+      with_backbone: ``(params, extra, backbone) -> params, extra``: replaces the backbone and every
+        copy of it, such as a teacher's.
+      inputs: the entries of a training batch that the method asks for, such as
+        ``("image", "label")``; None stands for all but the labels.
     """
 
     init: Callable[[PRNGKeyArray, Batch], tuple[Params, Extra]]
@@ -94,6 +94,6 @@ class Method(NamedTuple):
 
 
 def no_update(params: Params, extra: Extra, step: Int[Array, ""]) -> tuple[Params, Extra]:
-    """The ``update`` of a method that keeps nothing beside the gradient."""
+    """The ``update`` of a method that has nothing to do after the optimizer."""
     del step
     return params, extra

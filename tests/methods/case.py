@@ -1,4 +1,4 @@
-"""The tiny case of a method, which its test file declares for the contract test."""
+"""The tiny configuration that a method's test file declares for the contract test."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -12,13 +12,13 @@ from tests import tiny
 
 
 class Case(NamedTuple):
-    """What the contract test runs a method on.
+    """A tiny configuration of a method.
 
     Attributes:
       settings: ``config.method`` without its name.
       network: changes to ``config.network``.
-      data: makes the dataset.
-      draws_views: whether views depend on the key.
+      data: builds the dataset.
+      draws_views: whether the views depend on the key.
     """
 
     settings: Mapping[str, Any]
@@ -31,12 +31,12 @@ VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
 
 
 def case_of(method: str) -> Case:
-    """The ``CASE`` of the method's test file."""
+    """Returns the ``CASE`` of the method's test file."""
     return import_module(f"tests.methods.{MODULES[method].replace('.', '.test_')}").CASE
 
 
 def config_of(method: str, dataset: Dataset, devices: int = 8) -> ConfigDict:
-    """The config of the method's case, resolved."""
+    """Builds the resolved config of the method's case."""
     case = case_of(method)
     config = tiny.config(name=method, **case.settings)
     config.network.update(case.network)

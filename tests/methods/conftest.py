@@ -1,4 +1,4 @@
-"""Methods are tested on the smallest networks."""
+"""Method tests use very small networks."""
 
 import pytest
 

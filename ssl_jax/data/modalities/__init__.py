@@ -1,7 +1,7 @@
-"""The kinds of data, by the name in ``config.data.modality``: what an example of each is.
+"""The kinds of data, by their name in ``config.data.modality``, and what an example of each is.
 
-``ssl_jax.evaluation.modalities`` has the baselines of each, ``ssl_jax.report.sections`` its part of
-the page.
+``ssl_jax.evaluation.modalities`` has the baselines of each modality, ``ssl_jax.report.sections``
+its part of the page.
 """
 
 from ssl_jax import settings
@@ -9,4 +9,4 @@ from ssl_jax.data.modalities import image, text, video
 from ssl_jax.data.modalities.base import Modality as Modality
 
 MODALITIES = {"image": image.IMAGE, "text": text.TEXT, "video": video.VIDEO}
-SETTINGS = {"modality": settings.choice("image", "kind of data; loading sets it", (*MODALITIES,))}
+SETTINGS = {"modality": settings.choice("image", "kind of data; set by loading", (*MODALITIES,))}

@@ -1,4 +1,4 @@
-"""What every modality says about its examples."""
+"""The contract: what each modality defines about its examples."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ class Modality(NamedTuple):
 
     Attributes:
       example: ``config.data -> {name: ShapeDtypeStruct}``: one example without its label.
-      read: ``(inputs, config.data, assets) -> source``: of what a user hands to ``Run.embed``.
+      read: ``(inputs, config.data, assets) -> source``: reads what a user passes to ``Run.embed``.
       input_name: the raw input in words, such as "raw pixels".
     """
 
@@ -24,7 +24,7 @@ class Modality(NamedTuple):
 
 
 def batch_like(example: Mapping[str, Any], batch_size: int) -> dict[str, ShapeDtypeStruct]:
-    """Returns the ShapeDtypeStructs of a batch of such examples, arrays or ShapeDtypeStructs."""
+    """Returns the shapes of a batch, given one example: arrays or ShapeDtypeStructs."""
     return {
         name: ShapeDtypeStruct((batch_size, *one.shape), one.dtype) for name, one in example.items()
     }

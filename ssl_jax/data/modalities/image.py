@@ -17,7 +17,7 @@ def _example(data: ConfigDict) -> dict[str, ShapeDtypeStruct]:
 
 
 def _read(images: np.ndarray, data: ConfigDict, assets: Mapping[str, str]) -> Arrays:
-    """Images ``[n, h, w, c]`` or, gray, ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; any size."""
+    """Reads ``[n, h, w, c]`` or gray ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; any size."""
     del assets
     return Arrays({"image": fit_images(images, data)})
 

@@ -18,20 +18,20 @@ def _example(data: ConfigDict) -> dict[str, ShapeDtypeStruct]:
 
 
 def _read(texts: Sequence[str], data: ConfigDict, assets: Mapping[str, str]) -> Arrays:
-    """The first window of tokens of each text.
+    """Reads the first window of tokens of each text.
 
     Raises:
       InputError: the input is not a list of strings, or a string cannot be encoded as UTF-8.
     """
-    listed = isinstance(texts, list | tuple | np.ndarray) and len(texts) > 0
-    if not listed or not all(isinstance(x, str) and _is_utf8(x) for x in texts):
+    is_list = isinstance(texts, list | tuple | np.ndarray) and len(texts) > 0
+    if not is_list or not all(isinstance(x, str) and _is_utf8(x) for x in texts):
         shown = " ".join(repr(texts).split())
         raise InputError(f"texts: {shown:.60}; expected a list of str that UTF-8 can encode")
     return Arrays({"tokens": tokeniser.encode(assets[ASSET], texts, data.tokens)})
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether UTF-8 can encode the text, which holds no lone surrogates then."""
+    """Returns whether UTF-8 can encode the text: it cannot encode lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

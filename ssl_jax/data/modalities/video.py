@@ -17,10 +17,10 @@ def _example(data: ConfigDict) -> dict[str, ShapeDtypeStruct]:
 
 
 def _read(clips: np.ndarray, data: ConfigDict, assets: Mapping[str, str]) -> Arrays:
-    """Clips uint8 ``[n, f, h, w, c]`` of the shape of the training clips.
+    """Reads clips, uint8 ``[n, f, h, w, c]``, of the same shape as the training clips.
 
     Raises:
-      InputError: another shape or type.
+      InputError: the clips have another shape or type.
     """
     del assets
     expected = _example(data)["video"]

@@ -1,4 +1,4 @@
-"""Where a method keeps its backbone."""
+"""The paths at which a method keeps its backbone."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,33 +8,33 @@ import jax.numpy as jnp
 
 from ssl_jax.methods.base import Backbone, Extra, Params
 
-Place = tuple[str, str]
+Paths = tuple[str, str]
 
 
 def backbone_at(
-    params: str, stats: str, *, copies: Sequence[Place] = ()
+    params: str, stats: str, *, copies: Sequence[Paths] = ()
 ) -> tuple[
     Callable[[Params, Extra], Backbone],
     Callable[[Params, Extra, Backbone], tuple[Params, Extra]],
 ]:
-    """Builds ``Method.backbone`` and ``Method.with_backbone`` of a backbone at fixed places.
+    """Builds ``Method.backbone`` and ``Method.with_backbone`` for a backbone at fixed paths.
 
     Args:
-      params: the path of its parameters, such as ``params/encoder/backbone``.
-      stats: the path of its BatchNorm statistics, such as ``extra/encoder/backbone``; there may be
-        none there.
-      copies: the same of a student or teacher that has a copy.
+      params: path of its parameters, such as ``params/encoder/backbone``.
+      stats: path of its BatchNorm statistics, such as ``extra/encoder/backbone``; there may be
+        nothing at that path.
+      copies: the two paths of each copy, such as a teacher's.
     """
 
-    def backbone(of_params: Params, extra: Extra) -> Backbone:
-        tree = {"params": of_params, "extra": extra}
+    def backbone(all_params: Params, extra: Extra) -> Backbone:
+        tree = {"params": all_params, "extra": extra}
         return _at(tree, params), _at(tree, stats)
 
-    def with_backbone(of_params: Params, extra: Extra, backbone: Backbone) -> tuple[Params, Extra]:
-        tree = {"params": of_params, "extra": extra}
-        for places in ((params, stats), *copies):
-            for place, part in zip(places, backbone, strict=True):
-                tree = _with(tree, place.split("/"), jax.tree.map(jnp.copy, part))
+    def with_backbone(all_params: Params, extra: Extra, backbone: Backbone) -> tuple[Params, Extra]:
+        tree = {"params": all_params, "extra": extra}
+        for paths in ((params, stats), *copies):
+            for path, part in zip(paths, backbone, strict=True):
+                tree = _with(tree, path.split("/"), jax.tree.map(jnp.copy, part))
         return tree["params"], tree["extra"]
 
     return backbone, with_backbone

@@ -1,4 +1,4 @@
-"""What methods on images share: normalization, views of one shape, settings of augmentations."""
+"""What methods on images share: normalization, views of one shape, augmentation settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,16 +17,16 @@ Normalize = Callable[[Float[Array, "*n h w c"]], Float[Array, "*n h w c"]]
 
 
 def normalizer(config: ConfigDict) -> Normalize:
-    """Builds the function from images in [0, 1] to what networks read.
+    """Builds the function that normalizes images in [0, 1] for a network.
 
     Args:
-      config: ``data.mean`` and ``data.std``.
+      config: ``data.mean`` and ``data.std`` are read.
     """
     return lambda images: pixels.normalize(images, config.data.mean, config.data.std)
 
 
 def views_of(augmentations: Sequence[Augmentation]) -> Callable[[PRNGKeyArray, Batch], Views]:
-    """Builds a method's ``views``: ``image``, ``[v, n, h, w, c]``, one per augmentation."""
+    """Builds a method's ``views``: ``image`` ``[v, n, h, w, c]``, one view per augmentation."""
     batched = [jax.vmap(augmentation) for augmentation in augmentations]
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
@@ -40,14 +40,16 @@ def views_of(augmentations: Sequence[Augmentation]) -> Callable[[PRNGKeyArray, B
 def simclr_augmentation(
     *, area: tuple[float, float], strength: float, blur: float
 ) -> dict[str, settings.Setting]:
-    """Declares the arguments of ``augment.recipes.simclr``, as ``augment.*``."""
+    """Declares the arguments of ``augment.recipes.simclr`` as settings ``augment.*``."""
     return {
         "augment.area": crop_area(area),
         "augment.strength": settings.real(strength, "strength of the color jitter", at_least=0),
-        "augment.blur": settings.share(blur, "probability of a blur"),
+        "augment.blur": settings.share(blur, "probability of Gaussian blur"),
     }
 
 
 def crop_area(default: tuple[float, float]) -> settings.Setting:
     """Declares the area of random crops."""
-    return settings.area(default, "smallest and largest share of the image that a crop takes")
+    return settings.area(
+        default, "smallest and largest share of the image that a random crop takes"
+    )

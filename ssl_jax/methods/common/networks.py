@@ -9,11 +9,12 @@ from ssl_jax.nn.encoder import Encoder
 
 
 def backbone_and_projector(config: ConfigDict, rngs: nnx.Rngs, *, norm: bool = True) -> Encoder:
-    """Builds a backbone with a projector.
+    """Builds a backbone followed by a projector.
 
     Args:
-      config: what ``backbones.make`` reads, and ``method.projector``, the widths of its layers.
-      rngs: ``params`` initializes.
+      config: what ``backbones.make`` reads, and ``method.projector``, the widths of the
+        projector's layers.
+      rngs: the ``params`` stream initializes the parameters.
       norm: whether the projector has BatchNorm.
     """
     backbone = backbones.make(config, rngs)

@@ -1,4 +1,4 @@
-"""Values that change over a run: functions of the step."""
+"""Schedules of values that change over a run, as functions of the step."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int
 def cosine(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[Array, ""]:
     """Goes from ``start`` at step 0 to ``end`` at step ``steps`` along half a cosine.
 
-    ``end - (end - start) * (cos(pi * step / steps) + 1) / 2``, and ``end`` from then on.
+    ``end - (end - start) * (cos(pi * step / steps) + 1) / 2``, and ``end`` after that.
 
     References:
       Grill et al., Bootstrap Your Own Latent, 2020, section 3.3, https://arxiv.org/abs/2006.07733
@@ -17,6 +17,6 @@ def cosine(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[
 
 
 def linear(start: float, end: float, step: Int[Array, ""], steps: int) -> Float[Array, ""]:
-    """Goes from ``start`` at step 0 to ``end`` at step ``steps`` linearly; ``end`` from then on."""
+    """Goes linearly from ``start`` at step 0 to ``end`` at step ``steps``, and stays there."""
     share = jnp.minimum(step / steps, 1.0) if steps else jnp.float32(1)
     return start + (end - start) * share

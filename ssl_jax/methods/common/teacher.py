@@ -1,4 +1,4 @@
-"""Teachers: networks that no gradient trains, and that slowly follow a student."""
+"""Teachers: networks that slowly follow a student and get no gradient of their own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,21 +13,21 @@ from ssl_jax.methods.base import Extra, Params
 def start(params: Any, stats: Any) -> dict[str, Any]:
     """Returns a new teacher, ``{"params": ..., "stats": ...}``: a copy of the student.
 
-    A step donates the buffers of its input, so none may be in it twice.
+    The arrays are real copies: a step donates the buffers of its input, so none may occur twice.
     """
     return jax.tree.map(jnp.copy, {"params": params, "stats": stats})
 
 
 def follow(teacher: Any, student: Any, momentum: Scalar | float) -> Any:
-    """Moves a teacher: ``momentum * teacher + (1 - momentum) * student``.
+    """Moves a teacher toward a student: ``momentum * teacher + (1 - momentum) * student``.
 
     Args:
       teacher: a pytree.
       student: a pytree of the same structure.
-      momentum: 1 leaves the teacher as it is, 0 makes it the student.
+      momentum: from 0, which copies the student, to 1, which leaves the teacher as it is.
 
     Returns:
-      The new teacher, in the old one's types.
+      The new teacher, with the dtypes of the old one.
 
     References:
       He et al., Momentum Contrast for Unsupervised Visual Representation Learning, 2020, eq. 2,
@@ -45,8 +45,8 @@ def following(
     """Builds a method's ``update``, which moves ``extra["teacher"]["params"]``.
 
     Args:
-      momentum: of the step.
-      student: the part of the parameters that the teacher is a copy of.
+      momentum: returns the momentum at a step.
+      student: returns the part of the parameters that the teacher follows.
     """
 
     def update(params: Params, extra: Extra, step: Int[Array, ""]) -> tuple[Params, Extra]:

@@ -1,7 +1,7 @@
-"""Vital signs: metrics of every step from which ``report.collapse`` tells whether a run is healthy.
+"""Vital signs: metrics of each step by which ``report.collapse`` judges whether a run is healthy.
 
-A method merges them into its metrics, and adds ``chance_loss``, the loss of an output that ignores
-the input (``log k`` for a choice among ``k``), if there is such a value.
+A method merges them into its metrics. If the loss of an output that ignores the input is known
+(``log k`` for a choice among ``k``), the method adds it as ``chance_loss``.
 """
 
 import math
@@ -19,7 +19,8 @@ def of_embeddings(z: Float[Array, "n d"]) -> Metrics:
     """Measures whether embeddings point in many directions.
 
     Args:
-      z: ``[n, d]`` of one view, on any scale: normalized inside; no gradient is taken.
+      z: ``[n, d]``, the embeddings of one view, at any scale: they are normalized inside. No
+        gradient flows back.
 
     Returns:
       ``embedding_std``: standard deviation of the normalized embeddings, averaged over features;
@@ -52,12 +53,12 @@ def of_prototypes(targets: Float[Array, "n k"]) -> Metrics:
     """Measures whether a teacher's choices among prototypes are confident and varied.
 
     Args:
-      targets: ``[n, k]`` probabilities of one view; no gradient is taken.
+      targets: ``[n, k]``, the probabilities of one view. No gradient flows back.
 
     Returns:
       ``target_entropy``: mean entropy of an example's choice; ``log k`` if all are uniform.
-      ``prototypes_used``: exponential of the mean choice's entropy; 1 if all examples choose the
-      same prototype.
+      ``prototypes_used``: exponential of the entropy of the mean choice; 1 if all examples choose
+        the same prototype.
       ``prototypes``: ``k``.
     """
     targets = jax.lax.stop_gradient(targets).astype(jnp.float32)
@@ -77,7 +78,7 @@ def of_event(share: float) -> Metrics:
     """Returns the ``chance_loss`` of a binary cross-entropy: the entropy of the event.
 
     Args:
-      share: of examples with the event, above 0 and below 1.
+      share: share of examples with the event, above 0 and below 1.
     """
     return {"chance_loss": _entropy(jnp.float32([share, 1 - share]))}
 

@@ -8,10 +8,11 @@ https://arxiv.org/abs/2003.04297:
     q = g(f(v)),  k = g'(f'(v')),  loss = -log(e^(q.k / T) / (e^(q.k / T) + sum_i e^(q.k_i / T)))
     f', g' <- m f', g' + (1 - m) f, g;  k_i: the queue; k enters, the oldest leave
 
-``f`` is a ResNet, ``g`` a projector that is thrown away; features are the student's ``f(v)``.
+``f`` is a ResNet, ``g`` a projector that is discarded; features are the student's ``f(v)``.
 
-Deviations: BatchNorm sees the batch over all devices, so keys are not shuffled between them: no
-device's statistics tell which queries and keys belong together. Run by ``configs/moco.py``.
+Deviations: BatchNorm statistics cover the batch on all devices, so keys are not shuffled among
+devices: no device's statistics reveal which query and key belong together. Run by
+``configs/moco.py``.
 """
 
 import jax
@@ -30,8 +31,8 @@ from ssl_jax.nn import from_module
 
 SETTINGS = {
     "temperature": settings.real(0.2, "temperature of the softmax over similarities", above=0),
-    "momentum": settings.share(0.999, "momentum of the teacher"),
-    "queue": settings.integer(65_536, "keys in the queue", at_least=1),
+    "momentum": settings.share(0.999, "momentum of the teacher, which follows the student"),
+    "queue": settings.integer(65_536, "number of keys in the queue", at_least=1),
     "projector": settings.widths((2048, 128), "widths of the projector's layers"),
     **simclr_augmentation(area=(0.2, 1.0), strength=0.5, blur=0.5),
 }
@@ -68,14 +69,14 @@ def make(config: ConfigDict) -> Method:
         del key, step
         query_view, key_view = normalize(views["image"])
         student, stats = network.apply(params, extra["stats"], query_view, train=True)
-        slow = extra["teacher"]
-        targets, slow_stats = network.apply(slow["params"], slow["stats"], key_view, train=True)
+        teacher_params, teacher_stats = extra["teacher"]["params"], extra["teacher"]["stats"]
+        targets, teacher_stats = network.apply(teacher_params, teacher_stats, key_view, train=True)
         queries, keys = student["z"], jax.lax.stop_gradient(targets["z"])
         temperature, queue = config.method.temperature, extra["queue"]
         value = losses.queue_info_nce(queries, keys, queue, temperature=temperature).mean()
         extra = {
             "stats": stats,
-            "teacher": {"params": slow["params"], "stats": slow_stats},
+            "teacher": {"params": teacher_params, "stats": teacher_stats},
             "queue": jnp.concatenate([keys, queue])[: len(queue)],
         }
         return value, (extra, vitals.of_choice(len(queue) + 1) | vitals.of_embeddings(queries))

@@ -5,11 +5,11 @@ https://arxiv.org/abs/2002.05709, Algorithm 1:
 
     h = f(view),  z = g(h),  loss = mean of NT-Xent(z1, z2) over all 2n views
 
-``f`` is a ResNet, ``g`` a projector that is thrown away after pretraining; features are ``h``.
+``f`` is a ResNet, ``g`` a projector that is discarded after pretraining; features are ``h``.
 
 Deviations: none in the loss. BatchNorm sees both views of the batch jointly and over all devices,
 as in the authors' code. On images with one channel, color operations that would change nothing are
-left out. Run by ``configs/simclr.py``.
+skipped. Run by ``configs/simclr.py``.
 """
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray

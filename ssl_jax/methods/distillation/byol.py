@@ -1,4 +1,4 @@
-"""BYOL: a student predicts a slow copy of itself on another view of the image, without negatives.
+"""BYOL: a student predicts the output of its slow copy on another view, without negatives.
 
 Grill et al., Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, 2020,
 https://arxiv.org/abs/2006.07733, equations 1 to 3:
@@ -7,12 +7,12 @@ https://arxiv.org/abs/2006.07733, equations 1 to 3:
     f', g' <- tau f', g' + (1 - tau) f, g,  tau from its start to 1 along half a cosine
 
 ``f`` is a ResNet, ``g`` a projector, ``q`` a predictor; features are the student's ``f(v)``.
-The predictor tells student from teacher, and no gradient reaches the teacher. Without either, all
-embeddings can become one point, which minimizes the loss.
+Only the student has a predictor, and no gradient reaches the teacher. Without either of the two,
+all embeddings can become one point, which minimizes the loss.
 
-Deviations: BatchNorm sees both views of the batch jointly and over all devices, the authors' sees
-each view alone; the teacher's running statistics are its own. On images with one channel, color
-operations that would change nothing are left out. Run by ``configs/byol.py``.
+Deviations: BatchNorm sees both views of the batch jointly and over all devices; in the authors'
+code it sees each view alone. The teacher has its own running statistics. On images with one
+channel, color operations that would change nothing are skipped. Run by ``configs/byol.py``.
 """
 
 import jax
@@ -75,20 +75,22 @@ def make(config: ConfigDict) -> Method:
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
         del key, step
-        images, slow = normalize(views["image"]), extra["teacher"]
+        images, old = normalize(views["image"]), extra["teacher"]
         student, stats = encoder.apply_views(
             params["encoder"], extra["encoder"], images, train=True
         )
         (p1, p2), predictor_stats = predictor.apply_views(
             params["predictor"], extra["predictor"], student["z"], train=True
         )
-        targets, slow_stats = encoder.apply_views(slow["params"], slow["stats"], images, train=True)
+        targets, teacher_stats = encoder.apply_views(
+            old["params"], old["stats"], images, train=True
+        )
         z1, z2 = jax.lax.stop_gradient(targets["z"])
         value = (losses.cosine_regression(p1, z2) + losses.cosine_regression(p2, z1)).mean()
         extra = {
             "encoder": stats,
             "predictor": predictor_stats,
-            "teacher": {"params": slow["params"], "stats": slow_stats},
+            "teacher": {"params": old["params"], "stats": teacher_stats},
         }
         return value, (extra, vitals.of_embeddings(z1))
 

@@ -1,4 +1,4 @@
-"""DINO: a student that sees small crops predicts what its slow copy says of large ones.
+"""DINO: a student sees crops of all sizes and predicts its slow copy's output on the large ones.
 
 Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021,
 https://arxiv.org/abs/2104.14294, Algorithm 1 and equations 1 to 4:
@@ -8,14 +8,14 @@ https://arxiv.org/abs/2104.14294, Algorithm 1 and equations 1 to 4:
     f', g' <- m f', g' + (1 - m) f, g;  c <- m_c c + (1 - m_c) mean of the teacher's logits
 
 ``f`` is a ViT, ``g`` ends in prototypes; features are the teacher's ``f'``. The center ``c`` keeps
-the teacher from always choosing one prototype, its low temperature from choosing all equally. At
-first the prototypes are frozen and the teacher's temperature rises; over the run ``m`` rises to 1
-and the weight decay rises too, each along half a cosine.
+the teacher from choosing one prototype for every crop; its low temperature ``T'`` keeps it from
+choosing all of them equally. At first the prototypes are frozen and the teacher's temperature
+rises. Over the run ``m`` rises to 1 and the weight decay rises too, each along half a cosine.
 
-Deviations: the gradient is clipped by its global norm (``optimizer.clip_norm``), the authors' by
-the norm of each parameter; frozen prototypes keep their weight decay, which changes none of their
-directions. Student and teacher are the same network, without the authors' stochastic depth. Run by
-``configs/dino.py``.
+Deviations: the gradient is clipped by its global norm (``optimizer.clip_norm``); the authors clip
+each parameter's gradient by its own norm. Frozen prototypes keep their weight decay, which does not
+change their directions. Student and teacher are the same network, without the authors' stochastic
+depth. Run by ``configs/dino.py``.
 """
 
 import jax
@@ -37,20 +37,26 @@ from ssl_jax.nn.heads import PrototypeHead
 
 SETTINGS = {
     "head": settings.widths(
-        (2048, 2048, 256), "widths of the head's layers, of which the last is a bottleneck"
+        (2048, 2048, 256), "widths of the head's layers; the last one is the bottleneck"
     ),
     "prototypes": settings.integer(65_536, "number of prototypes", at_least=2),
-    "student_temperature": settings.real(0.1, "temperature of the student", above=0),
-    "teacher_temperature": settings.real(0.07, "temperature of the teacher", above=0),
-    "teacher_temperature_start": settings.real(0.04, "the same at the first step", above=0),
-    "warmup": settings.share(0.1, "share of all steps in which that temperature rises"),
-    "frozen": settings.share(1 / 300, "share of all steps in which prototypes are frozen"),
+    "student_temperature": settings.real(0.1, "softmax temperature of the student", above=0),
+    "teacher_temperature": settings.real(
+        0.07, "softmax temperature of the teacher after warm-up", above=0
+    ),
+    "teacher_temperature_start": settings.real(
+        0.04, "softmax temperature of the teacher at the first step", above=0
+    ),
+    "warmup": settings.share(0.1, "share of all steps in which the teacher's temperature rises"),
+    "frozen": settings.share(1 / 300, "share of all steps in which the prototypes are frozen"),
     "momentum": settings.share(0.996, "momentum of the teacher at the start; it rises to 1"),
-    "center_momentum": settings.share(0.9, "momentum of the center"),
+    "center_momentum": settings.share(0.9, "momentum of the center's moving average"),
     "local_views": settings.integer(8, "number of small crops", at_least=1),
     "augment.area": crop_area((0.25, 1.0)),
     "augment.small_size": settings.integer(96, "side of the small crops in pixels", at_least=4),
-    "augment.small_area": settings.area((0.05, 0.25), "area of the small crops"),
+    "augment.small_area": settings.area(
+        (0.05, 0.25), "smallest and largest share of the image that a small crop takes"
+    ),
 }
 
 
@@ -123,12 +129,12 @@ def make(config: ConfigDict) -> Method:
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
         del key
         large, small = normalize(views["large"]), normalize(views["small"])
-        params = _frozen_prototypes(params, step < method.frozen * steps)
+        params = _freeze_prototypes(params, step < method.frozen * steps)
         student_large, stats = network.apply_views(params, extra["stats"], large, train=True)
         student_small, stats = network.apply_views(params, stats, small, train=True)
-        slow = extra["teacher"]
-        teacher_large, slow_stats = network.apply_views(
-            slow["params"], slow["stats"], large, train=True
+        old = extra["teacher"]
+        teacher_large, teacher_stats = network.apply_views(
+            old["params"], old["stats"], large, train=True
         )
         targets = jax.lax.stop_gradient(teacher_large["logits"])
         temperature = linear(
@@ -145,18 +151,18 @@ def make(config: ConfigDict) -> Method:
             teacher_temperature=temperature,
         ).mean()
         momentum = method.center_momentum
-        chosen = jax.nn.softmax((targets[0] - extra["center"]) / temperature)
+        choices = jax.nn.softmax((targets[0] - extra["center"]) / temperature)
         extra = {
             "stats": stats,
-            "teacher": {"params": slow["params"], "stats": slow_stats},
+            "teacher": {"params": old["params"], "stats": teacher_stats},
             "center": losses.update_center(extra["center"], targets, momentum=momentum),
         }
-        return value, (extra, vitals.of_prototypes(chosen))
+        return value, (extra, vitals.of_prototypes(choices))
 
     def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
         del params
-        images, slow = normalize(to_float(batch["image"])), extra["teacher"]
-        layers, _ = network.apply(slow["params"], slow["stats"], images, train=False)
+        images, kept = normalize(to_float(batch["image"])), extra["teacher"]
+        layers, _ = network.apply(kept["params"], kept["stats"], images, train=False)
         return layers
 
     update = teacher.following(lambda step: cosine(method.momentum, 1.0, step, steps))
@@ -168,8 +174,8 @@ def make(config: ConfigDict) -> Method:
     return Method(init, views, loss, update, embed, backbone=backbone, with_backbone=with_backbone)
 
 
-def _frozen_prototypes(params: Params, frozen: Array) -> Params:
-    """Returns the parameters; if ``frozen``, no gradient reaches the prototypes."""
+def _freeze_prototypes(params: Params, frozen: Array) -> Params:
+    """Returns the same parameters; if ``frozen``, no gradient reaches the prototypes."""
     prototypes = params["head"]["prototypes"]
-    still = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
-    return params | {"head": params["head"] | {"prototypes": still}}
+    prototypes = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
+    return params | {"head": params["head"] | {"prototypes": prototypes}}

@@ -12,11 +12,11 @@ embeddings become one point, which minimizes the loss.
 
 As in most of the paper, the learning rate of ``h`` is constant (``optimizer.groups.predictor``).
 
-Deviations: the loss is ``1 + L``, which has the same gradient and a minimum of 0. Biases and norms
-have no weight decay. The projector's last BatchNorm has a scale and a shift, which the authors'
-code leaves out. BatchNorm sees both views of the batch jointly and over all devices, the authors'
-sees each view alone. On images with one channel, color operations that would change nothing are
-left out. Run by ``configs/simsiam.py``.
+Deviations: the loss is ``1 + L``, which has the same gradient and a minimum of 0. Weight decay does
+not apply to biases and norms. The projector's last BatchNorm has a scale and a shift, which the
+authors' code leaves out. BatchNorm sees both views of the batch jointly and over all devices; in
+the authors' code it sees each view alone. On images with one channel, color operations that would
+change nothing are skipped. Run by ``configs/simsiam.py``.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ SETTINGS = {
 
 
 class Projector(nnx.Module):
-    """Section 3: BatchNorm after each linear layer, then ReLU, except after the last."""
+    """The paper's section 3: linear layers, each with BatchNorm and, but for the last, ReLU."""
 
     def __init__(
         self, in_features: int, widths: Sequence[int], *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -60,14 +60,14 @@ class Projector(nnx.Module):
         self.norms = nnx.List([batch_norm(o, dtype=dtype, rngs=rngs) for o in widths])
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n o"]:
-        """``[n, in_features]`` to ``[n, widths[-1]]``."""
+        """Maps ``[n, in_features]`` to ``[n, widths[-1]]``."""
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             x = norm(layer(x if number == 0 else nnx.relu(x)), use_running_average=not train)
         return x
 
 
 class Siamese(nnx.Module):
-    """The network that both views pass: the backbone's layers, ``z`` and ``p``."""
+    """The network that is applied to both views: the backbone's layers, ``z`` and ``p``."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
         widths, hidden = config.method.projector, config.method.predictor

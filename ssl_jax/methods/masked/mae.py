@@ -6,13 +6,14 @@ section 3 and appendix A.1:
     code = encoder(visible patches),  prediction = decoder(code and mask tokens, in place)
     loss = mean squared error of the hidden patches
 
-The encoder, a ViT, sees the visible patches and no mask token; the decoder is thrown away.
+The encoder, a ViT, sees the visible patches and no mask token; the decoder is discarded.
 Targets may be normalized by each patch's own mean and standard deviation
-(``method.normalize_targets``). A random order drawn with the views says which patches are hidden:
-the first ones stay visible, so shapes are static. Features are the encoder's of the whole image.
+(``method.normalize_targets``). The patches of each view get a random order, and the first ones, a
+fixed number, stay visible, so that shapes are static. Features are the encoder's outputs for the
+whole image.
 
-Deviations: the encoder's positions are learned, as everywhere in ``vit``; the decoder's are sines
-and cosines as the authors'. Run by ``configs/mae.py``.
+Deviations: the encoder's position embeddings are learned, as everywhere in ``vit``; the decoder's
+are sines and cosines, as the authors' are. Run by ``configs/mae.py``.
 """
 
 import jax
@@ -33,8 +34,8 @@ from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched
 SETTINGS = {
     "mask_ratio": settings.real(0.75, "share of patches that are hidden", above=0, below=1),
     "decoder_width": settings.integer(512, "width of the decoder", at_least=4, multiple_of=4),
-    "decoder_depth": settings.integer(8, "blocks of the decoder", at_least=1),
-    "decoder_heads": settings.integer(16, "attention heads of the decoder", at_least=1),
+    "decoder_depth": settings.integer(8, "number of transformer blocks of the decoder", at_least=1),
+    "decoder_heads": settings.integer(16, "number of attention heads of the decoder", at_least=1),
     "normalize_targets": settings.flag(
         True, "whether targets are normalized by each patch's mean and standard deviation"
     ),
@@ -43,7 +44,7 @@ SETTINGS = {
 
 
 class MaskedAutoencoder(nnx.Module):
-    """A ViT, and a narrower one that predicts patches from its code."""
+    """A ViT, and a decoder that predicts patches from its code."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
         self.encoder = backbones.make_vit(config, rngs)
@@ -64,7 +65,7 @@ class MaskedAutoencoder(nnx.Module):
         *,
         train: bool,
     ) -> dict[str, Float[Array, "n _"]] | Float[Array, "n t p"]:
-        """Returns all layers of whole images, or all patches predicted from the visible ones."""
+        """Returns all layers of whole images or, from ``visible`` patches, predictions of all."""
         if visible is None:
             return self.encoder(images, train=train)
         tokens = self.encoder.patches(images)
@@ -100,20 +101,20 @@ def make(config: ConfigDict) -> Method:
     count = (config.data.image_size // size) ** 2
     kept = max(1, round(count * (1 - config.method.mask_ratio)))
 
-    def drawn(key: PRNGKeyArray, n: int) -> Int[Array, "n k"]:
+    def draw_visible(key: PRNGKeyArray, n: int) -> Int[Array, "n k"]:
         order = jax.vmap(lambda k: jax.random.permutation(k, count))
         return order(jax.random.split(key, n))[:, :kept]
 
-    def hidden(visible: Int[Array, "n k"]) -> Array:
+    def hidden_mask(visible: Int[Array, "n k"]) -> Array:
         return ~jnp.any(visible[..., None] == jnp.arange(count), axis=1)
 
     normalize = normalizer(config)
 
-    def predicted(
+    def predict(
         params: Params, images: Float[Array, "n h w c"], visible: Int[Array, "n k"], train: bool
     ) -> tuple[Float[Array, "n t p"], Float[Array, " n"]]:
         predictions, _ = network.apply(params, {}, images, visible, train=train)
-        targets, mask = patches(images, size), hidden(visible)
+        targets, mask = patches(images, size), hidden_mask(visible)
         return predictions, losses.masked_mse(
             predictions, targets, mask, normalize_targets=config.method.normalize_targets
         )
@@ -127,13 +128,13 @@ def make(config: ConfigDict) -> Method:
         images = to_float(batch["image"])
         n = len(images)
         view = augmentation(jax.random.split(view_key, n), images)
-        return {"image": view[None], "visible": drawn(mask_key, n)[None]}
+        return {"image": view[None], "visible": draw_visible(mask_key, n)[None]}
 
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
         del key, step
-        _, error = predicted(params, normalize(views["image"][0]), views["visible"][0], True)
+        _, error = predict(params, normalize(views["image"][0]), views["visible"][0], True)
         return error.mean(), (extra, {})
 
     def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
@@ -146,23 +147,23 @@ def make(config: ConfigDict) -> Method:
         """Returns the loss of uncropped images."""
         del extra
         images = normalize(to_float(batch["image"]))
-        _, error = predicted(params, images, drawn(key, len(images)), False)
+        _, error = predict(params, images, draw_visible(key, len(images)), False)
         return {"masked_error": error}
 
     def show(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-        """Normalized patches get the true mean and standard deviation, which the loss ignores."""
+        """Gives normalized patches their true mean and deviation, which the loss ignores."""
         del extra
         pixels = to_float(batch["image"])
-        images, visible = normalize(pixels), drawn(key, len(pixels))
-        predictions, _ = predicted(params, images, visible, False)
-        true, mask = patches(images, size), hidden(visible)[..., None]
+        images, visible = normalize(pixels), draw_visible(key, len(pixels))
+        predictions, _ = predict(params, images, visible, False)
+        true, mask = patches(images, size), hidden_mask(visible)[..., None]
         filled = predictions
         if config.method.normalize_targets:
             filled = filled * true.std(-1, keepdims=True, ddof=1) + true.mean(-1, keepdims=True)
         whole = unpatched(jnp.where(mask, filled, true), images.shape, size)
-        covered = unpatched(jnp.broadcast_to(mask, true.shape), images.shape, size)
+        hidden = unpatched(jnp.broadcast_to(mask, true.shape), images.shape, size)
         return {
-            "the visible patches": jnp.where(covered, 0.5, pixels),
+            "the visible patches": jnp.where(hidden, 0.5, pixels),
             "the hidden patches predicted": denormalize(whole, config.data.mean, config.data.std),
             "the original": pixels,
         }

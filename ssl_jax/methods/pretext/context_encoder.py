@@ -1,4 +1,4 @@
-"""Context encoder: paint what is missing in the middle of an image.
+"""Context encoder: paint the missing middle of an image.
 
 Pathak et al., Context Encoders: Feature Learning by Inpainting, 2016,
 https://arxiv.org/abs/1604.07379, equations 1 to 3, for an image ``x`` whose middle ``c`` is hidden
@@ -9,20 +9,21 @@ from the encoder ``F``, a decoder ``G`` and a discriminator ``D``:
 
 ``L`` trains ``F`` and ``G`` (``nn.painter``). ``L_D`` trains ``D``, which has its own optimizer
 (``optimizer.groups.discriminator``). One scalar holds both, and gradients stop between them. The
-painting may overlap the visible part by a border, whose error counts 10 times. ``D`` sees the
-painting only. Features are ``F(x)`` of the whole image.
+painting may overlap the visible part by a border, whose error counts 10 times. ``D`` sees only the
+painting. Features are ``F(x)`` of the whole image.
 
-Beside ``G``, a decoder ``H`` of the same shape learns from the same features by the first term
-alone, without a gradient to ``F``: it shows what painting looks like without a discriminator. ``F``
-itself is trained by both terms.
+Besides ``G``, a decoder ``H`` of the same shape learns from the same features, by the first term
+only and without a gradient to ``F``: it shows what painting looks like without a discriminator.
+``F`` itself is trained by both terms.
 
-Deviations: ``F`` and ``D`` are updated simultaneously, not in turn (in the authors' code too, the
-generator's gradient is that of ``D`` before its update). ``G`` minimizes ``-log D``, as in the
-authors' code; equation 2 has ``log(1 - D)``. ``F`` is any backbone whose map is a grid of 4 x 4.
-The authors learn features with holes of random shape and without ``D``, and paint with holes in the
-middle; this is the latter, and ``method.shift`` moves the image behind the hole, so that the hole
-can lie anywhere on an object. The overlap is a setting: 7 of 227 pixels in the paper, 4 of 128 in
-its code. Run by ``configs/context_encoder.py``.
+Deviations: ``F`` and ``D`` are updated simultaneously, not in turn (in the authors' code, too, the
+generator's gradient uses ``D`` before its update). ``G`` minimizes ``-log D``, as in the authors'
+code; equation 2 has ``log(1 - D)``. ``F`` is any backbone whose feature map is pooled to a grid of
+4 x 4. The authors learn features with holes of random shape and without ``D``, and paint with holes
+in the middle. This is the latter, and ``method.shift`` moves the image behind the hole, so that the
+hole can lie anywhere on an object. The overlap is a setting: 7 of 227 pixels in the paper, 4 of 128
+in its code; the default preset has none, as in the code for random holes. Run by
+``configs/context_encoder.py``.
 """
 
 from functools import partial
@@ -47,18 +48,22 @@ from ssl_jax.nn.painter import Painter
 _BORDER_WEIGHT = 10.0
 
 SETTINGS = {
-    "adversarial": settings.share(0.001, "share of the adversarial term in the loss"),
-    "overlap": settings.integer(4, "border in pixels that is both visible and painted", at_least=0),
+    "adversarial": settings.share(
+        0.001, "weight of the adversarial term, a; the L2 term has 1 - a"
+    ),
+    "overlap": settings.integer(
+        4, "width of the border that is visible and painted, in pixels", at_least=0
+    ),
     "bottleneck": settings.integer(
         4000,
-        "width of the fully connected bottleneck; None connects each channel by itself",
+        "width of the fully connected bottleneck; None makes it channel-wise",
         at_least=1,
         optional=True,
     ),
     "decoder": settings.widths((512, 256, 128, 64), "channels of the decoder's layers"),
     "discriminator": settings.widths((64, 128, 256, 512), "channels of the discriminator's layers"),
     "area": crop_area((0.8, 1.0)),
-    "shift": settings.integer(0, "pixels that an image is shifted by, at most", at_least=0),
+    "shift": settings.integer(0, "largest shift of an image, in pixels", at_least=0),
 }
 
 
@@ -70,11 +75,13 @@ def make(config: ConfigDict) -> Method:
         ``network.pool`` set to ``grid``; ``train.microbatches``; ``data.mean`` and ``data.std``.
 
     Returns:
-      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``; the middle half of both sides is
+      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``; the middle square, half as
+        wide as the image, is
       painted.
 
     Raises:
-      InputError: there is no map to decode, nothing is hidden, or the decoder is too short.
+      InputError: there is no feature map to decode, nothing is hidden, or the decoder has too few
+        layers.
     """
     _check(config)
     data, share, slices = config.data, config.method.adversarial, config.train.microbatches
@@ -93,9 +100,9 @@ def make(config: ConfigDict) -> Method:
     def without_middle(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         return images.at[:, *hidden].set(jnp.asarray(data.mean, images.dtype))
 
-    def unseen(made: Float[Array, "n s s c"]) -> Float[Array, "n u u c"]:
-        """Returns the painting of the hidden part, in [0, 1]."""
-        return (made[:, *_middle(size, size_unseen)] + 1) / 2
+    def unseen(painting: Float[Array, "n s s c"]) -> Float[Array, "n u u c"]:
+        """Returns the hidden part of the painting, in [0, 1]."""
+        return (painting[:, *_middle(size, size_unseen)] + 1) / 2
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
@@ -115,24 +122,26 @@ def make(config: ConfigDict) -> Method:
         del key, step
         (context,), (middle,), critic = views["context"], views["middle"], params["discriminator"]
         real = 2 * middle - 1
-        made, stats = painter.apply(
+        paintings, stats = painter.apply(
             params["painter"], extra["painter"], normalize(context), train=True
         )
 
         def l2(pictures: Float[Array, "n s s c"]) -> Float[Array, ""]:
             return (weights * jnp.square(pictures - real)).mean()
 
-        frozen, fakes = jax.lax.stop_gradient((critic, made["joint"]))
-        of_real, critic_stats = discriminator.apply(
+        fixed_critic, fakes = jax.lax.stop_gradient((critic, paintings["joint"]))
+        real_logits, critic_stats = discriminator.apply(
             critic, extra["discriminator"], real, train=True
         )
-        of_fakes, critic_stats = discriminator.apply(critic, critic_stats, fakes, train=True)
-        passing, _ = discriminator.apply(frozen, critic_stats, made["joint"], train=True)
+        fake_logits, critic_stats = discriminator.apply(critic, critic_stats, fakes, train=True)
+        generator_logits, _ = discriminator.apply(
+            fixed_critic, critic_stats, paintings["joint"], train=True
+        )
         metrics = {
-            "l2": l2(made["joint"]),
-            "l2_alone": l2(made["l2"]),
-            "generator_loss": losses.generator(passing).mean(),
-            "discriminator_loss": losses.discriminator(of_real, of_fakes).mean(),
+            "l2": l2(paintings["joint"]),
+            "l2_alone": l2(paintings["l2"]),
+            "generator_loss": losses.generator(generator_logits).mean(),
+            "discriminator_loss": losses.discriminator(real_logits, fake_logits).mean(),
         }
         generator = (1 - share) * metrics["l2"] + share * metrics["generator_loss"]
         value = generator + metrics["discriminator_loss"] + metrics["l2_alone"]
@@ -146,19 +155,19 @@ def make(config: ConfigDict) -> Method:
         return {name: x for name, x in layers.items() if name not in ("joint", "l2")}
 
     def score(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-        """Returns mean squared errors of the hidden pixels, in [0, 1].
+        """Returns the mean squared error over the hidden pixels, whose values lie in [0, 1].
 
         ``hole_mse_context_mean`` fills the hole with the mean of the image's visible pixels.
         """
         del key
         images = to_float(batch["image"])
-        made = run(params, extra, without_middle(images))
-        seen = np.ones((data.image_size, data.image_size, 1), bool)
-        seen[hidden] = False
-        mean = images.mean(axis=(1, 2), where=seen, keepdims=True)
+        paintings = run(params, extra, without_middle(images))
+        visible = np.ones((data.image_size, data.image_size, 1), bool)
+        visible[hidden] = False
+        mean = images.mean(axis=(1, 2), where=visible, keepdims=True)
         fillings = {
-            "hole_mse": unseen(made["joint"]),
-            "hole_mse_l2_alone": unseen(made["l2"]),
+            "hole_mse": unseen(paintings["joint"]),
+            "hole_mse_l2_alone": unseen(paintings["l2"]),
             "hole_mse_context_mean": mean,
         }
         return {
@@ -170,8 +179,10 @@ def make(config: ConfigDict) -> Method:
         del key
         images = to_float(batch["image"])
         context = without_middle(images)
-        made = run(params, extra, context)
-        l2, joint = (context.at[:, *hidden].set(unseen(made[name])) for name in ("l2", "joint"))
+        paintings = run(params, extra, context)
+        l2, joint = (
+            context.at[:, *hidden].set(unseen(paintings[name])) for name in ("l2", "joint")
+        )
         return {"the hole": context, "L2": l2, "joint": joint, "the original": images}
 
     backbone, with_backbone = backbone_at("params/painter/encoder", "extra/painter/encoder")
@@ -206,7 +217,7 @@ def _discriminator(config: ConfigDict, rngs: nnx.Rngs) -> Discriminator:
 
 
 def _middle(side: int, size: int) -> tuple[slice, slice]:
-    """Returns the rows and columns of the central square of ``size`` in one of ``side``."""
+    """Returns the rows and columns of a central square: ``size`` pixels wide, of ``side``."""
     start = (side - size) // 2
     return (slice(start, start + size),) * 2
 
@@ -222,8 +233,8 @@ def _check(config: ConfigDict) -> None:
             f"method.overlap: {method.overlap} leaves nothing of {size} pixels to hide; "
             f"expected at most {(size - 1) // 2}"
         )
-    if (made := GRID * 2 ** len(method.decoder)) < size:
+    if (decoded := GRID * 2 ** len(method.decoder)) < size:
         raise InputError(
-            f"method.decoder: {method.decoder} makes {made} pixels; expected enough widths "
+            f"method.decoder: {method.decoder} makes {decoded} pixels; expected enough widths "
             f"to double {GRID} to {size}"
         )

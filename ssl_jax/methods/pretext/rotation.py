@@ -1,18 +1,18 @@
-"""Rotation: by how many quarter turns was this image rotated?
+"""Rotation: by how many quarter turns has this image been rotated?
 
 Gidaris, Singh, Komodakis, Unsupervised Representation Learning by Predicting Image Rotations, 2018,
 https://arxiv.org/abs/1803.07728, equations 2 and 3:
 
     loss = mean over the four rotations y of -log softmax(F(rotate(image, y)))_y
 
-``F`` is a backbone with a linear layer on its features. To see which way up an object is, a network
-has to recognize the object. Quarter turns only move pixels, so there are no traces of resampling
-that would give the rotation away. The four rotations of every image are in the batch.
+``F`` is a backbone with a linear layer on its features. To tell which way up an object is, a
+network has to recognize it. Quarter turns only move pixels, so no traces of resampling give the
+rotation away. The four rotations of every image are in the batch.
 
 Deviations: the backbone is a ResNet, as in Kolesnikov et al. 2019
-(https://arxiv.org/abs/1901.09005), the authors' an AlexNet or a network in network. BatchNorm sees
-all rotations jointly. Layers before the last one serve classification best (the paper's tables 1
-and 4), so each gets a probe of its own by ``evaluation.probe_layers``. Run by
+(https://arxiv.org/abs/1901.09005); the authors use an AlexNet or a network in network. BatchNorm
+sees all rotations jointly. Features of layers before the last one classify best (the paper's tables
+1 and 4), so each layer has a probe of its own (``evaluation.probe_layers``). Run by
 ``configs/rotation.py``.
 """
 
@@ -104,8 +104,8 @@ def make(config: ConfigDict) -> Method:
         del key
         views = rotated(to_float(batch["image"]))
         layers, _ = network.apply_views(params, stats, normalize(views["image"]), train=False)
-        right = layers["logits"].argmax(-1) == views["turns"]
-        return {"rotation_accuracy": right.mean(axis=0)}
+        correct = layers["logits"].argmax(-1) == views["turns"]
+        return {"rotation_accuracy": correct.mean(axis=0)}
 
     backbone, with_backbone = backbone_at("params/backbone", "extra/backbone")
     return Method(

@@ -7,11 +7,12 @@ Radford et al., Improving Language Understanding by Generative Pre-Training, 201
     loss = mean over i < t of -ln p(u_{i+1} | u_1, ..., u_i)
 
 ``W_e`` is also the embedding of the tokens. No token sees a later one, so all ``t - 1`` predictions
-of a text are made at once. The whole network is trained; features are the outputs of its blocks and
+of a text are made at once. The whole network is trained. Features are the outputs of its blocks and
 of its last layer, averaged over a text's tokens.
 
-Deviations: no dropout. The papers fine-tune the network and read the last token; here the network
-is frozen and all tokens are read, padding of short texts included. Run by ``configs/next_word.py``.
+Deviations: no dropout. The papers fine-tune the network and use the last token; here the network is
+frozen and all tokens are averaged, the padding of short texts included. Run by
+``configs/next_word.py``.
 """
 
 import jax
@@ -25,11 +26,11 @@ from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.nn import backbones, from_module
 
-_PROMPT = 4  # a prompt is a text's first quarter
+_PROMPT = 4  # the prompt is the first quarter of a text
 
 SETTINGS = {
     "temperature": settings.real(
-        0.8, "temperature of the softmax that the report's continuations are drawn from", above=0
+        0.8, "softmax temperature at which the report's continuations are sampled", above=0
     )
 }
 
@@ -81,15 +82,15 @@ def make(config: ConfigDict) -> Method:
         t = tokens.shape[1]
         start = max(1, t // _PROMPT)
 
-        def drawn(i: Int[Array, ""], text: Int[Array, "n t"]) -> Int[Array, "n t"]:
+        def draw_token(i: Int[Array, ""], text: Int[Array, "n t"]) -> Int[Array, "n t"]:
             scores = logits(params, extra, text)[:, i - 1] / config.method.temperature
             return text.at[:, i].set(jax.random.categorical(jax.random.fold_in(key, i), scores))
 
-        # each token after the prompt is replaced before a later position sees it
-        drawn_text = jax.lax.fori_loop(start, t, drawn, tokens)
+        # each token after the prompt is replaced before any later position sees it
+        written = jax.lax.fori_loop(start, t, draw_token, tokens)
         return {
             "the prompt": tokens[:, :start],
-            "the method's continuation": drawn_text[:, start:],
+            "the method's continuation": written[:, start:],
             "the true continuation": tokens[:, start:],
         }
 

@@ -6,20 +6,20 @@ Misra, Zitnick, Hebert, Shuffle and Learn: Unsupervised Learning using Temporal 
     p = sigmoid(g([y1, y2, y3])),  y = f(x) - mean of f(x1), f(x2), f(x3)
     loss = cross-entropy of p and "in order"
 
-``f`` is a tower that sees each frame alone, ``g`` reads its three outputs side by side.
-``frame_tuples`` says which frames: only the middle one tells the answers apart. One tuple in four
-is in order, which the paper found best. The loss is not weighted for that: ``chance_loss`` is the
+``f`` is a tower that sees each frame alone; ``g`` reads its three outputs, concatenated.
+``frame_tuples`` draws the frames: only the middle one tells the answers apart. One tuple in four is
+in order, which the paper found best. The loss is not weighted for that: ``chance_loss`` is the
 entropy of that share, and always answering "no" scores 75 %. ``score`` asks about one tuple of each
-kind, with the prior odds moved to one half.
+kind, with the prior moved to one half.
 
-Deviations: tuples out of order are reversed too. The paper draws frames where optical flow is
-large; here all clips and times are equally likely. The tower is ``network.name``, the paper's is
+Deviations: tuples out of order may be reversed too. The paper draws frames where optical flow is
+large; here all clips and times are equally likely. The tower is ``network.name``; the paper's is
 CaffeNet up to fc7. The paper's ``g`` reads f(x) and is linear. But no sum of one number per frame
-says which frame lies between the others, so ``method.hidden`` adds hidden layers; and the three
-outputs differ little compared with what they share, so the mean is subtracted. A tuple is flipped
-and shifted as one. BatchNorm sees the three frames jointly, as in the authors' code, over all
-devices. Features are the tower's of a clip's first, middle and last frame, side by side. Run by
-``configs/frame_order.py``.
+can tell which frame lies between the others, so ``method.hidden`` adds hidden layers. And the three
+outputs differ little compared with what they share, so their mean is subtracted. All frames of a
+tuple are flipped and shifted together. BatchNorm sees the three frames jointly, as in the authors'
+code, and over all devices. Features are the tower's outputs for a clip's first, middle and last
+frame, concatenated. Run by ``configs/frame_order.py``.
 """
 
 from functools import partial
@@ -43,19 +43,23 @@ from ssl_jax.nn.heads import MLP
 
 SETTINGS = {
     "in_order": settings.real(0.25, "share of tuples that are in order", above=0, below=1),
-    "reach": settings.integer(60, "frames from b to d, at most", at_least=2),
-    "gap": settings.integer(15, "frames from a to b and from d to e, at least", at_least=1),
-    "shift": settings.integer(0, "pixels that a tuple is shifted by, at most", at_least=0),
+    "reach": settings.integer(
+        60, "largest distance between the ends of a tuple, in frames", at_least=2
+    ),
+    "gap": settings.integer(
+        15, "smallest distance of a middle frame out of order from the ends, in frames", at_least=1
+    ),
+    "shift": settings.integer(0, "largest shift of a tuple, in pixels", at_least=0),
     "hidden": settings.widths((), "widths of the head's hidden layers", may_be_empty=True),
 }
 
 
 class Verifier(nnx.Module):
-    """``f`` and ``g``: the layers of three frames side by side, and the ``logit`` of their order.
+    """``f`` and ``g``: the layers of three frames, concatenated, and the ``logit`` of their order.
 
     Args:
       config: what ``backbones.make`` reads, ``method.hidden`` and ``network.dtype``.
-      rngs: ``params`` initializes.
+      rngs: the ``params`` stream initializes the parameters.
     """
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
@@ -96,7 +100,6 @@ def make(config: ConfigDict) -> Method:
         augment.horizontal_flip, partial(augment.random_crop, padding=method.shift)
     )
     share = method.in_order
-
     normalize = normalizer(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
@@ -104,14 +107,14 @@ def make(config: ConfigDict) -> Method:
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        def of_one(key: PRNGKeyArray, clip: Array) -> tuple[Array, Array]:
+        def draw_tuple(key: PRNGKeyArray, clip: Array) -> tuple[Array, Array]:
             answer_key, order_key, augment_key = jax.random.split(key, 3)
             ordered = jax.random.bernoulli(answer_key, share)
             chosen = to_float(clip[tuples_of.times(order_key, ordered)])
             return jax.vmap(partial(augmentation, augment_key))(chosen), ordered
 
         keys = jax.random.split(key, len(batch["video"]))
-        tuples, ordered = jax.vmap(of_one, out_axes=(1, 0))(keys, batch["video"])
+        tuples, ordered = jax.vmap(draw_tuple, out_axes=(1, 0))(keys, batch["video"])
         return {"frames": tuples, "ordered": ordered[None].astype(jnp.float32)}
 
     def loss(
@@ -122,9 +125,9 @@ def make(config: ConfigDict) -> Method:
         layers, stats = network.apply(params, stats, tuples, train=True)
         logits = layers["logit"][:, 0].astype(jnp.float32)
         value = optax.sigmoid_binary_cross_entropy(logits, ordered).mean()
-        right = {"accuracy": ((logits > 0) == (ordered > 0.5)).mean()}
+        accuracy = ((logits > 0) == (ordered > 0.5)).mean()
         signs = vitals.of_event(share) | vitals.of_embeddings(layers["features"])
-        return value, (stats, right | signs)
+        return value, (stats, {"accuracy": accuracy} | signs)
 
     def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
         clips = batch["video"]
@@ -132,41 +135,42 @@ def make(config: ConfigDict) -> Method:
         layers, _ = network.apply(params, stats, normalize(to_float(chosen)), train=False)
         return layers
 
-    def both(
+    def one_of_each(
         params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
     ) -> list[tuple[Float[Array, "n 3 h w c"], Float[Array, " n"]]]:
         """Returns one tuple of each clip in order and one out of order, with their logits.
 
-        Both are equally likely here, so the prior odds of training are taken off the logits.
+        Both are equally likely here, so the log odds of ``in_order`` are taken off the logits.
         """
-        clips, found = batch["video"], []
+        clips, results = batch["video"], []
         for ordered, half in zip((True, False), jax.random.split(key), strict=True):
-            drawn = jax.vmap(partial(tuples_of.times, ordered=ordered))
-            times = drawn(jax.random.split(half, len(clips)))
+            draw_times = jax.vmap(partial(tuples_of.times, ordered=ordered))
+            times = draw_times(jax.random.split(half, len(clips)))
             tuples = to_float(jax.vmap(lambda clip, at: clip[at])(clips, times))
             layers, _ = network.apply(params, stats, normalize(tuples), train=False)
             logits = layers["logit"][:, 0].astype(jnp.float32)
-            found.append((tuples, logits - jnp.log(share / (1 - share))))
-        return found
+            results.append((tuples, logits - jnp.log(share / (1 - share))))
+        return results
 
     def score(
         params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
     ) -> dict[str, Float[Array, " n"]]:
-        (_, yes), (_, no) = both(params, stats, batch, key)
-        return {"order_accuracy": ((yes > 0) + (no <= 0).astype(jnp.float32)) / 2}
+        (_, ordered), (_, shuffled) = one_of_each(params, stats, batch, key)
+        return {"order_accuracy": ((ordered > 0) + (shuffled <= 0).astype(jnp.float32)) / 2}
 
     def show(
         params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
     ) -> dict[str, Float[Array, "n h w c"]]:
-        found = {}
+        pictures = {}
         for answer, (tuples, logits) in zip(
-            ("in", "out of"), both(params, stats, batch, key), strict=True
+            ("in", "out of"), one_of_each(params, stats, batch, key), strict=True
         ):
             wide = jnp.concatenate(list(tuples.swapaxes(0, 1)), axis=2)
             filled = jnp.arange(wide.shape[2]) < wide.shape[2] * jax.nn.sigmoid(logits)[:, None]
             bar = jnp.broadcast_to(filled[:, None, :, None], wide[:, :2].shape)
-            found[f"{answer} order, and how likely"] = jnp.concatenate([wide, 1.0 * bar], axis=1)
-        return found
+            title = f"{answer} order, and how likely"
+            pictures[title] = jnp.concatenate([wide, 1.0 * bar], axis=1)
+        return pictures
 
     backbone, with_backbone = backbone_at("params/tower", "extra/tower")
     return Method(init, views, loss, no_update, embed, score, show, backbone, with_backbone)

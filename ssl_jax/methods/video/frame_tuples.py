@@ -16,12 +16,12 @@ from ssl_jax.errors import InputError
 
 
 class FrameTuples(NamedTuple):
-    """Tuples of clips of one length; b and d have the same distribution for both answers.
+    """Draws tuples from clips of one length; b and d have the same distribution for both answers.
 
     Attributes:
-      frames: number of frames of a clip.
-      reach: most frames from b to d, at least 2.
-      gap: fewest frames from a to b and from d to e, at least 1.
+      frames: number of frames in a clip.
+      reach: largest distance from b to d, in frames; at least 2.
+      gap: smallest distance from a to b and from d to e, in frames; at least 1.
     """
 
     frames: int
@@ -29,14 +29,14 @@ class FrameTuples(NamedTuple):
     gap: int
 
     def times(self, key: PRNGKeyArray, ordered: Bool[Array, ""] | bool) -> Int[Array, "3"]:
-        """Draws the indices of the frames of a tuple that is in order, or out of order."""
+        """Draws the frame indices of a tuple that is in order, or out of order."""
         draw_key, side_key, reverse_key = jax.random.split(key, 3)
-        a, b, c, d, e = self._five(draw_key)
+        a, b, c, d, e = self._five_frames(draw_key)
         outside = jnp.where(jax.random.bernoulli(side_key), a, e)
         times = jnp.stack([b, jnp.where(ordered, c, outside), d])
         return jnp.where(jax.random.bernoulli(reverse_key), times[::-1], times)
 
-    def _five(self, key: PRNGKeyArray) -> tuple[Int[Array, ""], ...]:
+    def _five_frames(self, key: PRNGKeyArray) -> tuple[Int[Array, ""], ...]:
         keys = jax.random.split(key, 5)
         end = self.frames - self.gap
         span = jax.random.randint(keys[0], (), 2, min(self.reach, end - self.gap - 1) + 1)
@@ -48,7 +48,7 @@ class FrameTuples(NamedTuple):
 
 
 def frame_tuples(frames: int | None, *, reach: int, gap: int) -> FrameTuples:
-    """Builds the tuples of clips with this number of frames.
+    """Builds the tuples of clips with the given number of frames.
 
     Raises:
       InputError: the data has no clips, or clips have too few frames.

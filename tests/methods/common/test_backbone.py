@@ -1,4 +1,4 @@
-"""The address of a backbone: what is read, what is replaced, and what stays."""
+"""``backbone_at`` reads and replaces the backbone at its paths, and nothing else."""
 
 import chex
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from ssl_jax.methods.common.backbone import backbone_at
 OLD, NEW = jnp.zeros(2), jnp.ones(2)
 
 
-def test_a_backbone_and_its_copies_are_replaced_and_nothing_else():
+def test_only_the_backbone_and_its_copies_are_replaced():
     params = {"encoder": {"backbone": {"w": OLD}, "projector": OLD}, "predictor": OLD}
     extra = {
         "encoder": {"backbone": {"mean": OLD}},
@@ -34,7 +34,7 @@ def test_a_backbone_and_its_copies_are_replaced_and_nothing_else():
     chex.assert_trees_all_equal(params["encoder"]["backbone"], {"w": OLD})
 
 
-def test_a_network_without_statistics_has_none():
+def test_backbone_without_batch_norm_has_empty_stats():
     backbone, with_backbone = backbone_at("params/encoder", "extra/encoder")
     params = {"encoder": {"w": OLD}, "decoder": OLD}
     assert backbone(params, {})[1] == {}
@@ -43,7 +43,7 @@ def test_a_network_without_statistics_has_none():
     assert extra == {}
 
 
-def test_a_whole_network_can_be_the_backbone():
+def test_the_whole_network_can_be_the_backbone():
     backbone, with_backbone = backbone_at("params", "extra")
     assert backbone({"w": OLD}, {})[0]["w"] is OLD
     params, extra = with_backbone({"w": OLD}, {}, ({"w": NEW}, {}))

@@ -1,4 +1,4 @@
-"""MoCo's own: its loss, and the queue's order."""
+"""MoCo: its loss, and the order of keys in the queue."""
 
 import jax
 import jax.numpy as jnp
@@ -41,25 +41,23 @@ def keys_of(config, extra, view):
 
     @jax.jit
     def z(teacher):
-        images_read = images.astype(jnp.float32)
-        layers, _ = network.apply(teacher["params"], teacher["stats"], images_read, train=True)
+        x = images.astype(jnp.float32)
+        layers, _ = network.apply(teacher["params"], teacher["stats"], x, train=True)
         return layers["z"]
 
     return np.asarray(z(extra["teacher"]), np.float64)
 
 
-def test_the_loss_finds_the_own_key_among_it_and_the_queue():
+def test_loss_is_cross_entropy_of_the_positive_key_against_the_queue():
     method, config, batch = make()
     params, extra = method.init(jax.random.key(0), batch)
     views = jax.jit(method.views)(jax.random.key(1), batch)
     value, (_, metrics) = jax.jit(method.loss)(
         params, extra, views, jax.random.key(2), jnp.int32(0)
     )
-    own = extra | {"teacher": {"params": params, "stats": extra["stats"]}}
-    queries, keys = (
-        keys_of(config, own, views["image"][0]),
-        keys_of(config, extra, views["image"][1]),
-    )
+    student = extra | {"teacher": {"params": params, "stats": extra["stats"]}}
+    queries = keys_of(config, student, views["image"][0])
+    keys = keys_of(config, extra, views["image"][1])
     everything = np.concatenate([keys, np.asarray(extra["queue"])])
     total = 0.0
     for i, query in enumerate(queries):
@@ -70,7 +68,7 @@ def test_the_loss_finds_the_own_key_among_it_and_the_queue():
     np.testing.assert_allclose(metrics["chance_loss"], np.log(41), rtol=1e-6)
 
 
-def test_the_queue_has_the_newest_keys_in_the_batch_s_order_on_any_number_of_devices():
+def test_queue_holds_the_newest_keys_in_batch_order_on_one_and_eight_devices():
     method, config, batch = make()
     params, extra = method.init(jax.random.key(0), batch)
 

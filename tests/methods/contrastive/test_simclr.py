@@ -1,4 +1,4 @@
-"""SimCLR's own: the loss is NT-Xent of its two views, drawn independently."""
+"""SimCLR: its loss is NT-Xent of two independent views; training with rematerialization."""
 
 from functools import partial
 
@@ -53,7 +53,7 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-def test_a_vision_transformer_trains_with_its_blocks_recomputed(monkeypatch):
+def test_vision_transformer_trains_with_remat(monkeypatch):
     shallow = partial(backbones.VITS["vit_tiny"], depth=2)
     monkeypatch.setitem(backbones.VITS, "vit_tiny", shallow)
     dataset = tiny.data()

@@ -1,4 +1,4 @@
-"""BYOL's own: its loss, its teacher, and that it collapses without what prevents that."""
+"""BYOL: its loss, its teacher, and collapse without the predictor or the stop-gradient."""
 
 import chex
 import jax
@@ -41,12 +41,12 @@ def make(steps: int = STEPS, momentum: float = 0.9):
 
 
 @pytest.mark.slow
-def test_it_is_healthy_as_it_is():
+def test_training_does_not_collapse():
     assert verdict(tiny.rows(*make()), {}).healthy
 
 
-class Nothing(nnx.Module):
-    """A predictor that does nothing."""
+class Identity(nnx.Module):
+    """A predictor that returns its input."""
 
     def __init__(self, *_, **__):
         pass
@@ -55,15 +55,15 @@ class Nothing(nnx.Module):
         return x
 
 
-def test_without_a_predictor_it_collapses(monkeypatch):
-    monkeypatch.setattr(byol, "MLP", Nothing)
-    found = verdict(tiny.rows(*make(momentum=0.0)), {})
-    assert not found.healthy
-    assert found.text.startswith("collapsed since step ")
+def test_collapses_without_a_predictor(monkeypatch):
+    monkeypatch.setattr(byol, "MLP", Identity)
+    judged = verdict(tiny.rows(*make(momentum=0.0)), {})
+    assert not judged.healthy
+    assert judged.text.startswith("collapsed since step ")
 
 
 @pytest.mark.slow
-def test_without_stop_gradient_it_collapses(monkeypatch):
+def test_collapses_without_stop_gradient(monkeypatch):
     monkeypatch.setattr(jax.lax, "stop_gradient", lambda x: x)
     method, config, batch = make()
 
@@ -73,12 +73,12 @@ def test_without_stop_gradient_it_collapses(monkeypatch):
 
     rows = tiny.rows(method._replace(loss=loss), config, batch)
     assert not any(row["skipped"] for row in rows)
-    found = verdict(rows, {})
-    assert not found.healthy
-    assert found.text.startswith("collapsed since step ")
+    judged = verdict(rows, {})
+    assert not judged.healthy
+    assert judged.text.startswith("collapsed since step ")
 
 
-def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_target():
+def test_loss_compares_each_prediction_with_the_target_of_the_other_view():
     method, config, batch = make()
     params, extra = method.init(jax.random.key(0), batch)
     views = jax.jit(method.views)(jax.random.key(1), batch)
@@ -104,7 +104,7 @@ def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_target():
     np.testing.assert_allclose(value, squares.mean(), rtol=1e-4)
 
 
-def test_the_teacher_follows_by_the_schedule_s_momentum():
+def test_teacher_momentum_follows_the_schedule():
     method, _, batch = make(steps=4, momentum=0.8)
     params, extra = method.init(jax.random.key(0), batch)
     moved = jax.tree.map(lambda x: x + 1, params)

@@ -1,4 +1,4 @@
-"""DINO's own: crops, loss, schedules, and that it collapses without centring or sharpening."""
+"""DINO: crops, loss, schedules, and collapse without centering or sharpening."""
 
 import jax
 import jax.numpy as jnp
@@ -60,23 +60,23 @@ def make(**changes):
 
 
 @pytest.mark.slow
-def test_it_is_healthy_as_it_is():
-    found = verdict(tiny.rows(*make()), {})
-    assert found.healthy, found
+def test_training_does_not_collapse():
+    judged = verdict(tiny.rows(*make()), {})
+    assert judged.healthy, judged
 
 
 @pytest.mark.slow
-def test_without_centring_every_example_has_the_same_prototype():
-    found = verdict(tiny.rows(*make(center_momentum=1.0)), {})
-    assert not found.healthy
-    assert "every example chooses the same of 32 prototypes" in found.text
+def test_without_centering_every_example_chooses_the_same_prototype():
+    judged = verdict(tiny.rows(*make(center_momentum=1.0)), {})
+    assert not judged.healthy
+    assert "every example chooses the same of 32 prototypes" in judged.text
 
 
-def test_without_sharpening_the_output_is_uniform():
-    found = verdict(tiny.rows(*make(teacher_temperature=1.0, teacher_temperature_start=1.0)), {})
-    assert not found.healthy
-    assert "the output is the same for all 32 prototypes" in found.text
-    assert "ln 32 = 3.4657" in found.text
+def test_without_sharpening_the_output_becomes_uniform():
+    judged = verdict(tiny.rows(*make(teacher_temperature=1.0, teacher_temperature_start=1.0)), {})
+    assert not judged.healthy
+    assert "the output is the same for all 32 prototypes" in judged.text
+    assert "ln 32 = 3.4657" in judged.text
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def made():
     return method, config, batch, *method.init(jax.random.key(0), batch)
 
 
-def test_there_are_two_large_crops_and_as_many_small_ones_as_asked(made):
+def test_views_are_two_large_crops_and_local_views_small_ones(made):
     method, _, batch, *_ = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
     assert views["large"].shape == (2, tiny.BATCH, 8, 8, 1)
@@ -93,20 +93,20 @@ def test_there_are_two_large_crops_and_as_many_small_ones_as_asked(made):
     assert not np.array_equal(views["small"][0], views["small"][1])
 
 
-def test_the_loss_is_dino_s_of_all_crops_and_the_teacher_s_large_ones(made):
+def test_loss_compares_student_on_all_crops_with_teacher_on_large_ones(made):
     method, config, batch, params, extra = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
     extra = extra | {"center": jnp.linspace(-0.1, 0.1, 32)}
     teacher = jax.tree.map(lambda x: x * 1.2, extra["teacher"]["params"])
     extra["teacher"] = extra["teacher"] | {"params": teacher}
-    step = jnp.int32(15)  # half of the warm-up
+    step = jnp.int32(15)  # halfway through warm-up
     value, (after, _) = jax.jit(method.loss)(params, extra, views, jax.random.key(2), step)
     network = from_module(lambda rngs: dino.Network(config, rngs))
 
     @jax.jit
     def logits(params, images):
-        read = (images - np.array(config.data.mean)) / np.array(config.data.std)
-        return network.apply(params, {}, read.astype(jnp.float32), train=True)[0]["logits"]
+        x = (images - np.array(config.data.mean)) / np.array(config.data.std)
+        return network.apply(params, {}, x.astype(jnp.float32), train=True)[0]["logits"]
 
     student = [logits(params, view) for name in ("large", "small") for view in views[name]]
     targets = [logits(teacher, view) for view in views["large"]]
@@ -123,7 +123,7 @@ def test_the_loss_is_dino_s_of_all_crops_and_the_teacher_s_large_ones(made):
     np.testing.assert_allclose(after["center"], moved, atol=1e-5)
 
 
-def test_prototypes_are_frozen_at_first_and_nothing_else_is(made):
+def test_only_prototypes_are_frozen_at_first(made):
     method, _, batch, params, extra = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
 
@@ -144,7 +144,7 @@ def test_prototypes_are_frozen_at_first_and_nothing_else_is(made):
         assert a.shape == b.shape
 
 
-def test_features_are_the_teacher_s(made):
+def test_features_come_from_the_teacher(made):
     method, _, batch, params, extra = made
     other = jax.tree.map(lambda x: x + 1, params)
     embed = jax.jit(method.embed)
@@ -153,7 +153,7 @@ def test_features_are_the_teacher_s(made):
     )
 
 
-def test_the_paper_s_backbone_has_the_published_size():
+def test_paper_preset_backbone_has_the_published_size():
     facts = {"image_size": 224, "channels": 3, "mean": (0.5,) * 3, "std": (0.2,) * 3}
     config = settings.resolve(get_config("paper"), facts, 1_281_167, 1)
     batch = {"image": jax.ShapeDtypeStruct((8, 224, 224, 3), np.uint8)}

@@ -1,4 +1,4 @@
-"""SimSiam's own: its loss, that it collapses without stop-gradient, and the paper's sizes."""
+"""SimSiam: its loss, collapse without stop-gradient, and the sizes of the paper's network."""
 
 import jax
 import jax.numpy as jnp
@@ -39,24 +39,24 @@ def make():
 
 
 @pytest.mark.slow
-def test_it_is_healthy_as_it_is():
+def test_training_does_not_collapse():
     assert verdict(tiny.rows(*make()), {}).healthy
 
 
-def test_without_stop_gradient_it_collapses(monkeypatch):
+def test_collapses_without_stop_gradient(monkeypatch):
     stop = jax.lax.stop_gradient
 
-    def only_of_scales(x):
-        """``losses`` divides rows by their largest entry, whose gradient must stay out."""
+    def stop_only_scales(x):
+        """Keeps the stop-gradient of ``losses``, which divides rows by their largest entry."""
         return x if x.shape[-1] > 1 else stop(x)
 
-    monkeypatch.setattr(jax.lax, "stop_gradient", only_of_scales)
-    found = tiny.rows(*make())
-    assert not any(row["skipped"] for row in found)
-    assert found[-1]["loss"] < 0.01
-    said = verdict(found, {})
-    assert not said.healthy
-    assert said.text.startswith("collapsed since step ")
+    monkeypatch.setattr(jax.lax, "stop_gradient", stop_only_scales)
+    rows = tiny.rows(*make())
+    assert not any(row["skipped"] for row in rows)
+    assert rows[-1]["loss"] < 0.01
+    judged = verdict(rows, {})
+    assert not judged.healthy
+    assert judged.text.startswith("collapsed since step ")
 
 
 def dense(x, layer):
@@ -67,11 +67,13 @@ def norm(x, layer):
     return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) * layer["scale"] + layer["bias"]
 
 
-def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_projection():
+def test_loss_compares_each_prediction_with_the_projection_of_the_other_view():
     method, config, batch = make()
     params, stats = method.init(jax.random.key(0), batch)
     leaves, shape = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(3), len(leaves))  # no scale is 1, no shift is 0
+    keys = jax.random.split(
+        jax.random.key(3), len(leaves)
+    )  # so that no scale is 1 and no shift is 0
     leaves = [x + 0.1 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
     params = jax.tree.unflatten(shape, leaves)
     views = jax.jit(method.views)(jax.random.key(1), batch)
@@ -97,7 +99,7 @@ def test_the_loss_is_of_each_view_s_prediction_and_the_other_s_projection():
     np.testing.assert_allclose(value, 1 + total / n, rtol=1e-4)
 
 
-def test_the_paper_s_network_has_the_published_sizes():
+def test_paper_preset_has_the_published_sizes():
     facts = {"image_size": 224, "channels": 3, "mean": (0.5,) * 3, "std": (0.2,) * 3}
     config = settings.resolve(get_config("paper"), facts, 1_281_167, 1)
     batch = {"image": jax.ShapeDtypeStruct((8, 224, 224, 3), np.uint8)}
@@ -105,7 +107,8 @@ def test_the_paper_s_network_has_the_published_sizes():
     params, stats = jax.eval_shape(method.init, jax.random.key(0), batch)
     sizes = {name: sum(x.size for x in jax.tree.leaves(part)) for name, part in params.items()}
     assert sizes == {
-        "backbone": 25_557_032 - (2048 + 1) * 1000,  # torchvision's ResNet-50 without its classes
+        "backbone": 25_557_032
+        - (2048 + 1) * 1000,  # torchvision's ResNet-50 without its classifier
         "projector": 3 * (2048 * 2048 + 2 * 2048),
         "predictor": 2048 * 512 + 2 * 512 + (512 + 1) * 2048,
     }

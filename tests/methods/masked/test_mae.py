@@ -1,4 +1,4 @@
-"""MAE's own: what is hidden, what the loss scores, what is shown."""
+"""MAE: which patches are hidden, what the loss covers, and what is shown."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ BLOCK = {
 }
 
 
-@pytest.fixture(scope="module", params=(True, False), ids=("normalised", "as they are"))
+@pytest.fixture(scope="module", params=(True, False), ids=("normalized", "unnormalized"))
 def made(request):
     dataset = tiny.data()
     config = tiny.config(**BLOCK, normalize_targets=request.param)
@@ -46,7 +46,7 @@ def made(request):
     return method, config, batch, method.init(jax.random.key(0), batch)[0]
 
 
-def test_a_quarter_of_the_patches_is_visible_others_each_time_and_none_twice(made):
+def test_a_random_quarter_of_the_patches_is_visible(made):
     method, _, batch, _ = made
     views = jax.jit(method.views)
     visible = np.asarray(views(jax.random.key(1), batch)["visible"][0])
@@ -63,22 +63,22 @@ def cut(images):
     return np.asarray(patches(jnp.asarray(images), 2))
 
 
-def painted(made, images, visible):
+def predict(made, images, visible):
     _, config, _, params = made
     network = from_module(lambda rngs: mae.MaskedAutoencoder(config, rngs))
-    read = (images - np.array(config.data.mean)) / np.array(config.data.std)
+    normalized = (images - np.array(config.data.mean)) / np.array(config.data.std)
     run = jax.jit(lambda x, v: network.apply(params, {}, x, v, train=True)[0])
-    return np.asarray(run(jnp.asarray(read, jnp.float32), visible), np.float64), read
+    return np.asarray(run(jnp.asarray(normalized, jnp.float32), visible), np.float64), normalized
 
 
-def test_the_loss_is_of_hidden_patches_each_normalised_alone_or_none(made):
+def test_loss_is_the_mean_squared_error_of_hidden_patches(made):
     method, config, batch, params = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
     value, _ = jax.jit(method.loss)(params, {}, views, jax.random.key(2), jnp.int32(0))
     images, visible = np.asarray(views["image"][0], np.float64), np.asarray(views["visible"][0])
-    predictions, read = painted(made, images, visible)
+    predictions, normalized = predict(made, images, visible)
     total = []
-    for image, row, prediction in zip(read, visible, predictions, strict=True):
+    for image, row, prediction in zip(normalized, visible, predictions, strict=True):
         errors = []
         for number in set(range(16)) - set(row.tolist()):
             y, x = divmod(number, 4)
@@ -90,27 +90,27 @@ def test_the_loss_is_of_hidden_patches_each_normalised_alone_or_none(made):
     np.testing.assert_allclose(value, np.mean(total), rtol=1e-4)
 
 
-def test_hidden_patches_change_nothing_and_visible_ones_do(made):
+def test_predictions_depend_on_visible_patches_only(made):
     _, _, batch, _ = made
     images = batch["image"] / 255.0
     visible = np.tile([0, 5, 10, 15], (tiny.BATCH, 1))
-    first, _ = painted(made, images, visible)
+    first, _ = predict(made, images, visible)
     changed = images.copy()
     changed[:, 2:4, 0:2] = 0.9  # patch 4
-    np.testing.assert_array_equal(painted(made, changed, visible)[0], first)
+    np.testing.assert_array_equal(predict(made, changed, visible)[0], first)
     changed[:, 0:2, 0:2] = 0.9  # patch 0
-    assert not np.allclose(painted(made, changed, visible)[0], first)
+    assert not np.allclose(predict(made, changed, visible)[0], first)
 
 
-def test_the_order_of_the_visible_patches_does_not_matter(made):
+def test_order_of_visible_patches_does_not_matter(made):
     _, _, batch, _ = made
     images = batch["image"] / 255.0
-    first, _ = painted(made, images, np.tile([0, 5, 10, 15], (tiny.BATCH, 1)))
-    other, _ = painted(made, images, np.tile([10, 0, 15, 5], (tiny.BATCH, 1)))
+    first, _ = predict(made, images, np.tile([0, 5, 10, 15], (tiny.BATCH, 1)))
+    other, _ = predict(made, images, np.tile([10, 0, 15, 5], (tiny.BATCH, 1)))
     np.testing.assert_allclose(other, first, atol=1e-5)
 
 
-def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
+def test_pictures_are_gray_where_hidden_and_true_where_visible(made):
     method, config, batch, params = made
     shown = jax.jit(method.show)(params, {}, batch, jax.random.key(3))
     seen, whole, truth = (
@@ -123,8 +123,8 @@ def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
     np.testing.assert_allclose(cut(whole)[~hidden], cut(truth)[~hidden], atol=1e-5)
     np.testing.assert_allclose(cut(seen)[~hidden], cut(truth)[~hidden])
     visible = np.argsort(hidden, axis=1, kind="stable")[:, :4]
-    predictions, read = painted(made, np.asarray(truth, np.float64), visible)
-    true = cut(read)
+    predictions, normalized = predict(made, np.asarray(truth, np.float64), visible)
+    true = cut(normalized)
     if config.method.normalize_targets:
         deviation = true.std(-1, keepdims=True, ddof=1)
         predictions = predictions * deviation + true.mean(-1, keepdims=True)
@@ -132,7 +132,7 @@ def test_what_is_shown_is_grey_where_hidden_and_true_where_visible(made):
     np.testing.assert_allclose(cut(whole)[hidden], expected[hidden], atol=1e-4)
 
 
-def test_the_paper_s_encoder_and_decoder_have_the_published_sizes():
+def test_paper_preset_has_the_published_sizes():
     config = get_config("paper")
     facts = {"image_size": 224, "channels": 3, "mean": (0.5,) * 3, "std": (0.2,) * 3}
     config = settings.resolve(config, facts, 1_281_167, 1)
@@ -145,7 +145,7 @@ def test_the_paper_s_encoder_and_decoder_have_the_published_sizes():
 
     # ViT-B/16 without its classifier, as published (86,567,656 - 769,000)
     assert count(params["encoder"]) == 85_798_656
-    # the authors' whole model is printed as 111,907,840, of which 197 x 512 are fixed positions
+    # the authors' code prints 111,907,840 for the whole model; 197 x 512 are fixed positions
     assert count(params) == 111_907_840 - 197 * 512
     loss = jax.eval_shape(
         lambda p, b, k: method.loss(p, {}, method.views(k, b), k, jnp.int32(0))[0],
