@@ -1,4 +1,4 @@
-"""What config files share: the parser of ``:ARG,ARG``, and settings of several methods."""
+"""What config files share: the parser of ``:ARG,ARG``, and settings that methods have in common."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ PRESETS = ("smoke", "default", "paper")
 
 
 class Arguments(NamedTuple):
-    """What stands after the colon: a preset, and values by name."""
+    """What follows the colon: a preset, and values by name."""
 
     preset: str
     values: Mapping[str, Any]
@@ -22,7 +22,7 @@ KEYS: dict[str, Callable[[str], Any]] = {"data": str, "epochs": float, "seed": i
 
 
 def is_cifar(arg: str | None) -> bool:
-    """Whether ``arg`` names CIFAR-10 or CIFAR-100."""
+    """Returns whether ``arg`` names CIFAR-10 or CIFAR-100."""
     return parse(arg).values.get("data") in ("cifar10", "cifar100")
 
 
@@ -33,10 +33,10 @@ def parse(arg: str | None) -> Arguments:
       arg: a preset (``smoke``, ``default``, ``paper``) and ``key=value`` pairs, in any order.
 
     Returns:
-      The preset, by default ``default``, and the values.
+      The preset (``default`` if none is given) and the values.
 
     Raises:
-      InputError: a part is neither, or a value has the wrong type; names it.
+      InputError: a part is neither, or its value has the wrong type. The message names the part.
     """
     preset, values = "default", {}
     for part in filter(None, (arg or "").split(",")):
@@ -63,12 +63,12 @@ def build(
     default: Callable[[ConfigDict], None],
     paper: Callable[[ConfigDict], None],
 ) -> ConfigDict:
-    """Builds the config of a method for the preset and the changes that ``arg`` names.
+    """Builds the config of a method with the preset and the values that ``arg`` names.
 
     Args:
-      method: its name.
-      arg: what stands after the colon; see ``parse``.
-      default: changes the declared defaults to minutes on two CPU cores.
+      method: the method's name.
+      arg: what follows the colon; see ``parse``.
+      default: changes the declared defaults to a run of minutes on two CPU cores.
       paper: changes the declared defaults to the published setting.
 
     Raises:
@@ -89,21 +89,21 @@ def build(
 
 
 def _smoke(config: ConfigDict) -> None:
-    """Seconds on a CPU, for tests."""
+    """Shortens a run to seconds on a CPU, for tests."""
     config.data.batch_size = 64
     config.train.update({"steps": 8, "log_every": 2, "checkpoint_every": 4})
     config.evaluation.train_examples = 1000
 
 
 def small_resnet(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the small ResNet, a batch size of 128, features of stages 2 and 3."""
+    """Minutes on two CPU cores: the small ResNet, batch size 128, features of stages 2 and 3."""
     config.evaluation.layers = ("stage2", "stage3")
     config.data.batch_size = 128
     config.optimizer.update({"learning_rate": 2e-3, "weight_decay": 1e-2})
 
 
 def imagenet_resnet50(config: ConfigDict) -> None:
-    """The network and the data of most papers of 2020, for accelerators."""
+    """ImageNet and ResNet-50, as in most papers of 2020, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
     config.data.update({"name": "imagenet", "image_size": 224})
     config.network.update(
@@ -112,7 +112,7 @@ def imagenet_resnet50(config: ConfigDict) -> None:
 
 
 def small_vit(config: ConfigDict) -> None:
-    """Minutes on 2 CPU cores: the smallest ViT, a batch size of 128, 4 x 4 patches of an image."""
+    """Minutes on two CPU cores: the smallest ViT, batch size 128, 4 x 4 patches per image."""
     config.network.update({"name": "vit_nano", "patch_size": 7, "pool": "grid"})
     config.data.batch_size = 128
     config.optimizer.update(

@@ -8,10 +8,10 @@ Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
     kNN 81.9 / 79.9 / 80.0, linear 87.2 / 85.5 / 85.0, 10 per class 72.0 / 69.4 / 72.0
     test hole mse 0.03395, test hole mse context mean 0.1785, test hole mse l2 alone 0.03608
 smoke: 8 steps, for tests.
-paper: the authors' code for painting the middle of 128 x 128 images, on ImageNet: an encoder of
-five convolutions, a bottleneck of 4,000, Adam, batch size 64, 500 epochs. Crops take 80 to 100 % of
-the image and are resized; the code's are 128 pixels of 350. Published, on Paris StreetView: 10.33 %
-mean L1 loss, 2.35 % mean L2 loss, 17.59 dB (Table 1). Not measured here.
+paper: the setting of the authors' code for painting the middle of 128 x 128 images, on ImageNet: an
+encoder of five convolutions, a bottleneck of 4,000, Adam, batch size 64, 500 epochs. Crops cover 80
+to 100 % of the image and are resized; the code's are 128 pixels of 350. Published, on Paris
+StreetView: 10.33 % mean L1 loss, 2.35 % mean L2 loss, 17.59 dB (Table 1). Not measured here.
 """
 
 from ml_collections import ConfigDict
@@ -42,7 +42,7 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 5.1 and the code: 2e-3 and 2e-4; here with warm-up and a cosine."""
+    """Section 5.1 and the code: learning rates 2e-3, 2e-4; here with warm-up and cosine decay."""
     config.train.update({"epochs": 500.0, "log_every": 50, "checkpoint_every": 2000})
     config.data.update({"name": "imagenet", "image_size": 128, "batch_size": 64})
     config.network.name = "context_encoder"

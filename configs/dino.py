@@ -3,8 +3,8 @@
     python experiments/pretrain.py --config configs/dino.py --workdir runs/dino
 
 default: 10,000 Fashion-MNIST images, a small ViT with patches of 7 x 7, 8 epochs of batches of 64;
-4 minutes on 2 CPU cores. Images of another size need ``--config.network.patch_size``, a divisor of
-their side, and ``--config.method.augment.small_size``, a multiple of the patch size.
+4 minutes on 2 CPU cores. For images of another size, set ``--config.network.patch_size`` to a
+divisor of their side and ``--config.method.augment.small_size`` to a multiple of the patch size.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
     kNN 84.0 / 82.8 / 80.0, linear 87.2 / 84.7 / 85.0, 10 per class 74.2 / 71.9 / 72.0
 smoke: 8 steps, for tests.

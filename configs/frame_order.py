@@ -2,15 +2,15 @@
 
     python experiments/pretrain.py --config configs/frame_order.py --workdir runs/frame_order
 
-default: 10,000 clips of moving_fashion, a small ResNet, 800 steps of 128 tuples; 6 minutes on 2 CPU
-cores.
+default: 10,000 clips of moving_fashion, a small ResNet, 800 steps with batches of 128 tuples; 6
+minutes on 2 CPU cores.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
     kNN - / - / -, linear - / - / -, 10 per class - / - / -
 smoke: 8 steps, for tests.
-paper: tuples of UCF-101 at 224 x 224, SGD, 100,000 steps of 128, a linear head, ResNet-18 in place
-of CaffeNet. There is no loader for video files: pass ``ssl_jax.fit`` a dataset of clips with at
-least 33 frames. Published, with CaffeNet: 50.2 % on UCF-101's actions after fine-tuning, mean of
-three splits (the authors' code). Not measured here.
+paper: tuples of UCF-101 at 224 x 224, SGD, batch size 128, 100,000 steps, a linear head, ResNet-18
+in place of CaffeNet. There is no loader for video files: pass ``ssl_jax.fit`` a dataset of clips
+with at least 33 frames. Published, with CaffeNet: 50.2 % on UCF-101's actions after fine-tuning,
+mean of three splits (the authors' code). Not measured here.
 """
 
 from ml_collections import ConfigDict
@@ -32,7 +32,10 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 4 and the authors' solver, whose rate of .001 for 128 falls in one step, not here."""
+    """Section 4 and the authors' solver.
+
+    The solver's learning rate, 0.001 at batch size 128, drops once; here it follows a cosine.
+    """
     config.train.update({"steps": 100_000, "log_every": 50, "checkpoint_every": 2000})
     config.data.update({"name": "tfds:ucf101", "batch_size": 128, "image_size": 224})
     config.network.update({"name": "resnet18", "stem": "imagenet", "pool": "mean"})

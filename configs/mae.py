@@ -2,9 +2,9 @@
 
     python experiments/pretrain.py --config configs/mae.py --workdir runs/mae
 
-default: 10,000 Fashion-MNIST images, a small ViT with patches of 7 x 7, of which 60 % are hidden,
-36 epochs of batches of 128; 5 minutes on 2 CPU cores. Images of another size need
-``--config.network.patch_size``, a divisor of their side.
+default: 10,000 Fashion-MNIST images, a small ViT with patches of 7 x 7, 60 % of them hidden, 36
+epochs of batches of 128; 5 minutes on 2 CPU cores. For images of another size, set
+``--config.network.patch_size`` to a divisor of their side.
 Scores (docs/results.md), seed 0: learned / untrained / raw pixels.
     kNN 82.2 / 82.7 / 80.0, linear 86.6 / 84.7 / 85.0, 10 per class 73.5 / 72.0 / 72.0
     test masked error 0.324

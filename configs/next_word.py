@@ -2,17 +2,17 @@
 
     python experiments/pretrain.py --config configs/next_word.py --workdir runs/next_word
 
-default: the language reference of Python's ``help()``, some 100,000 tokens in windows of 64, a
-vocabulary of 1,024, a GPT of 0.93 M parameters, 20 epochs of batches of 32; 3 minutes on 2 CPU
+default: the language reference of Python's ``help()``, about 100,000 tokens in windows of 64, a
+vocabulary of 1,024, a GPT with 0.93 M parameters, 20 epochs of batches of 32; 3 minutes on 2 CPU
 cores. Labels are topics.
 Scores (docs/results.md), seed 0: learned / untrained / token counts.
     kNN - / - / -, linear - / - / -, 10 per class - / - / -
 smoke: 8 steps, for tests.
-paper: GPT-2 small, 124 M parameters, 50,257 tokens, windows of 1,024, batch size 512. The paper
-gives neither optimizer nor steps; these are GPT-3 small's (Brown et al. 2020, table 2.1, 300 G
-tokens), except that the learning rate decays to 0 and not to a tenth. Its data, WebText, was never
-released: name yours with ``paper,data=text:/path``. Published: a perplexity of 29.41 on WikiText2,
-without training on it (table 3). Not measured here.
+paper: GPT-2 small, 124 M parameters, a vocabulary of 50,257, windows of 1,024, batch size 512. The
+paper states neither the optimizer nor the number of steps. They are taken from GPT-3 small (Brown
+et al. 2020, table 2.1, 300 B tokens), except that the learning rate decays to 0, not to a tenth.
+GPT-2's data, WebText, was never released: name yours with ``paper,data=text:/path``. Published: a
+perplexity of 29.41 on WikiText2, without training on it (table 3). Not measured here.
 """
 
 from ml_collections import ConfigDict
@@ -41,7 +41,7 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """GPT-2's table 2 and section 2.3, GPT-3's table 2.1 and appendix B; 6e-4 at batch size 512."""
+    """GPT-2, table 2 and section 2.3; GPT-3, table 2.1 and appendix B: 6e-4 at batch size 512."""
     config.train.update({"steps": 572_205, "log_every": 50, "checkpoint_every": 2000})
     config.data.update(
         {"name": "text:webtext", "batch_size": 512, "vocabulary": 50_257, "tokens": 1024}

@@ -30,7 +30,7 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Section 3, and MoCo v2's augmentations; 0.05 x batch size / 256, without warm-up."""
+    """Section 3, with MoCo v2's augmentations; learning rate .05 x batch size / 256, no warm-up."""
     common.imagenet_resnet50(config)
     _constant_predictor(config)
     config.train.epochs = 100.0
@@ -41,5 +41,5 @@ def _paper(config: ConfigDict) -> None:
 
 
 def _constant_predictor(config: ConfigDict) -> None:
-    """The learning rate of the predictor does not decay."""
+    """Keeps the learning rate of the predictor constant."""
     config.optimizer.groups.predictor = ConfigDict({"schedule": "constant"})

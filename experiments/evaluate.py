@@ -12,7 +12,7 @@ from ssl_jax import cli
 
 
 def main() -> None:
-    """Loads the run and its data, scores it, writes the page."""
+    """Loads the run and its data, scores it and writes the page."""
     from ssl_jax import data, load
     from ssl_jax.placement import make_placement
     from ssl_jax.runs.fit import evaluate_run
@@ -26,6 +26,6 @@ def main() -> None:
 if __name__ == "__main__":
     cli.define_workdir()
     flags.DEFINE_string(
-        "data_dir", None, "where TFDS keeps its data; config.json's data_dir is ignored"
+        "data_dir", None, "where TFDS keeps its data; data_dir in config.json is ignored"
     )
     cli.run(main)

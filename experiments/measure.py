@@ -1,11 +1,11 @@
-"""Measure default presets, and write every table and score line from the results.
+"""Measure the default presets, and write all tables and score lines from the results.
 
 python experiments/measure.py run simclr mae [--workdir runs]   # or: run all
 python experiments/measure.py write
 
-``run`` trains and evaluates (in WORKDIR/simclr, where a run that was stopped goes on), and records
-the result with its provenance in docs/results/simclr.json. Both write README.md, the scores in
-configs/, docs/results.md and docs/settings.md.
+``run`` trains and evaluates in WORKDIR/simclr, where it resumes a run that was stopped, and records
+the result with its provenance in docs/results/simclr.json. Both commands then update the tables in
+README.md and docs/results.md, the scores in configs/, and docs/settings.md.
 """
 
 import sys
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(*words: str) -> None:
-    """Runs, records, writes."""
+    """Measures the named configs, then writes the pages."""
     from experiments.results import pages, record
 
     known = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "common")

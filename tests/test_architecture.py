@@ -1,4 +1,4 @@
-"""Imports point one way, and losses bring nothing heavy."""
+"""Imports point one way, and importing the losses loads nothing heavy."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ MAY_IMPORT = {
 
 
 def imported(path: Path) -> set[str]:
-    """Parts of ssl_jax that a file imports, anywhere in it."""
+    """Returns the parts of ssl_jax that a file imports, anywhere in it."""
     parts = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "ssl_jax":
@@ -59,8 +59,8 @@ def test_imports_point_one_way():
 
 
 def words(path: Path) -> set[str]:
-    """Names and texts of a file's code; docstrings are not code."""
-    found: set[str] = set()
+    """Returns the names and the words in strings of a file, except in docstrings."""
+    result: set[str] = set()
     tree = ast.parse(path.read_text())
     docstrings = {
         id(node.body[0].value)
@@ -71,54 +71,54 @@ def words(path: Path) -> set[str]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= set() if id(node) in docstrings else set(re.findall(r"\w+", node.value))
+            result |= set() if id(node) in docstrings else set(re.findall(r"\w+", node.value))
         elif isinstance(node, ast.Name | ast.arg):
-            found.add(node.id if isinstance(node, ast.Name) else node.arg)
+            result.add(node.id if isinstance(node, ast.Name) else node.arg)
         elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
+            result.add(node.attr)
         elif isinstance(node, ast.alias):
-            found |= set(node.name.split("."))
-    return found
+            result |= set(node.name.split("."))
+    return result
 
 
-def test_shared_machinery_names_no_method_and_no_modality():
+def test_shared_code_names_no_method_and_no_modality():
     from ssl_jax.data.modalities import MODALITIES
     from ssl_jax.methods import METHODS
 
-    machinery = [ROOT / "config.py", ROOT / "placement.py"]
-    machinery += [ROOT / "data/pipeline.py", ROOT / "data/streams.py"]
-    for room in ("train", "runs", "evaluation", "report"):
-        machinery += (ROOT / room).glob("*.py")
-    keys = {"image", "video", "tokens"}  # of batches; "text" is also what is printed
+    shared = [ROOT / "config.py", ROOT / "placement.py"]
+    shared += [ROOT / "data/pipeline.py", ROOT / "data/streams.py"]
+    for package in ("train", "runs", "evaluation", "report"):
+        shared += (ROOT / package).glob("*.py")
+    keys = {"image", "video", "tokens"}  # keys of batches; "text" is a common word in this code
     assert MODALITIES.keys() <= keys | {"text"}
-    assert len(machinery) > 35
-    for path in machinery:
-        if path.name not in ("picture.py", "ngram.py"):  # a picture on a page, a count of tokens
+    assert len(shared) > 35
+    for path in shared:
+        if path.name not in ("picture.py", "ngram.py"):  # pictures on a page, token counts
             named = words(path) & (METHODS.keys() | keys)
             assert not named, (path, named)
 
 
-def test_networks_know_no_method():
+def test_networks_read_no_method_settings():
     for path in (ROOT / "nn").rglob("*.py"):
         assert "config.method" not in path.read_text(), path
 
 
 def loaded(statement: str) -> set[str]:
-    """The modules that a statement loads."""
+    """Returns the modules that a statement loads."""
     program = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
-def test_training_and_evaluation_stand_side_by_side():
+def test_training_and_evaluation_do_not_import_each_other():
     training = "import ssl_jax.train.loop, ssl_jax.train.optim"
     assert not any(name.startswith("ssl_jax.evaluation") for name in loaded(training))
     assert "ssl_jax.evaluation" not in loaded("import ssl_jax.train")
     assert not any(name.startswith("ssl_jax.train") for name in loaded("import ssl_jax.evaluation"))
 
 
-def test_parts_are_loaded_when_they_are_used():
+def test_parts_are_loaded_on_first_use():
     assert "ssl_jax.losses" not in loaded("import ssl_jax")
     for part in ssl_jax._MODULES:
         assert f"ssl_jax.{part}" in loaded(f"import ssl_jax; ssl_jax.{part}")
@@ -129,5 +129,5 @@ def test_parts_are_loaded_when_they_are_used():
 
 def test_losses_and_augment_load_nothing_heavy():
     heavy = "flax orbax grain tensorflow_datasets ml_collections matplotlib sklearn PIL rich"
-    found = loaded("import ssl_jax; ssl_jax.losses; ssl_jax.augment")
-    assert found.isdisjoint(heavy.split())
+    modules = loaded("import ssl_jax; ssl_jax.losses; ssl_jax.augment")
+    assert modules.isdisjoint(heavy.split())

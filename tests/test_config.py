@@ -1,4 +1,4 @@
-"""Settings that make no sense are refused by name; what is left to choose is resolved."""
+"""Invalid settings are rejected by name, and a config is completed from the data."""
 
 import json
 from importlib import import_module
@@ -75,7 +75,7 @@ def changed(key: str, value: object, config: ConfigDict | None = None) -> Config
         ("evaluation.layers", (), "layers"),
     ],
 )
-def test_a_bad_value_is_refused_with_its_key_and_value(key, value, expected):
+def test_an_invalid_value_is_rejected_with_its_key_and_value(key, value, expected):
     with pytest.raises(InputError) as error:
         settings.check(changed(key, value))
     message = str(error.value)
@@ -84,13 +84,13 @@ def test_a_bad_value_is_refused_with_its_key_and_value(key, value, expected):
     assert "\n" not in message
 
 
-def test_unknown_missing_and_unset_settings_are_refused():
+def test_unknown_missing_and_unset_settings_are_rejected():
     with pytest.raises(InputError, match=r"^data.colour: there is no such setting$"):
         settings.check(changed("data.colour", 1))
-    lacking = valid()
-    del lacking.data["name"]
+    incomplete = valid()
+    del incomplete.data["name"]
     with pytest.raises(InputError, match=r"^data.name: is missing"):
-        settings.check(lacking)
+        settings.check(incomplete)
     with pytest.raises(InputError, match=r"^train.epochs: None"):
         settings.check(changed("train.steps", None))
     expected = r"^method.other: simclr has no such setting; expected temperature, projector, "
@@ -98,7 +98,7 @@ def test_unknown_missing_and_unset_settings_are_refused():
         settings.check(changed("method.other", 1))
 
 
-def test_the_method_block_of_a_method_of_ones_own_is_free():
+def test_a_user_defined_method_may_have_any_settings():
     own = valid()
     own.method = ConfigDict({"name": "mine", "depth": 3, "rate": 0.5})
     settings.check(own)
@@ -120,13 +120,13 @@ def test_the_method_block_of_a_method_of_ones_own_is_free():
         ("context_encoder", "bottleneck", 0, "at least 1"),
     ],
 )
-def test_each_method_has_its_own_rules(method, key, value, expected):
+def test_each_method_checks_its_own_settings(method, key, value, expected):
     with pytest.raises(InputError, match=rf"^method\.{key}: .*; expected .*{expected}"):
         settings.check(changed(f"method.{key}", value, complete(method)))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_defaults_are_valid_and_every_setting_refuses_what_is_not_a_value(method):
+def test_defaults_are_valid_and_every_setting_rejects_a_wrong_type(method):
     settings.check(complete(method))
     tables = {f"{block}.": table for block, table in settings.BLOCKS.items()}
     tables |= {"": settings.TOP, "method.": settings_of(method)}
@@ -139,13 +139,13 @@ def test_defaults_are_valid_and_every_setting_refuses_what_is_not_a_value(method
             assert str(error.value).startswith(f"{prefix}{name}: {wrong!r}; expected ")
 
 
-def test_none_is_for_optional_settings_alone():
+def test_only_optional_settings_accept_none():
     settings.check(changed("method.bottleneck", None, complete("context_encoder")))
     with pytest.raises(InputError, match=r"^method.overlap: None; expected"):
         settings.check(changed("method.overlap", None, complete("context_encoder")))
 
 
-def test_what_a_method_s_block_leaves_out_is_resolved():
+def test_resolve_adds_missing_method_settings():
     config = settings.resolve(valid(), FACTS, 100, 1)
     assert config.method.augment.to_dict() == {"area": (0.5, 1.0), "strength": 1.0, "blur": 0.5}
     assert config.method.temperature == 0.2
@@ -164,7 +164,7 @@ def test_batch_must_split_over_the_devices_and_fit_the_data():
     assert resolve(96, 8).data.batch_size == 96
 
 
-def test_names_of_networks_are_those_of_the_backbones():
+def test_network_names_are_the_backbones():
     with pytest.raises(
         InputError, match=f"one of {', '.join([*backbones.BACKBONES, *backbones.GPTS])}$"
     ):
@@ -172,7 +172,7 @@ def test_names_of_networks_are_those_of_the_backbones():
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
-def test_only_vits_pool_a_class_token(name):
+def test_only_vits_have_a_class_token(name):
     config = changed("network.name", name)
     config.network.pool = "cls"
     if name in backbones.VITS:
@@ -183,7 +183,7 @@ def test_only_vits_pool_a_class_token(name):
             settings.resolve(config, FACTS, 100, 1)
 
 
-def test_patches_must_split_the_images_of_a_vit():
+def test_a_vit_patch_size_must_divide_the_image_size():
     config = changed("network.patch_size", 3)
     assert settings.resolve(config, FACTS, 100, 1).network.patch_size == 3
     config.network.name = "vit_tiny"
@@ -192,7 +192,7 @@ def test_patches_must_split_the_images_of_a_vit():
         settings.resolve(config, FACTS, 100, 1)
 
 
-def test_resolving_fills_in_facts_and_steps_and_is_idempotent():
+def test_resolve_fills_in_facts_and_steps_and_is_idempotent():
     config = changed("train.steps", None)
     config.train.epochs = 10.0
     resolved = settings.resolve(config, FACTS, 100, 1)
@@ -204,14 +204,14 @@ def test_resolving_fills_in_facts_and_steps_and_is_idempotent():
     assert again.to_dict() == resolved.to_dict()
 
 
-def test_json_keeps_a_config_as_it_was():
+def test_config_survives_a_json_round_trip():
     resolved = settings.resolve(valid(), FACTS, 100, 1)
     restored = settings.from_json(json.loads(json.dumps(resolved.to_dict())))
     assert dict(settings.flatten(restored)) == dict(settings.flatten(resolved))
     settings.check(restored)
 
 
-def test_json_of_a_run_from_before_a_setting_has_its_default():
+def test_settings_newer_than_a_run_get_their_defaults():
     values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
     del values["train"]["remat"], values["network"]
     restored = settings.from_json(json.loads(json.dumps(values)))
@@ -221,7 +221,7 @@ def test_json_of_a_run_from_before_a_setting_has_its_default():
     settings.check(restored)
 
 
-def test_json_of_a_run_from_before_lars_had_a_trust_coefficient_has_what_was_used():
+def test_lars_runs_without_a_trust_coefficient_get_the_one_they_used():
     values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
     given = json.loads(json.dumps(values))
     del values["optimizer"]["trust_coefficient"]
@@ -237,7 +237,7 @@ def test_json_of_a_run_from_before_lars_had_a_trust_coefficient_has_what_was_use
         assert settings.from_json(given).optimizer.trust_coefficient == 0.001
 
 
-def test_presets_and_pairs_of_the_argument():
+def test_config_argument_parses_presets_and_pairs():
     assert common.parse(None).preset == "default"
     assert common.parse("epochs=3,paper").preset == "paper"
     assert common.parse("data=cifar10,epochs=200").values == {"data": "cifar10", "epochs": 200.0}
@@ -254,7 +254,7 @@ def test_every_preset_is_valid(method, arg):
     assert config.method.name == method
 
 
-def test_a_group_s_settings_are_checked_as_the_optimizer_s_are():
+def test_settings_of_optimizer_groups_are_checked():
     config = valid()
     config.optimizer.groups.critic = {"learning_rate": 0.1}
     settings.check(config)
@@ -267,7 +267,7 @@ def test_a_group_s_settings_are_checked_as_the_optimizer_s_are():
         settings.check(config)
 
 
-def test_a_network_must_read_what_the_data_is():
+def test_network_must_match_the_modality_of_the_data():
     text = {"modality": "text", "vocabulary": 300, "tokens": 8}
     expected = r"^network.name: 'resnet_small' does not read text; .* gpt_nano, gpt2_small$"
     with pytest.raises(InputError, match=expected):
@@ -276,6 +276,6 @@ def test_a_network_must_read_what_the_data_is():
         settings.resolve(changed("network.name", "gpt_nano"), FACTS, 100, 1)
 
 
-def test_every_room_knows_the_same_modalities():
+def test_every_table_of_modalities_has_the_same_names():
     for table in (backbones.READS, INPUTS, SECTIONS):
         assert table.keys() == MODALITIES.keys()

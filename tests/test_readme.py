@@ -1,4 +1,4 @@
-"""What the README shows runs."""
+"""The README's code runs, and its table of losses is complete."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_a_method_of_ones_own_in_forty_lines(tmp_path, monkeypatch, capsys):
+def test_your_own_method_takes_at_most_forty_lines_and_runs(tmp_path, monkeypatch, capsys):
     (code,) = (block for block in BLOCKS if " fit(method" in block)
     lines = [line for line in code.splitlines() if line.strip()]
     assert len(lines) <= 40
@@ -26,7 +26,7 @@ def test_a_method_of_ones_own_in_forty_lines(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs/denoising/report.html").exists()
 
 
-def test_losses_and_views_in_ones_own_code():
+def test_losses_and_views_in_your_own_code():
     (code,) = (block for block in BLOCKS if "augment.recipes" in block)
     scope = {"encode": lambda params, x: x.reshape(len(x), -1) @ params}
     exec(code, scope)
@@ -37,7 +37,7 @@ def test_losses_and_views_in_ones_own_code():
     assert 0 < float(value) < 2 * np.log(15) / 0.2
 
 
-def test_losses_on_many_devices_are_those_of_one():
+def test_losses_on_many_devices_match_one_device():
     (code,) = (block for block in BLOCKS if "shard_map" in block)
     scope = {}
     exec(code, scope)

@@ -1,4 +1,4 @@
-"""Tables, score lines and the page of settings are those that results and declarations give."""
+"""Generated tables, score lines and settings match the recorded results and declarations."""
 
 import json
 from pathlib import Path
@@ -18,17 +18,17 @@ RESULTS = sorted((ROOT / "docs/results").glob("*.json"))
 
 @pytest.mark.parametrize("path", pages.pages(ROOT), ids=lambda path: path.name)
 def test_pages_are_up_to_date(path):
-    """After a change: python experiments/measure.py write."""
+    """If this fails, run: python experiments/measure.py write."""
     assert path.read_text() == pages.pages(ROOT)[path]
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
-def test_a_result_has_its_provenance(path):
+def test_each_result_records_its_provenance(path):
     result = json.loads(path.read_text())
     assert result["config"] == f"configs/{path.stem}.py"
     assert path.stem in METHODS
-    wanted = {"preset", "seed", "step", "protocol", "values", "versions", "machine", "date"}
-    assert result.keys() >= wanted
+    required = {"preset", "seed", "step", "protocol", "values", "versions", "machine", "date"}
+    assert result.keys() >= required
     assert {"data", "input", "split", "layers", "knn", "few_labels"} <= result["protocol"].keys()
     assert {"python", "jax", "flax"} <= result["versions"].keys()
     assert result["step"] == result["values"]["step"]
@@ -40,14 +40,14 @@ def test_a_finished_run_is_recorded(tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(values))
     (tmp_path / "report.html").write_text("a page")
     resolved = config_of("simclr", tiny.data())
-    found = record.record("simclr", resolved, tmp_path, seconds=61)
-    assert json.loads(json.dumps(found)) == found
-    assert (found["seed"], found["step"], found["seconds"]) == (0, 4, 61)
-    assert found["values"] == values
-    assert found["protocol"]["layers"] == ["features"]
+    result = record.record("simclr", resolved, tmp_path, seconds=61)
+    assert json.loads(json.dumps(result)) == result
+    assert (result["seed"], result["step"], result["seconds"]) == (0, 4, 61)
+    assert result["values"] == values
+    assert result["protocol"]["layers"] == ["features"]
 
 
-def test_a_page_shows_each_setting_with_its_meaning():
+def test_settings_page_lists_each_setting_with_its_meaning():
     page = pages.settings_page()
     for table in (config.TOP, *config.BLOCKS.values()):
         for name, setting in table.items():
@@ -55,20 +55,20 @@ def test_a_page_shows_each_setting_with_its_meaning():
             assert setting.meaning in page
 
 
-def test_score_lines_of_a_config_are_replaced():
+def test_score_lines_in_a_config_are_replaced():
     text = '"""A (B 2020, https://c).\n\nScores: old\n    older\nsmoke: x.\n"""\n'
     values = {"knn_top1": 0.5, "linear_top1": 0.6, "linear100_top1": 0.4, "test_found": 0.25}
     for key in ("knn_top1", "linear_top1", "linear100_top1"):
         values |= {f"random_init_{key}": 0.25, f"input_{key}": 0.125}
     result = {"config": "a", "values": values, "seed": 3, "protocol": {"input": "raw pixels"}}
-    found = pages.with_scores(text, result)
-    assert found.splitlines()[2:6] == [
+    replaced = pages.with_scores(text, result)
+    assert replaced.splitlines()[2:6] == [
         "Scores (docs/results.md), seed 3: learned / untrained / raw pixels.",
         "    kNN 50.0 / 25.0 / 12.5, linear 60.0 / 25.0 / 12.5, 10 per class 40.0 / 25.0 / 12.5",
         "    test found 0.25",
         "smoke: x.",
     ]
-    assert pages.with_scores(found, result) == found
-    assert pages.with_scores(text.replace("Scores: old\n    older\n", ""), result) == found
+    assert pages.with_scores(replaced, result) == replaced
+    assert pages.with_scores(text.replace("Scores: old\n    older\n", ""), result) == replaced
     with pytest.raises(ValueError, match="no line that starts with 'smoke:'"):
         pages.with_scores("paper: x.", result)

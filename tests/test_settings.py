@@ -1,4 +1,4 @@
-"""Declarations of settings: what each accepts, in words and in fact."""
+"""Setting declarations: the values that each accepts, and how it describes them."""
 
 import math
 
@@ -77,7 +77,7 @@ M = "a meaning"
         ),
     ],
 )
-def test_what_is_accepted(setting, expected, good, bad):
+def test_each_kind_accepts_good_values_and_rejects_bad_ones(setting, expected, good, bad):
     assert setting.expected == expected
     for value in (setting.default, *good):
         settings.check_value("block.name", value, setting)

@@ -1,4 +1,4 @@
-"""The page that adds a method in four files: they are built from it, tested and run."""
+"""docs/write_a_method.md: the four files on the page are created, tested and run."""
 
 import os
 import re
@@ -16,7 +16,7 @@ INDEX = "ssl_jax/methods/__init__.py"
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of the project with the page's method in it."""
+    """Returns a copy of the project with the method of the page added."""
     root = tmp_path_factory.mktemp("tree")
     for part in ("ssl_jax", "configs", "experiments", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "golden", "gpu", "workdirs")
@@ -44,7 +44,7 @@ def call(tree, *arguments):
     )
 
 
-def test_the_method_s_test_and_the_contract_pass(tree):
+def test_its_own_tests_and_the_contract_pass(tree):
     tests = (
         "tests/methods/decorrelation",
         "tests/methods/test_contract.py",
@@ -62,7 +62,7 @@ def test_the_method_s_test_and_the_contract_pass(tree):
         ("expander=(0,)", "method.expander: (0,); expected whole numbers of at least 1"),
     ],
 )
-def test_a_bad_value_of_its_setting_is_named(tree, tmp_path, setting, expected):
+def test_an_invalid_value_of_its_settings_is_named(tree, tmp_path, setting, expected):
     workdir = tmp_path / "run"
     arguments = ("--config=configs/vicreg.py:smoke", f"--config.method.{setting}")
     done = call(tree, "experiments/pretrain.py", *arguments, f"--workdir={workdir}")
@@ -81,6 +81,6 @@ def test_it_trains_and_reports(tree, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/]+\.py)`", PAGE))))
-def test_files_that_the_page_names_are_there(path):
+def test_files_named_on_the_page_exist(path):
     if "vicreg" not in path:
         assert any((ROOT / folder / path).exists() for folder in ("", "ssl_jax", "ssl_jax/methods"))

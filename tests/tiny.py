@@ -1,4 +1,4 @@
-"""Runs small enough for the default suite: 8x8 images and clips, 12 tokens, a batch size of 16."""
+"""Small data, networks and configs: 8x8 images and clips, 12 tokens, a batch size of 16."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ TOKENS, VOCABULARY = 12, 270
 
 
 def data(train: int = 40, test: int = 24, classes: int = 3, channels: int = 1) -> Dataset:
-    """Builds images of a few classes: a bright bar in noise; its position depends on the class."""
+    """Builds images of a few classes: a bright bar in noise, whose position gives the class."""
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> tuple[np.ndarray, np.ndarray]:

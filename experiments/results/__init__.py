@@ -1,1 +1,1 @@
-"""Measured results as data, and the pages that are written from them."""
+"""Measured results as data, and the pages that are generated from them."""

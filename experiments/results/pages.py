@@ -1,4 +1,4 @@
-"""The parts of README.md, configs/ and docs/ that are written from results and declarations."""
+"""The parts of README.md, configs/ and docs/ that are generated from results and declarations."""
 
 import ast
 import re
@@ -16,41 +16,41 @@ from ssl_jax.settings import Setting
 
 _TITLE = re.compile(r"(?P<title>.+) \((?P<paper>.+), (?P<link>https?://\S+)\)\.")
 _SCORES = re.compile(r"^Scores.*?\n(?=\n|\Z|\S+:)", re.DOTALL | re.MULTILINE)
-_NAMES = ("kNN", "linear", "10 per class")  # of METRICS
+_NAMES = ("kNN", "linear", "10 per class")  # short names of METRICS
 _SETTINGS_HEAD = """# Settings
 
-Every setting, as its code declares it. `python experiments/measure.py write` writes this page.
+Every setting, as its code declares it. `python experiments/measure.py write` generates this page.
 On the command line: `--config.data.batch_size=256`. A default of None means that the setting is
-optional, or chosen when the data is known.
+optional, or filled in when the data is known.
 """
 
 Result = Mapping[str, Any]
 
 
 def write(root: Path) -> None:
-    """Writes all pages anew."""
+    """Writes the pages that have changed."""
     for path, text in pages(root).items():
         if path.read_text() != text if path.exists() else True:
             write_whole(path, text.encode())
 
 
 def pages(root: Path) -> dict[Path, str]:
-    """Returns the text of every page that is written."""
+    """Returns the text of every generated page."""
     folder = root / "docs/results"
     results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
     titles = {name: title_of(root / f"configs/{name}.py") for name in results}
-    found = {}
+    texts = {}
     for path in (root / "README.md", root / "docs/results.md"):
-        found[path] = _filled(path.read_text(), results, titles)
+        texts[path] = _filled(path.read_text(), results, titles)
     for name, result in results.items():
         path = root / f"configs/{name}.py"
-        found[path] = with_scores(path.read_text(), result)
-    found[root / "docs/settings.md"] = settings_page()
-    return found
+        texts[path] = with_scores(path.read_text(), result)
+    texts[root / "docs/settings.md"] = settings_page()
+    return texts
 
 
 def title_of(config: Path) -> tuple[str, str, str]:
-    """Returns title, paper and link from the first line of a config's docstring."""
+    """Returns the title, paper and link in the first line of a config's docstring."""
     line = (ast.get_docstring(ast.parse(config.read_text())) or "").partition("\n")[0]
     match = _TITLE.fullmatch(line)
     if match is None:
@@ -72,15 +72,15 @@ def score_lines(result: Result) -> list[str]:
     values, raw = result["values"], result["protocol"]["input"]
     lines = [f"Scores (docs/results.md), seed {result['seed']}: learned / untrained / {raw}."]
     for column, cells in _cells(values).items():
-        of = "" if column == "label" else f"{column}: "
-        each = ", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True))
-        lines.append(f"    {of}{each.replace('**', '')}")
+        labels = "" if column == "label" else f"{column}: "
+        scores = ", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True))
+        lines.append(f"    {labels}{scores.replace('**', '')}")
     own = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in own_scores(values).items()]
     return lines + [f"    {', '.join(own)}"] * bool(own)
 
 
 def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any]) -> str:
-    """Replaces what stands between ``<!-- results: NAME -->`` and ``<!-- end -->``."""
+    """Replaces the text between ``<!-- results: NAME -->`` and ``<!-- end -->``."""
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
@@ -95,7 +95,7 @@ def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any])
 
 
 def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator[str]:
-    """One row per result and kind of labels, in the order of the index of methods."""
+    """Yields one row per result and kind of labels, in the order of the methods' index."""
     yield "| method | paper | config | kNN | linear probe | 10 labels per class |"
     yield "|---|---|---|---|---|---|"
     for name in methods.METHODS:
@@ -103,12 +103,13 @@ def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator
             continue
         title, paper, link = titles[name]
         for column, cells in _cells(results[name]["values"]).items():
-            of = "" if column == "label" else f", {column}"
-            yield f"| {title}{of} | [{paper}]({link}) | `configs/{name}.py` | {' | '.join(cells)} |"
+            full_title = title if column == "label" else f"{title}, {column}"
+            scores = " | ".join(cells)
+            yield f"| {full_title} | [{paper}]({link}) | `configs/{name}.py` | {scores} |"
 
 
 def _detail(result: Result) -> Iterator[str]:
-    """All scores of a result, and its provenance."""
+    """Yields all scores of a result, and its provenance."""
     values, protocol = result["values"], result["protocol"]
     yield f"| | learned | untrained | {protocol['input']} | lead, ± twice its standard error |"
     yield "|---|---|---|---|---|"
@@ -138,15 +139,15 @@ def _detail(result: Result) -> Iterator[str]:
 def _cells(values: Mapping[str, float]) -> dict[str, list[str]]:
     """Returns, for each kind of labels, learned / untrained / raw; bold if ahead of both."""
     scores = [score for score in read(values) if score.metric != PROBE]
-    found: dict[str, dict[str, str]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for score, row in zip(scores, score_table(values), strict=True):
         cell = f"{_bold(row)} / {_percent(row.random_init)} / {_percent(row.input)}"
-        found.setdefault(score.column, {})[score.metric] = cell
-    return {column: [cells[metric] for metric in METRICS] for column, cells in found.items()}
+        columns.setdefault(score.column, {})[score.metric] = cell
+    return {column: [cells[metric] for metric in METRICS] for column, cells in columns.items()}
 
 
 def _bold(row: ScoreRow) -> str:
-    """The learned score, bold if it is ahead of both baselines."""
+    """Returns the learned score, bold if it is ahead of both baselines."""
     learned = _percent(row.learned)
     return f"**{learned}**" if row.verdict == "ahead" else learned
 

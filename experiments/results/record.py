@@ -1,4 +1,4 @@
-"""Runs a preset and records its result, with what it takes to measure it again."""
+"""Runs a preset and records its result, with all that is needed to measure it again."""
 
 import json
 import os
@@ -24,9 +24,9 @@ def run(name: str, workdir: Path, folder: Path) -> None:
     """Runs the default preset of a config and writes ``folder/name.json``.
 
     Args:
-      name: of the config.
-      workdir: of the run; a finished run is only recorded.
-      folder: of the results.
+      name: name of the config.
+      workdir: folder of the run; if the run is finished, it is only recorded.
+      folder: folder of the results.
     """
     config = import_module(f"configs.{name}").get_config()
     began, measured = time.monotonic(), not workdir.exists()
@@ -37,13 +37,14 @@ def run(name: str, workdir: Path, folder: Path) -> None:
 
 
 def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) -> dict[str, Any]:
-    """Returns the result of a finished run.
+    """Returns the result of a finished run, as written to JSON.
 
     Args:
-      name: of the config in ``configs/``.
-      config: resolved.
-      workdir: of the run.
-      seconds: from start to page, compilation included; None if the run was made in parts.
+      name: name of the config in ``configs/``.
+      config: the resolved config.
+      workdir: folder of the run.
+      seconds: time from start to page, compilation included; None if the run was resumed or
+        already finished.
     """
     assert finished(workdir)
     written = datetime.fromtimestamp((workdir / EVALUATION).stat().st_mtime, UTC)

@@ -1,7 +1,7 @@
-"""What every method must keep to, checked for every method in the index.
+"""The contract of methods, checked for every method in the index.
 
-Most of the time is compilation, so the checks share it: the step is compiled for eight devices, its
-loss for one, views and embedding once each.
+Compilation takes most of the time, so the checks share it: the step is compiled for eight devices,
+the loss for one, views and embedding once each.
 """
 
 from contextlib import closing
@@ -33,27 +33,27 @@ STEPS = 3
 
 
 class Subject:
-    """A method with its tiny config and batch, and its state before the first step."""
+    """A method with its tiny config and batch, and the state before the first step."""
 
     def __init__(self, name: str):
         self.case = case_of(name)
         dataset = self.case.data()
         config = config_of(name, dataset)
         with config.unlocked():
-            # fewer arrays to compile for than adamw
+            # sgd compiles faster than adamw, since it has fewer arrays
             config.optimizer.update({"name": "sgd", "learning_rate": 1.0})
         self.config = config
         self.method = METHODS[name](config)
         self.optimizer = optim.make(config)
         batch = tiny.batch(dataset)
-        self.batch = {key: x for key, x in batch.items() if self._asked(key)}
+        self.batch = {key: x for key, x in batch.items() if self._is_input(key)}
         self.shapes = batch_like({key: x[0] for key, x in self.batch.items()}, tiny.BATCH)
         self.start: TrainState = jax.device_get(jax.jit(self.create)(jax.random.key(0)))
 
     def create(self, key: jax.Array) -> TrainState:
         return create(self.method, self.optimizer, key, self.shapes)
 
-    def _asked(self, key: str) -> bool:
+    def _is_input(self, key: str) -> bool:
         inputs = self.method.inputs
         return key not in ("label", "motion") if inputs is None else key in inputs
 
@@ -71,7 +71,7 @@ class Trainer:
         self.step = self.traced.lower().compile()
 
     def run(self, state: TrainState, steps: int) -> tuple[TrainState, list[dict[str, float]]]:
-        """The state after some steps, and their metrics."""
+        """Returns the state after some steps, and the metrics of each."""
         history = []
         for _ in range(steps):
             state, metrics = self.step(self.key, state, self.batch)
@@ -94,7 +94,7 @@ class Trainer:
 
 @pytest.fixture(scope="module", autouse=True)
 def smallest_resnet(small_networks):
-    """One residual block: what is compiled for a method is what costs time here."""
+    """One residual block: compiling the network takes most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         one_block = partial(ResNet, blocks=(0, 1), widths=(4, 8), bottleneck=False)
         patch.setitem(backbones.RESNETS, "resnet_small", one_block)
@@ -108,7 +108,7 @@ def subject(request, smallest_resnet):
 
 @pytest.fixture(scope="module")
 def views(subject):
-    """The compiled views."""
+    """Returns the compiled views function."""
     return jax.jit(subject.method.views)
 
 
@@ -119,31 +119,31 @@ def eight(subject):
 
 @pytest.fixture(scope="module")
 def one(subject, views):
-    """The first step's loss on one device: its value, metrics, new ``extra`` and gradients."""
+    """Returns the first step on one device: loss, metrics, new ``extra`` and gradients."""
     view_key, loss_key = jax.random.split(jax.random.fold_in(jax.random.key(1), 0))
 
-    def loss(kept: Any, views: Any, key: jax.Array) -> Any:
-        return subject.method.loss(*kept, views, key, jnp.int32(0))
+    def loss(trees: Any, views: Any, key: jax.Array) -> Any:
+        return subject.method.loss(*trees, views, key, jnp.int32(0))
 
-    kept = (subject.start.params, subject.start.extra)
-    found = views(view_key, subject.batch)
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))(kept, found, loss_key)
+    trees = (subject.start.params, subject.start.extra)
+    batch_views = views(view_key, subject.batch)
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))(trees, batch_views, loss_key)
 
 
-def test_eight_devices_equal_one(subject, eight, one):
+def test_eight_devices_match_one(subject, eight, one):
     (value, (extra, metrics)), (gradient, _) = one
     state, metrics_of_eight = eight.after_one
     np.testing.assert_allclose(value, metrics_of_eight["loss"], rtol=1e-5)
-    # views that differ by one rounding move the gradient's norm by up to 5e-5
+    # views that differ by one rounding change the norm of the gradient by up to 5e-5
     norm = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(gradient)))
     np.testing.assert_allclose(norm, metrics_of_eight["gradient_norm"], rtol=1e-4)
-    found = {name: metrics_of_eight[name] for name in metrics}
-    chex.assert_trees_all_close({n: float(v) for n, v in metrics.items()}, found, rtol=1e-4)
+    on_eight = {name: metrics_of_eight[name] for name in metrics}
+    chex.assert_trees_all_close({n: float(v) for n, v in metrics.items()}, on_eight, rtol=1e-4)
     _, extra = subject.method.update(state.params, extra, jnp.int32(0))
     chex.assert_trees_all_close(jax.device_get(extra), state.extra, rtol=1e-4, atol=1e-5)
 
 
-def test_stopping_after_one_step_and_resuming_changes_no_bit(eight, tmp_path):
+def test_stopping_and_resuming_is_bitwise_identical(eight, tmp_path):
     state, _ = eight.after_one
     with closing(Checkpoints(tmp_path)) as checkpoints:
         checkpoints.save(1, jax.device_put(state, eight.placement.state(state)))
@@ -155,12 +155,12 @@ def test_stopping_after_one_step_and_resuming_changes_no_bit(eight, tmp_path):
     chex.assert_trees_all_equal(jax.device_get(resumed), eight.trained[0])
 
 
-def test_no_gradient_reaches_what_gradients_do_not_train(one):
+def test_no_gradient_reaches_extra(one):
     for path, gradient in jax.tree_util.tree_leaves_with_path(one[1][1]):
         assert not np.any(gradient), path
 
 
-def test_every_parameter_moves_and_stays_finite(subject, eight):
+def test_every_parameter_changes_and_stays_finite(subject, eight):
     after = eight.trained[0].params
     for path, leaf in jax.tree_util.tree_leaves_with_path(subject.start.params):
         trained = after
@@ -170,12 +170,12 @@ def test_every_parameter_moves_and_stays_finite(subject, eight):
         assert not np.array_equal(leaf, trained), path
 
 
-def test_a_step_keeps_structure_shapes_and_types(subject, eight):
+def test_a_step_keeps_structure_shapes_and_dtypes(subject, eight):
     chex.assert_trees_all_equal_shapes_and_dtypes(subject.start, eight.trained[0])
     assert int(eight.trained[0].step) == STEPS
 
 
-def test_init_needs_shapes_only(subject):
+def test_init_needs_only_shapes(subject):
     init = jax.make_jaxpr(subject.method.init)
     key = jax.random.key(0)
     assert str(init(key, subject.shapes)) == str(init(key, subject.batch))
@@ -183,11 +183,11 @@ def test_init_needs_shapes_only(subject):
 
 @pytest.fixture(scope="module")
 def embed(subject):
-    """The compiled embedding."""
+    """Returns the compiled embed function."""
     return jax.jit(subject.method.embed)
 
 
-def test_embedding_is_finite_and_each_row_depends_on_its_own_example(subject, embed, eight):
+def test_embedding_is_finite_and_each_row_depends_only_on_its_example(subject, embed, eight):
     state = eight.trained[0]
     whole = embed(state.params, state.extra, subject.batch)
     mixed = {name: np.concatenate([x[:8], x[:7:-1]]) for name, x in subject.batch.items()}
@@ -207,8 +207,8 @@ def test_views_are_drawn_from_the_key_and_stacked(subject, views):
     assert drawn == subject.case.draws_views
 
 
-def test_the_backbone_has_one_address(subject, embed, eight):
-    """What ``with_backbone`` sets, ``backbone`` returns and ``embed`` computes with."""
+def test_backbone_round_trips_and_embed_uses_it(subject, embed, eight):
+    """``backbone`` returns what ``with_backbone`` sets, and ``embed`` computes with it."""
     method, start, trained = subject.method, subject.start, eight.trained[0]
     backbone = method.backbone(trained.params, trained.extra)
     assert jax.tree.leaves(backbone[0])
@@ -232,23 +232,23 @@ def test_the_step_lowers_for_accelerators(subject, platform):
     assert "stablehlo.convolution" in text or "stablehlo.dot_general" in text
 
 
-def test_nothing_that_is_traced_closes_over_device_arrays(subject, eight):
-    """On an accelerator such an array is read back when the program is lowered."""
+def test_no_traced_function_closes_over_device_arrays(subject, eight):
+    """On an accelerator, lowering the program would read such an array back."""
     method, start = subject.method, subject.start
-    kept = (start.params, start.extra, subject.batch)
+    arguments = (start.params, start.extra, subject.batch)
     key = jax.eval_shape(lambda: jax.random.key(1))
     traced = {
         "step": eight.traced,
-        "embed": jax.jit(method.embed).trace(*kept),
-        "score": jax.jit(method.score).trace(*kept, key),
-        "show": jax.jit(method.show).trace(*kept, key),
+        "embed": jax.jit(method.embed).trace(*arguments),
+        "score": jax.jit(method.score).trace(*arguments, key),
+        "show": jax.jit(method.show).trace(*arguments, key),
     }
-    found = {name: device_constants(function.jaxpr) for name, function in traced.items()}
-    assert {name: constants for name, constants in found.items() if constants} == {}
+    captured = {name: device_constants(function.jaxpr) for name, function in traced.items()}
+    assert {name: constants for name, constants in captured.items() if constants} == {}
 
 
 @pytest.mark.slow
-def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(subject, eight):
+def test_bfloat16_networks_keep_float32_parameters(subject, eight):
     config = subject.config.copy_and_resolve_references()
     with config.unlocked():
         config.network.dtype = "bfloat16"
@@ -268,8 +268,8 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(subject, eig
 
 
 @pytest.mark.slow
-def test_micro_batches_have_the_whole_batch_s_gradient(subject, monkeypatch):
-    """BatchNorm by its running statistics, since in training it has each slice's."""
+def test_microbatches_give_the_gradient_of_the_whole_batch(subject, monkeypatch):
+    """BatchNorm uses its running statistics here: in training it uses those of each slice."""
 
     def by_running_statistics(self, x, *, use_running_average):
         del use_running_average

@@ -31,7 +31,7 @@ from ssl_jax.nn import from_module
 
 SETTINGS = {
     "temperature": settings.real(0.2, "temperature of the softmax over similarities", above=0),
-    "momentum": settings.share(0.999, "momentum of the teacher, which follows the student"),
+    "momentum": settings.share(0.999, "momentum of the teacher's moving average"),
     "queue": settings.integer(65_536, "number of keys in the queue", at_least=1),
     "projector": settings.widths((2048, 128), "widths of the projector's layers"),
     **simclr_augmentation(area=(0.2, 1.0), strength=0.5, blur=0.5),

@@ -32,7 +32,9 @@ from ssl_jax.nn import from_module
 from ssl_jax.nn.heads import MLP
 
 SETTINGS = {
-    "momentum": settings.share(0.996, "momentum of the teacher at the start; it rises to 1"),
+    "momentum": settings.share(
+        0.996, "momentum of the teacher's moving average at the start; it rises to 1"
+    ),
     "projector": settings.widths((4096, 256), "widths of the projector's layers"),
     "predictor": settings.widths((4096,), "widths of the predictor's hidden layers"),
     "augment.area": crop_area((0.08, 1.0)),

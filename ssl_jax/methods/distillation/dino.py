@@ -48,8 +48,12 @@ SETTINGS = {
         0.04, "softmax temperature of the teacher at the first step", above=0
     ),
     "warmup": settings.share(0.1, "share of all steps in which the teacher's temperature rises"),
-    "frozen": settings.share(1 / 300, "share of all steps in which the prototypes are frozen"),
-    "momentum": settings.share(0.996, "momentum of the teacher at the start; it rises to 1"),
+    "frozen": settings.share(
+        1 / 300, "share of all steps, from the start, in which prototypes are frozen"
+    ),
+    "momentum": settings.share(
+        0.996, "momentum of the teacher's moving average at the start; it rises to 1"
+    ),
     "center_momentum": settings.share(0.9, "momentum of the center's moving average"),
     "local_views": settings.integer(8, "number of small crops", at_least=1),
     "augment.area": crop_area((0.25, 1.0)),

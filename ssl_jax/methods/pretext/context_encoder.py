@@ -49,7 +49,7 @@ _BORDER_WEIGHT = 10.0
 
 SETTINGS = {
     "adversarial": settings.share(
-        0.001, "weight of the adversarial term, a; the L2 term has 1 - a"
+        0.001, "weight a of the adversarial term; the L2 term has weight 1 - a"
     ),
     "overlap": settings.integer(
         4, "width of the border that is visible and painted, in pixels", at_least=0
@@ -76,8 +76,7 @@ def make(config: ConfigDict) -> Method:
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``; the middle square, half as
-        wide as the image, is
-      painted.
+        wide as the image, is painted.
 
     Raises:
       InputError: there is no feature map to decode, nothing is hidden, or the decoder has too few

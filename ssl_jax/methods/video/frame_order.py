@@ -12,7 +12,7 @@ in order, which the paper found best. The loss is not weighted for that: ``chanc
 entropy of that share, and always answering "no" scores 75 %. ``score`` asks about one tuple of each
 kind, with the prior moved to one half.
 
-Deviations: tuples out of order may be reversed too. The paper draws frames where optical flow is
+Deviations: tuples out of order are reversed too. The paper draws frames where optical flow is
 large; here all clips and times are equally likely. The tower is ``network.name``; the paper's is
 CaffeNet up to fc7. The paper's ``g`` reads f(x) and is linear. But no sum of one number per frame
 can tell which frame lies between the others, so ``method.hidden`` adds hidden layers. And the three
@@ -47,7 +47,7 @@ SETTINGS = {
         60, "largest distance between the ends of a tuple, in frames", at_least=2
     ),
     "gap": settings.integer(
-        15, "smallest distance of a middle frame out of order from the ends, in frames", at_least=1
+        15, "smallest distance from an out-of-order middle frame to the ends, in frames", at_least=1
     ),
     "shift": settings.integer(0, "largest shift of a tuple, in pixels", at_least=0),
     "hidden": settings.widths((), "widths of the head's hidden layers", may_be_empty=True),

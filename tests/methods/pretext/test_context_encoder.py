@@ -1,4 +1,4 @@
-"""The context encoder's own: its hole, its three losses, and what trains what."""
+"""Context encoder: the hole, the losses, and which parts each loss trains."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,10 @@ CASE = Case(
     }
 )
 
-MIDDLE, HIDDEN = slice(2, 6), slice(3, 5)  # of 8: half of each side, and a border of 1 less
+MIDDLE, HIDDEN = (
+    slice(2, 6),
+    slice(3, 5),
+)  # of 8 pixels: half of each side, and that without a border of 1
 TRAINED = {
     "l2": {"encoder", "decoder"},
     "generator_loss": {"encoder", "decoder"},
@@ -64,23 +67,23 @@ def start():
     return method, config, batch, params, extra, views
 
 
-def test_the_middle_is_hidden_but_for_a_border_and_is_the_image_s_own(start):
+def test_context_hides_the_middle_of_the_image_except_a_border(start):
     _, config, batch, _, _, views = start
     context, middle = views["context"][0], views["middle"][0]
     whole, flipped = 0, 0
-    for seen, painted, image in zip(context, middle, batch["image"] / 255, strict=True):
+    for visible, target, image in zip(context, middle, batch["image"] / 255, strict=True):
         candidates = (image, image[:, ::-1])
-        near = [np.allclose(painted, x[MIDDLE, MIDDLE], atol=1e-6) for x in candidates]
+        near = [np.allclose(target, x[MIDDLE, MIDDLE], atol=1e-6) for x in candidates]
         assert any(near)
         whole, flipped = whole + near[0], flipped + near[1]
         expected = candidates[near.index(True)].copy()
         expected[HIDDEN, HIDDEN] = config.data.mean
-        np.testing.assert_allclose(seen, expected, atol=1e-6)
+        np.testing.assert_allclose(visible, expected, atol=1e-6)
     assert min(whole, flipped) > 0
 
 
 @pytest.mark.parametrize("changed", [{"area": (0.2, 0.3)}, {"shift": 2}])
-def test_views_are_crops_of_the_area_and_shifts_asked_for(changed):
+def test_views_are_cropped_and_shifted_as_configured(changed):
     method, _, batch = make(**changed)
     views = jax.jit(method.views)(jax.random.key(1), batch)
     whole = batch["image"][:, MIDDLE, MIDDLE] / 255
@@ -91,13 +94,13 @@ def test_views_are_crops_of_the_area_and_shifts_asked_for(changed):
     assert np.mean(near) < 0.3
 
 
-def test_the_loss_is_the_sum_of_the_three(start):
+def test_loss_is_the_weighted_sum_of_its_terms(start):
     method, config, _, params, extra, views = start
     value, (_, metrics) = jax.jit(method.loss)(
         params, extra, views, jax.random.key(2), jnp.int32(0)
     )
     painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
-    judge = context_encoder.from_module(lambda rngs: Discriminator(3, (4, 8), 4, rngs=rngs))
+    discriminator = context_encoder.from_module(lambda rngs: Discriminator(3, (4, 8), 4, rngs=rngs))
     context = (views["context"][0] - np.array(config.data.mean)) / np.array(config.data.std)
     real = 2 * views["middle"][0] - 1
 
@@ -105,12 +108,12 @@ def test_the_loss_is_the_sum_of_the_three(start):
     def run(context, real):
         made, _ = painter.apply(params["painter"], extra["painter"], context, train=True)
         logits = [
-            judge.apply(params["discriminator"], extra["discriminator"], x, train=True)[0]
+            discriminator.apply(params["discriminator"], extra["discriminator"], x, train=True)[0]
             for x in (real, made["joint"])
         ]
         return made["joint"], made["l2"], *logits
 
-    joint, alone, of_real, of_fakes = (
+    joint, alone, real_logits, fake_logits = (
         np.asarray(x, np.float64) for x in run(context.astype(jnp.float32), real)
     )
 
@@ -124,8 +127,8 @@ def test_the_loss_is_the_sum_of_the_three(start):
     expected = {
         "l2": l2(joint),
         "l2_alone": l2(alone),
-        "generator_loss": generative.generator(of_fakes).mean(),
-        "discriminator_loss": generative.discriminator(of_real, of_fakes).mean(),
+        "generator_loss": generative.generator(fake_logits).mean(),
+        "discriminator_loss": generative.discriminator(real_logits, fake_logits).mean(),
     }
     for name, number in expected.items():
         np.testing.assert_allclose(metrics[name], number, rtol=1e-4, err_msg=name)
@@ -139,7 +142,7 @@ def test_the_loss_is_the_sum_of_the_three(start):
     )
 
 
-def test_each_loss_trains_its_own_parts_alone(start):
+def test_each_loss_trains_only_its_own_parts(start):
     method, _, _, params, extra, views = start
 
     @jax.jit
@@ -148,15 +151,15 @@ def test_each_loss_trains_its_own_parts_alone(start):
         _, (_, metrics) = method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))
         return jnp.stack([metrics[name] for name in TRAINED])
 
-    found = jax.device_get(gradients(params))
-    parts = found["painter"] | {"discriminator": found["discriminator"]}
+    tree = jax.device_get(gradients(params))
+    parts = tree["painter"] | {"discriminator": tree["discriminator"]}
     for number, (loss, trained) in enumerate(TRAINED.items()):
-        for part, tree in parts.items():
-            largest = [np.abs(x[number]).max() for x in jax.tree.leaves(tree)]
+        for part, gradient in parts.items():
+            largest = [np.abs(x[number]).max() for x in jax.tree.leaves(gradient)]
             assert min(largest) > 0 if part in trained else max(largest) == 0, (loss, part)
 
 
-def test_the_discriminator_has_an_optimiser_of_its_own(start):
+def test_the_discriminator_has_its_own_optimizer(start):
     _, config, _, params, _, _ = start
     optimizer = optim.make(config)
 
@@ -173,7 +176,7 @@ def test_the_discriminator_has_an_optimiser_of_its_own(start):
     assert 0 < sizes["discriminator"] < 1e-8 < 1e-5 < sizes["painter"]
 
 
-def test_scores_and_pictures_are_of_what_was_hidden(start):
+def test_scores_and_pictures_cover_the_hidden_pixels(start):
     method, config, batch, params, extra, _ = start
     painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
     titles = []
@@ -212,7 +215,7 @@ def test_scores_and_pictures_are_of_what_was_hidden(start):
         np.testing.assert_allclose(scores[name], expected, rtol=1e-4, err_msg=name)
 
 
-def test_the_paper_s_preset_has_the_published_layers():
+def test_paper_preset_has_the_published_layers():
     config = preset.get_config("paper")
     settings.check(config)
     facts = {"channels": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3}
@@ -221,18 +224,18 @@ def test_the_paper_s_preset_has_the_published_layers():
     params, _ = jax.eval_shape(lambda key: method.init(key, {}), jax.random.key(0))
     counts = {
         name: sum(x.size for x in jax.tree.leaves(part))
-        for name, part in {**params["painter"], "judge": params["discriminator"]}.items()
+        for name, part in {**params["painter"], "discriminator": params["discriminator"]}.items()
     }
-    # train.lua: 4x4 kernels without a bias (it sets each to 0), scale and bias of BatchNorm
+    # train.lua: 4x4 kernels without biases (it sets them to 0), and BatchNorm's scale and bias
     encoder = 16 * (3 * 64 + 64 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * 960
     bottleneck = 16 * 512 * 4000 + 2 * 4000
     decoder = 16 * (4000 * 512 + 512 * 256 + 256 * 128 + 128 * 64 + 64 * 3) + 2 * 960
-    judge = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 2 * (128 + 256 + 512)
+    discriminator = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 2 * (128 + 256 + 512)
     assert counts == {
         "encoder": encoder,
         "decoder": bottleneck + decoder,
         "l2_decoder": bottleneck + decoder,
-        "judge": judge,
+        "discriminator": discriminator,
     }
     assert encoder + bottleneck + decoder == 71_124_544
 
@@ -245,7 +248,7 @@ def test_the_paper_s_preset_has_the_published_layers():
         ({"side": 40}, r"^method.decoder: \(8,\) makes 8 pixels; .* double 4 to 20$"),
     ],
 )
-def test_what_cannot_be_painted_is_refused(start, change, message):
+def test_configs_that_cannot_be_painted_are_rejected(start, change, message):
     config = start[1].copy_and_resolve_references()
     with config.unlocked():
         config.method.overlap = change.get("overlap", 1)

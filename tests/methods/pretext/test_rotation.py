@@ -1,4 +1,4 @@
-"""Rotation's own: the turns, the loss, and its accuracy on held-out images."""
+"""Rotation: the four views, the loss, and the accuracy on held-out images."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def made():
     return method, config, batch, *method.init(jax.random.key(0), batch)
 
 
-def test_the_four_turns_are_of_one_image_counter_clockwise(made):
+def test_views_are_four_counterclockwise_rotations_of_each_image(made):
     method, _, batch, *_ = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
     images = np.asarray(views["image"])
@@ -36,12 +36,12 @@ def test_the_four_turns_are_of_one_image_counter_clockwise(made):
 def logits_of(made, images, *, train):
     _, config, _, params, stats = made
     network = rotation.from_module(lambda rngs: rotation.Classifier(config, rngs))
-    read = (images - np.array(config.data.mean)) / np.array(config.data.std)
+    normalized = (images - np.array(config.data.mean)) / np.array(config.data.std)
     run = jax.jit(lambda x: network.apply(params, stats, x, train=train)[0]["logits"])
-    return np.asarray(run(jnp.asarray(read, jnp.float32)), np.float64)
+    return np.asarray(run(jnp.asarray(normalized, jnp.float32)), np.float64)
 
 
-def test_the_loss_is_the_cross_entropy_of_the_turns(made):
+def test_loss_is_the_cross_entropy_of_the_rotation(made):
     method, _, batch, params, stats = made
     views = jax.jit(method.views)(jax.random.key(1), batch)
     value, (_, metrics) = jax.jit(method.loss)(
@@ -55,12 +55,12 @@ def test_the_loss_is_the_cross_entropy_of_the_turns(made):
     np.testing.assert_allclose(metrics["chance_loss"], np.log(4), rtol=1e-6)
 
 
-def test_held_out_accuracy_is_over_all_turns_of_the_images_as_they_are(made):
+def test_score_is_the_accuracy_over_all_rotations_of_unaugmented_images(made):
     method, _, batch, params, stats = made
-    found = jax.jit(method.score)(params, stats, batch, jax.random.key(0))["rotation_accuracy"]
+    scores = jax.jit(method.score)(params, stats, batch, jax.random.key(0))
     images = batch["image"] / 255.0
-    right = [
+    correct = [
         logits_of(made, np.rot90(images, k, axes=(1, 2)), train=False).argmax(1) == k
         for k in range(4)
     ]
-    np.testing.assert_allclose(found, np.mean(right, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(scores["rotation_accuracy"], np.mean(correct, axis=0), rtol=1e-6)

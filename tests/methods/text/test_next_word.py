@@ -1,4 +1,4 @@
-"""Next word's own: its loss and score in NumPy, and what it makes of the beginning of a text."""
+"""Next word: its loss and score compared with NumPy, and how it continues a text."""
 
 import functools
 
@@ -29,7 +29,7 @@ def make(temperature: float = 0.8):
 
 @functools.cache
 def params():
-    """Parameters drawn wide, so that not all tokens are about as likely."""
+    """Returns parameters with large noise, so that some tokens are much likelier than others."""
     rng = np.random.default_rng(1)
     method, batch = make()
     drawn, extra = method.init(jax.random.key(0), batch)
@@ -48,7 +48,7 @@ def log_softmax(x):
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
-def test_loss_and_score_are_the_mean_over_the_next_tokens():
+def test_loss_and_score_are_means_over_next_tokens():
     method, batch = make()
     tokens = batch["tokens"]
     log_p = log_softmax(logits(tokens))
@@ -68,7 +68,7 @@ def test_loss_and_score_are_the_mean_over_the_next_tokens():
     assert extra == {}
 
 
-def test_embedding_has_the_layers_of_the_network_but_no_logits():
+def test_embedding_has_every_layer_except_the_logits():
     method, batch = make()
     layers = jax.jit(method.embed)(params(), {}, batch)
     assert list(layers) == ["block1", "block2", "features"]
@@ -77,41 +77,41 @@ def test_embedding_has_the_layers_of_the_network_but_no_logits():
         np.testing.assert_allclose(layer, tokens.mean(1), rtol=1e-3, atol=1e-4)
 
 
-def test_it_shows_a_text_in_two_and_goes_on_from_the_first_part_alone():
+def test_continuation_depends_only_on_the_prompt_and_the_key():
     method, batch = make()
     tokens = batch["tokens"]
     show = jax.jit(method.show)
-    found = show(params(), {}, batch, jax.random.key(0))
-    np.testing.assert_array_equal(found["the prompt"], tokens[:, :PROMPT])
-    np.testing.assert_array_equal(found["the true continuation"], tokens[:, PROMPT:])
-    told = found["the method's continuation"]
-    assert told.shape == (tiny.BATCH, tiny.TOKENS - PROMPT)
-    assert np.std(told, axis=1).min() > 0
+    shown = show(params(), {}, batch, jax.random.key(0))
+    np.testing.assert_array_equal(shown["the prompt"], tokens[:, :PROMPT])
+    np.testing.assert_array_equal(shown["the true continuation"], tokens[:, PROMPT:])
+    continuation = shown["the method's continuation"]
+    assert continuation.shape == (tiny.BATCH, tiny.TOKENS - PROMPT)
+    assert np.std(continuation, axis=1).min() > 0
 
     others = np.concatenate([tokens[:, :PROMPT], tokens[::-1, PROMPT:]], 1)
     again = show(params(), {}, {"tokens": others}, jax.random.key(0))
-    np.testing.assert_array_equal(again["the method's continuation"], told)
+    np.testing.assert_array_equal(again["the method's continuation"], continuation)
     other = show(params(), {}, batch, jax.random.key(1))["the method's continuation"]
-    assert not np.array_equal(other, told)
+    assert not np.array_equal(other, continuation)
 
 
-def test_at_a_low_temperature_each_token_is_the_likeliest_after_those_before():
+def test_at_a_low_temperature_each_token_is_the_likeliest():
     method, batch = make(temperature=1e-4)
-    told = jax.jit(method.show)(params(), {}, batch, jax.random.key(0))
+    shown = jax.jit(method.show)(params(), {}, batch, jax.random.key(0))
     text = np.array(batch["tokens"])
     for i in range(PROMPT, tiny.TOKENS):
         text[:, i] = logits(text)[:, i - 1].argmax(-1)
-    np.testing.assert_array_equal(told["the method's continuation"], text[:, PROMPT:])
+    np.testing.assert_array_equal(shown["the method's continuation"], text[:, PROMPT:])
 
 
-def test_tokens_are_drawn_as_often_as_they_are_likely():
+def test_tokens_are_sampled_with_their_probabilities():
     temperature, count = 0.5, 2000
     method, batch = make(temperature)
     text = batch["tokens"][:1]
-    told = jax.jit(method.show)(
+    shown = jax.jit(method.show)(
         params(), {}, {"tokens": np.repeat(text, count, 0)}, jax.random.key(3)
     )
-    first = np.bincount(np.asarray(told["the method's continuation"])[:, 0], minlength=270) / count
+    first = np.bincount(np.asarray(shown["the method's continuation"])[:, 0], minlength=270) / count
     expected = np.exp(log_softmax(logits(text)[0, PROMPT - 1] / temperature))
     error = np.sqrt(expected * (1 - expected) / count)
     assert expected.max() > 0.03
@@ -125,7 +125,7 @@ def test_every_preset_is_valid(arg):
     settings.check(presets.get_config(arg))
 
 
-def test_the_paper_s_network_has_the_published_parameters():
+def test_paper_preset_has_the_published_parameter_count():
     config = presets.get_config("paper")
     method = next_word.make(config)
     batch = {"tokens": jax.ShapeDtypeStruct((2, config.data.tokens), np.int32)}

@@ -1,4 +1,4 @@
-"""Frame order's own: which frames it draws, what it does to them, its loss and its score."""
+"""Frame order: which frames it draws, how it augments them, its loss and its score."""
 
 from collections import Counter
 
@@ -36,13 +36,13 @@ def started():
 
 
 def numbered(count):
-    """Clips whose frames are as bright as their number in time."""
+    """Builds clips in which the brightness of a frame is its index."""
     time = np.array(TIMES, np.uint8)[None, :, None, None, None]
     return {"video": np.broadcast_to(time, (count, len(TIMES), 4, 4, 1))}
 
 
 def drawn(count, **changes):
-    """Times ``[count, 3]``, and whether they are said to be in order."""
+    """Returns frame indices ``[count, 3]``, and whether the method labels them as in order."""
     views = jax.jit(make(**changes)[0].views)(jax.random.key(0), numbered(count))
     assert views["frames"].shape == (3, count, 4, 4, 1)
     assert views["ordered"].shape == (1, count)
@@ -52,7 +52,7 @@ def drawn(count, **changes):
 
 
 @pytest.mark.parametrize(("reach", "gap"), [(3, 1), (9, 2)])
-def test_tuples_are_all_those_of_five_frames_at_these_distances(reach, gap):
+def test_every_tuple_within_the_distances_is_drawn_and_no_other(reach, gap):
     times, ordered = drawn(3000, reach=reach, gap=gap, in_order=0.5)
     expected = {True: set(), False: set()}
     for b in TIMES:
@@ -69,7 +69,7 @@ def test_tuples_are_all_those_of_five_frames_at_these_distances(reach, gap):
         assert {tuple(row) for row in times[ordered == answer].tolist()} == expected[answer]
 
 
-def test_a_quarter_is_in_order_and_only_the_middle_frame_tells():
+def test_a_quarter_is_in_order_and_only_the_middle_frame_reveals_it():
     times, ordered = drawn(6000)
     assert abs(ordered.mean() - 0.25) < 0.02
     ends = times[:, [0, 2]]
@@ -83,7 +83,7 @@ def test_a_quarter_is_in_order_and_only_the_middle_frame_tells():
     assert abs((ends[:, 0] < ends[:, 1]).mean() - 0.5) < 0.03
 
 
-def test_frames_of_a_tuple_are_flipped_and_shifted_as_one():
+def test_frames_of_a_tuple_are_flipped_and_shifted_together():
     frame = np.random.default_rng(0).integers(1, 255, (6, 6, 1)).astype(np.uint8)
     still = {"video": np.broadcast_to(frame, (60, len(TIMES), 6, 6, 1))}
     tuples = jax.jit(make(shift=1)[0].views)(jax.random.key(0), still)["frames"]
@@ -97,12 +97,12 @@ def test_frames_of_a_tuple_are_flipped_and_shifted_as_one():
         for top in range(3)
         for left in range(3)
     }
-    found = {picture.tobytes() for picture in tuples[0]}
-    assert found <= expected
-    assert len(found) > 12
+    drawn_pictures = {picture.tobytes() for picture in tuples[0]}
+    assert drawn_pictures <= expected
+    assert len(drawn_pictures) > 12
 
 
-def test_the_loss_is_the_cross_entropy_of_the_order(started):
+def test_loss_is_the_cross_entropy_of_the_order(started):
     method, config, batch, params, stats = started
     views = jax.jit(method.views)(jax.random.key(1), batch)
     value, (_, metrics) = jax.jit(method.loss)(
@@ -120,78 +120,80 @@ def test_the_loss_is_the_cross_entropy_of_the_order(started):
     hidden = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5)
     hidden = np.maximum(hidden * head["norms"]["0"]["scale"] + head["norms"]["0"]["bias"], 0)
     logits = (hidden @ head["last"]["kernel"] + head["last"]["bias"])[:, 0]
-    total, right = 0.0, 0
+    total, correct = 0.0, 0
     for logit, ordered in zip(logits, np.asarray(views["ordered"][0]), strict=True):
         p = 1 / (1 + np.exp(-logit))
         total -= np.log(p if ordered else 1 - p)
-        right += (p > 0.5) == bool(ordered)
+        correct += (p > 0.5) == bool(ordered)
     np.testing.assert_allclose(value, total / tiny.BATCH, rtol=1e-4)
-    np.testing.assert_allclose(metrics["accuracy"], right / tiny.BATCH, rtol=1e-6)
+    np.testing.assert_allclose(metrics["accuracy"], correct / tiny.BATCH, rtol=1e-6)
     entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
     np.testing.assert_allclose(metrics["chance_loss"], entropy, rtol=1e-6)
 
 
 class Oracle(nnx.Module):
-    """Reads times off numbered frames; logits stand around the odds of a quarter."""
+    """Reads the order off numbered frames; its logits are centered on the log odds of a quarter."""
 
     def __init__(self, *_):
-        self.surety = nnx.Param(jnp.zeros(()))
+        self.confidence = nnx.Param(jnp.zeros(()))
 
     def __call__(self, frames, *, train):
         first, middle, last = jnp.moveaxis(frames.mean((2, 3, 4)), 1, 0)
         between = (middle - first) * (last - middle) > 0
-        return {"logit": (np.log(1 / 3) + self.surety * jnp.where(between, 1, -1))[:, None]}
+        return {"logit": (np.log(1 / 3) + self.confidence * jnp.where(between, 1, -1))[:, None]}
 
 
-def test_the_score_is_of_tuples_half_of_which_are_in_order(monkeypatch):
+def test_score_averages_a_tuple_in_order_and_one_out_of_order(monkeypatch):
     monkeypatch.setattr(frame_order, "Verifier", Oracle)
     score = jax.jit(make()[0].score)
-    for surety, expected in ((0.2, 1.0), (0.0, 0.5), (-0.2, 0.0)):
-        found = score({"surety": jnp.float32(surety)}, {}, numbered(30), jax.random.key(0))
-        np.testing.assert_array_equal(found["order_accuracy"], np.full(30, expected))
+    for confidence, expected in ((0.2, 1.0), (0.0, 0.5), (-0.2, 0.0)):
+        params = {"confidence": jnp.float32(confidence)}
+        scores = score(params, {}, numbered(30), jax.random.key(0))
+        np.testing.assert_array_equal(scores["order_accuracy"], np.full(30, expected))
 
 
-def test_what_is_shown_are_the_frames_and_a_bar_of_the_probability(monkeypatch):
+def test_pictures_are_the_frames_above_a_bar_of_the_probability(monkeypatch):
     monkeypatch.setattr(frame_order, "Verifier", Oracle)
-    params = {"surety": jnp.float32(np.log(0.73 / 0.27))}
+    params = {"confidence": jnp.float32(np.log(0.73 / 0.27))}
     show = jax.jit(
         lambda batch: list(make()[0].show(params, {}, batch, jax.random.key(0)).values())
     )
     for pictures, ordered, filled in zip(show(numbered(5)), (True, False), (9, 4), strict=True):
-        pictures = np.asarray(pictures)  # bars of 12 columns
+        pictures = np.asarray(pictures)  # the bar has 12 columns
         assert pictures.shape == (5, 6, 12, 1)
         np.testing.assert_array_equal(pictures[:, 4:].sum(2), np.full((5, 2, 1), filled))
         first, middle, last = pictures[:, 0, ::4, 0].T
         np.testing.assert_array_equal((middle - first) * (last - middle) > 0, ordered)
 
 
-def test_features_are_those_of_the_first_the_middle_and_the_last_frame(started):
+def test_features_come_from_the_first_middle_and_last_frame(started):
     method, config, batch, params, stats = started
-    found = jax.jit(method.embed)(params, stats, batch)
+    embedded = jax.jit(method.embed)(params, stats, batch)
     tower = from_module(lambda rngs: backbones.make(config, rngs))
     frames = [(batch["video"][:, i].astype(np.float32) / 255 - 0.25) / 0.2 for i in (0, 3, 6)]
     layers, _ = jax.jit(lambda x: tower.apply(params["tower"], stats["tower"], x, train=False))(
         np.concatenate(frames)
     )
     for name, rows in layers.items():
-        np.testing.assert_allclose(found[name], np.hstack(np.split(rows, 3)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            embedded[name], np.hstack(np.split(rows, 3)), rtol=1e-4, atol=1e-5
+        )
 
 
-def test_clips_that_are_too_short_and_other_data_are_refused():
+def test_short_clips_and_data_without_clips_are_rejected():
     expected = "expected clips of at least 9 frames, for method.gap 3"
     assert one_line(make, gap=3) == f"data.frames: 7; {expected}"
     images = tiny.resolved(tiny.config(**BLOCK | {"gap": 3}), tiny.data())
     assert one_line(frame_order.make, images) == f"data.frames: None; {expected}"
 
 
-def test_the_paper_s_network_has_resnet_18_s_parameters_and_a_linear_head():
+def test_paper_preset_has_a_resnet18_tower_and_a_linear_head():
     config = recipe.get_config("paper")
     clip = {"modality": "video", "image_size": 224, "channels": 3, "frames": 120}
     config = settings.resolve(config, clip | {"mean": (0.5,) * 3, "std": (0.2,) * 3}, 9537, 1)
     method = frame_order.make(config)
     video = jax.ShapeDtypeStruct((2, 120, 224, 224, 3), np.uint8)
     params, _ = jax.eval_shape(lambda key: method.init(key, {"video": video}), jax.random.key(0))
-    assert parameter_count(params["tower"]) == 11_689_512 - 1000 * (
-        512 + 1
-    )  # He et al.; 11,176,512
+    # He et al.: 11,689,512 with the classifier, 11,176,512 without
+    assert parameter_count(params["tower"]) == 11_689_512 - 1000 * (512 + 1)
     assert parameter_count(params["head"]) == 3 * 512 + 1
