@@ -87,10 +87,11 @@ def _parse(arguments: list[str], words: Sequence[str] = (), several: str = "") -
     try:
         rest = flags.FLAGS(arguments)
         if words and (len(rest) != 2 or rest[1] not in words):
-            given = " ".join(rest[1:]) or "nothing"
-            raise InputError(f"{given}: is unknown; expected one of {', '.join(words)}")
+            given = " ".join(rest[1:])
+            problem = f"{given}: is unknown" if given else "an argument is missing"
+            raise InputError(f"{problem}; expected one of {', '.join(words)}")
         if several and len(rest) == 1:
-            raise InputError(f"nothing: is given; expected {several}")
+            raise InputError(f"an argument is missing; expected {several}")
         if not words and not several and len(rest) > 1:
             raise InputError(f"{rest[1]}: is not a flag; expected --flag=value")
     except Exception as error:  # a config file may raise anything

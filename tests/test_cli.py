@@ -102,15 +102,15 @@ def test_missing_flags_are_named():
 def test_a_benchmark_takes_exactly_one_table(words):
     done = call("benchmark", *words)
     assert done.returncode == 2
-    given = " ".join(words) or "nothing"
-    assert done.stderr.startswith(f"error: {given}: is unknown; expected one of losses, augment")
+    problem = f"{' '.join(words)}: is unknown" if words else "an argument is missing"
+    assert done.stderr.startswith(f"error: {problem}; expected one of losses, augment")
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "nothing: is given; expected the workdirs of runs"),
+        ([], "an argument is missing; expected the workdirs of runs"),
         (["configs"], "configs: has no config.json; expected the workdir of a run"),
         (["README.md"], "README.md: has no config.json; expected the workdir of a run"),
         (["{run}", "--output={run}/none/x"], "cannot be written: No such file or directory"),
