@@ -139,7 +139,7 @@ def test_eight_devices_match_one(subject, eight, one):
     np.testing.assert_allclose(norm, metrics_of_eight["gradient_norm"], rtol=1e-4)
     on_eight = {name: metrics_of_eight[name] for name in metrics}
     chex.assert_trees_all_close({n: float(v) for n, v in metrics.items()}, on_eight, rtol=1e-4)
-    _, extra = subject.method.update(state.params, extra, jnp.int32(0))
+    _, extra = jax.jit(subject.method.update)(state.params, extra, jnp.int32(0))
     chex.assert_trees_all_close(jax.device_get(extra), state.extra, rtol=1e-4, atol=1e-5)
 
 
