@@ -16,6 +16,7 @@ from ssl_jax.placement import path_name
 
 FOLDER = "checkpoints"
 _KEPT = 2
+_SHARED_FROM = 2**20  # bytes
 _WRITTEN_LAST = "_CHECKPOINT_METADATA"
 _STEP = re.compile(r"0|[1-9]\d*", re.ASCII)
 # Orbax treats the first three as patterns and finds nothing below such a path, and URLs as remote.
@@ -126,6 +127,8 @@ class Checkpoints:
             context = ocp.Context()
             # if making a folder in the background failed, threads would wait and keep the process
             context.asynchronous.create_directories_asynchronously = False
+            # devices share the writing of replicated arrays; slicing compiles a program per shape
+            context.array.saving.min_slice_bytes_for_replica_parallel = _SHARED_FROM
             self._orbax = ocp.training.Checkpointer(
                 self._folder,
                 context=context,
