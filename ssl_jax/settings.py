@@ -96,12 +96,17 @@ def text(default: str | None, meaning: str, *, optional: bool = False) -> Settin
 
 
 def choice(
-    default: Any, meaning: str, options: Sequence[Any], *, optional: bool = False
+    default: Any,
+    meaning: str,
+    options: Sequence[Any],
+    *,
+    optional: bool = False,
+    earlier: Callable[[Values], Any] | None = None,
 ) -> Setting:
     """Declares a choice among a few values of the same type."""
     expected = f"one of {', '.join(map(str, options))}"
     kind = type(options[0])
-    return Setting(default, meaning, kind, expected, lambda x: x in options, optional)
+    return Setting(default, meaning, kind, expected, lambda x: x in options, optional, earlier)
 
 
 def widths(default: Sequence[int], meaning: str, *, may_be_empty: bool = False) -> Setting:

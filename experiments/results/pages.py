@@ -11,7 +11,7 @@ from ssl_jax import methods
 from ssl_jax.config import BLOCKS, TOP
 from ssl_jax.evaluation.scores import METRICS, PROBE, read
 from ssl_jax.output import write_whole
-from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table
+from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table, votes_in_words
 from ssl_jax.settings import Setting
 
 _TITLE = re.compile(r"(?P<title>.+) \((?P<paper>.+), (?P<link>https?://\S+)\)\.")
@@ -129,10 +129,10 @@ def _detail(result: Result) -> Iterator[str]:
     yield (
         f"`{result['config']}`, {result['preset']} preset, seed {result['seed']}, step "
         f"{result['step']:,}; {protocol['data']}, {protocol['split']} split, "
-        f"{values['examples']:,.0f} examples; features {', '.join(protocol['layers'])}; kNN with k "
-        f"{protocol['knn']['k']}, temperature {protocol['knn']['temperature']:g}; few labels: "
-        f"{protocol['few_labels']}. {result['machine']}; Python {versions['python']}, jax "
-        f"{versions['jax']}, flax {versions['flax']}; {result['date']}{took}."
+        f"{values['examples']:,.0f} examples; features {', '.join(protocol['layers'])}; "
+        f"few labels: {protocol['few_labels']}. {' '.join([*votes_in_words(values), ''])}"
+        f"{result['machine']}; Python {versions['python']}, jax {versions['jax']}, flax "
+        f"{versions['flax']}; {result['date']}{took}."
     )
 
 

@@ -59,7 +59,11 @@ def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) ->
             "input": MODALITIES[config.data.modality].input_name,
             "split": "test" if not config.data.holdout else f"{config.data.holdout} held out",
             "layers": list(evaluation.layers),
-            "knn": {"k": evaluation.knn_k, "temperature": evaluation.knn_temperature},
+            "knn": {
+                "k": evaluation.knn_k,
+                "temperature": evaluation.knn_temperature,
+                "transform": evaluation.knn_transform,
+            },
             "few_labels": "10 per class, mean of 10 draws",
         },
         "values": read_evaluation(workdir),

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
+from ssl_jax.evaluation import vote as voting
 from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.linear import few_labels, linear_probe_predict
-from ssl_jax.evaluation.nearest import knn_predict
+from ssl_jax.evaluation.vote import Vote
 
 
 class ProbeResults(NamedTuple):
@@ -18,11 +19,13 @@ class ProbeResults(NamedTuple):
         ``[draws, m]`` with few labels.
       predictions: ``[m]``, the linear probe's.
       top5: top-5 accuracy of the linear probe.
+      vote: how the nearest neighbors voted.
     """
 
     correct: dict[str, np.ndarray]
     predictions: np.ndarray
     top5: float
+    vote: Vote
 
 
 def linear_top1(train: Extracted, test: Extracted) -> float:
@@ -38,17 +41,18 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
     Args:
       train: labeled features; at least one class has two examples.
       test: labeled features; a class that ``train`` lacks counts as an error.
-      config: ``config.evaluation``, with ``knn_k`` and ``knn_temperature``.
+      config: ``config.evaluation``, with ``knn_k``, ``knn_temperature`` and ``knn_transform``;
+        what is None is chosen on held-out training examples.
     """
     names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
-    votes = knn_predict(
+    vote = voting.choose(
         train.z,
         train_y,
-        test.z,
-        classes=len(names),
-        k=min(config.knn_k, len(train.z)),
+        k=config.knn_k,
         temperature=config.knn_temperature,
+        transform=config.knn_transform,
     )
+    votes = voting.predict(train.z, train_y, test.z, vote, classes=len(names))
     linear = linear_probe_predict(train.z, train_y, test.z)
     few = few_labels(train.z, train_y, test.z)
     first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
@@ -61,4 +65,5 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
         },
         predictions=predictions,
         top5=float((first_five == np.reshape(np.asarray(test.y), (-1, 1))).any(-1).mean()),
+        vote=vote,
     )

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from ssl_jax.evaluation import vote as voting
 from ssl_jax.evaluation.paired import paired_standard_error
 from ssl_jax.evaluation.probes import ProbeResults
+from ssl_jax.evaluation.vote import Vote
 
 BASELINES = ("random_init", "input")
 METRICS = ("knn_top1", "linear_top1", "linear100_top1")
-PROBE = "probe_top1"
+KNN, PROBE = "knn_top1", "probe_top1"
 _LABEL = "label"
 _KEY = re.compile(
     rf"(?:(?P<column>\w+)_)?(?P<metric>{'|'.join(METRICS)})|probe_(?P<layer>\w+)_top1"
@@ -27,6 +29,7 @@ class Score(NamedTuple):
       errors: by baseline, the paired standard error of the lead over it.
       column: which labels are predicted.
       layer: which layer ``PROBE`` is about; empty for other metrics.
+      votes: how the neighbors of ``learned`` and of each baseline voted; only for ``KNN``.
     """
 
     metric: str
@@ -35,6 +38,7 @@ class Score(NamedTuple):
     errors: Mapping[str, float] = {}
     column: str = _LABEL
     layer: str = ""
+    votes: Mapping[str, Vote] = {}
 
     @property
     def key(self) -> str:
@@ -54,6 +58,7 @@ def compare(
       baselines: results of the baselines, by name.
       column: which labels were predicted.
     """
+    votes = {name: results.vote for name, results in ({"learned": learned, **baselines}).items()}
     for metric, correct in learned.correct.items():
         of_baselines = {name: results.correct[metric] for name, results in baselines.items()}
         yield Score(
@@ -62,6 +67,7 @@ def compare(
             {name: float(right.mean()) for name, right in of_baselines.items()},
             {name: paired_standard_error(correct, right) for name, right in of_baselines.items()},
             column,
+            votes=votes if metric == KNN else {},
         )
 
 
@@ -74,6 +80,7 @@ def write(scores: Iterable[Score]) -> dict[str, float]:
             values[_baseline(name, score.key)] = value
             if name in score.errors:
                 values[_error(name, score.key)] = score.errors[name]
+        values |= voting.write(score.votes, _prefixes(score.column))
     return values
 
 
@@ -89,6 +96,7 @@ def read(values: Mapping[str, float]) -> list[Score]:
 
 def _read(match: re.Match[str], values: Mapping[str, float]) -> Score:
     key, found = match[0], match.groupdict()
+    column = found["column"] or _LABEL
 
     def numbers(name_of: Callable[[str, str], str]) -> dict[str, float]:
         return {
@@ -100,9 +108,16 @@ def _read(match: re.Match[str], values: Mapping[str, float]) -> Score:
         value=values[key],
         baselines=numbers(_baseline),
         errors=numbers(_error),
-        column=found["column"] or _LABEL,
+        column=column,
         layer=found["layer"] or "",
+        votes=voting.read(values, _prefixes(column)) if found["metric"] == KNN else {},
     )
+
+
+def _prefixes(column: str) -> dict[str, str]:
+    """Returns what the keys of a vote start with, for ``learned`` and each baseline."""
+    of_column = "" if column == _LABEL else f"{column}_"
+    return {"learned": of_column} | {name: _baseline(name, of_column) for name in BASELINES}
 
 
 def _baseline(name: str, key: str) -> str:

@@ -14,7 +14,13 @@ from ssl_jax.report.formatting import number, printable, setting
 from ssl_jax.report.picture import CRISP_SIDE
 from ssl_jax.report.sections.kinds import Section, content
 from ssl_jax.report.templates import fill, save
-from ssl_jax.report.verdicts import further_numbers, layer_table, score_table, verdict
+from ssl_jax.report.verdicts import (
+    further_numbers,
+    layer_table,
+    score_table,
+    verdict,
+    votes_in_words,
+)
 
 
 class Page(NamedTuple):
@@ -69,6 +75,7 @@ def render(page: Page) -> str:
         verdict=verdict(page.values, page.input_name),
         collapse=collapse.verdict(page.metrics, page.values) if page.values else None,
         scores=score_table(page.values),
+        votes=votes_in_words(page.values),
         curves=_curves(page.metrics),
         layers=layer_table(page.values),
         sections=list(map(content, page.sections)),

@@ -17,6 +17,7 @@ _TITLES = {
     "linear_top1": "Linear, all labels",
     "linear100_top1": "Linear, 10 labels per class",
 }
+_REPRESENTATIONS = {"learned": "learned", "random_init": "untrained", "input": "raw input"}
 _ALL = {1: "the one score measured", 2: "both scores", 3: "all three scores"}
 
 
@@ -66,6 +67,20 @@ def layer_table(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
         for score in scores.read(values)
         if score.metric == PROBE
     ]
+
+
+def votes_in_words(values: Mapping[str, float]) -> list[str]:
+    """Returns how the neighbors voted: a sentence per kind of labels; none for earlier runs."""
+    lines = []
+    for score in scores.read(values):
+        if score.votes:
+            each = "; ".join(
+                f"{_REPRESENTATIONS[name]}: {vote.words()}" for name, vote in score.votes.items()
+            )
+            title = _TITLES[score.metric]
+            of = "" if score.column == "label" else f", {score.column}"
+            lines.append(f"{title}{of}: {each}.")
+    return lines
 
 
 def own_scores(values: Mapping[str, float]) -> dict[str, float]:

@@ -15,20 +15,28 @@ from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.paired import paired_standard_error
 from ssl_jax.evaluation.probes import ProbeResults
 from ssl_jax.evaluation.rank import rankme
+from ssl_jax.evaluation.vote import Vote
 from ssl_jax.methods.base import Method, no_update
 from tests import tiny
 
 PIXELS = tiny.SIDE**2
 LABEL_FREE = ["step", "examples", "train_examples", "features", "rankme", "test_brightness"]
-LABELED = [
-    key
-    for metric in ("knn_top1", "linear_top1", "linear100_top1")
-    for key in (
+
+
+def compared(metric):
+    return [
         metric,
         *(f"random_init_{metric}", f"{metric}_minus_random_init_se"),
         *(f"input_{metric}", f"{metric}_minus_input_se"),
-    )
+    ]
+
+
+VOTES = [
+    f"{name}knn_{part}"
+    for name in ("", "random_init_", "input_")
+    for part in ("k", "temperature", "centered", "standardized")
 ]
+LABELED = [*compared("knn_top1"), *VOTES, *compared("linear_top1"), *compared("linear100_top1")]
 
 
 def frames(batch):
@@ -68,7 +76,8 @@ def run_probes(train, test, config):
         "linear_top1": predictions == test.y,
         "linear100_top1": few == test.y,
     }
-    return ProbeResults(correct, predictions, config.knn_k * float(np.mean(test.z)))
+    top5 = config.batch_size * float(np.mean(test.z))
+    return ProbeResults(correct, predictions, top5, Vote(len(train.z), 0.1, "raw"))
 
 
 def linear_top1(train, test):

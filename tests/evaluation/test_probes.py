@@ -9,6 +9,8 @@ from ssl_jax.evaluation.probes import linear_top1, run_probes
 from tests import tiny
 
 CONFIG = tiny.config().evaluation
+FIXED = CONFIG.copy_and_resolve_references()
+FIXED.update({"knn_k": 20, "knn_temperature": 0.1, "knn_transform": "raw"})
 
 
 def clusters(seed: int, spread: float, labels: np.ndarray) -> Extracted:
@@ -23,7 +25,7 @@ def probed():
     """Two pairs of a training and a test set, and the results of the probes on each."""
     train_y, test_y = np.arange(90) % 3, np.arange(60) % 3
     sets = [(clusters(0, s, train_y), clusters(1, s, test_y)) for s in (0.5, 1.5)]
-    return sets, [run_probes(*pair, CONFIG) for pair in sets]
+    return sets, [run_probes(*pair, FIXED) for pair in sets]
 
 
 def test_accuracies_are_those_of_the_public_functions(probed):
@@ -34,6 +36,7 @@ def test_accuracies_are_those_of_the_public_functions(probed):
         assert result.correct["linear100_top1"].shape == (10, 60)
         assert (result.predictions == test.y).mean() == result.correct["linear_top1"].mean()
         assert result.top5 == 1.0
+        assert result.vote == (20, 0.1, "raw")
 
 
 def test_a_single_linear_probe_gives_the_same_accuracy(probed):

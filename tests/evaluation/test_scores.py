@@ -8,11 +8,15 @@ import pytest
 from ssl_jax.evaluation.paired import paired_standard_error
 from ssl_jax.evaluation.probes import ProbeResults
 from ssl_jax.evaluation.scores import METRICS, PROBE, Score, compare, read, write
+from ssl_jax.evaluation.vote import Vote
 
 # The keys of evaluation.json that DESIGN.md names, beside further labels and probed layers.
 LABELED = [
     *("knn_top1", "random_init_knn_top1", "knn_top1_minus_random_init_se"),
     *("input_knn_top1", "knn_top1_minus_input_se"),
+    *("knn_k", "knn_temperature", "knn_centered", "knn_standardized"),
+    *(f"random_init_knn_{part}" for part in ("k", "temperature", "centered", "standardized")),
+    *(f"input_knn_{part}" for part in ("k", "temperature", "centered", "standardized")),
     *("linear_top1", "random_init_linear_top1", "linear_top1_minus_random_init_se"),
     *("input_linear_top1", "linear_top1_minus_input_se"),
     *("linear100_top1", "random_init_linear100_top1", "linear100_top1_minus_random_init_se"),
@@ -26,7 +30,8 @@ def results(seed: int, accuracy: float) -> ProbeResults:
     rng = np.random.default_rng(seed)
     shapes = {"knn_top1": 60, "linear_top1": 60, "linear100_top1": (10, 60)}
     correct = {metric: rng.random(shape) < accuracy for metric, shape in shapes.items()}
-    return ProbeResults(correct, np.zeros(60, int), 0.9)
+    vote = Vote(5 + seed, 0.05, ("raw", "standardized")[seed])
+    return ProbeResults(correct, np.zeros(60, int), 0.9, vote)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,9 @@ def test_scores_of_further_labels_have_the_column_before_their_name(learned_and_
     assert prefixed["motion_knn_top1"] == plain["knn_top1"]
     assert prefixed["input_motion_knn_top1"] == plain["input_knn_top1"]
     assert prefixed["motion_knn_top1_minus_input_se"] == plain["knn_top1_minus_input_se"]
-    assert len(prefixed) == len(plain) == 9
+    assert prefixed["motion_knn_k"] == plain["knn_k"] == 5
+    assert prefixed["input_motion_knn_standardized"] == plain["input_knn_standardized"] == 1
+    assert len(prefixed) == len(plain) == 17
 
 
 def test_what_is_written_is_read_back(learned_and_worse):
@@ -130,10 +137,11 @@ def test_scores_are_read_in_the_order_of_the_file():
 
 
 def test_every_key_of_an_evaluation_belongs_to_a_score_or_is_not_read():
-    motion = [key.replace("knn_top1", "motion_knn_top1") for key in LABELED if "knn" in key]
+    motion = [key.replace("knn_", "motion_knn_") for key in LABELED if "knn" in key]
     probes = ["probe_stage1_top1", "random_init_probe_stage1_top1"]
     keys = [*LABEL_FREE, *LABELED, *motion, *OWN, *probes]
     values = {key: float(i) for i, key in enumerate(keys)}
+    values |= {key: 1.0 for key in keys if key.endswith(("centered", "standardized"))}
     scores = read(values)
     assert [s.key for s in scores] == [*METRICS, "motion_knn_top1", "probe_stage1_top1"]
     assert write(scores) == {key: values[key] for key in (*LABELED, *motion, *probes)}

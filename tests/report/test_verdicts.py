@@ -9,6 +9,7 @@ from ssl_jax.report.verdicts import (
     own_scores,
     score_table,
     verdict,
+    votes_in_words,
 )
 from tests.report.numbers import SCORES
 
@@ -34,6 +35,16 @@ def test_scores_of_further_labels_are_named_after_them():
     values = {key.replace("knn", "motion_knn"): value for key, value in SCORES.items()}
     names = [row.name for row in score_table(SCORES | values)]
     assert names == [*TITLES, "k nearest neighbors, motion"]
+
+
+def test_votes_are_told_in_words():
+    votes = {"knn_k": 5, "knn_temperature": 0.05, "knn_centered": 1, "knn_standardized": 0}
+    votes |= {f"input_{key}": value for key, value in votes.items()} | {"input_knn_k": 20}
+    assert votes_in_words(SCORES | votes) == [
+        "k nearest neighbors: learned: 5 neighbors, temperature 0.05, centered features; "
+        "raw input: 20 neighbors, temperature 0.05, centered features."
+    ]
+    assert votes_in_words(SCORES) == []
 
 
 @pytest.mark.parametrize(
