@@ -13,6 +13,7 @@ _MODULES = (
     "data",
     "errors",
     "evaluation",
+    "export",
     "losses",
     "methods",
     "nn",

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "nn": {"errors", "settings"},
     "data": {"errors", "settings"},
     "methods": {"augment", "errors", "losses", "nn", "settings"},
-    "train": {"data", "errors", "methods", "output", "placement", "settings"},
+    "train": {"data", "errors", "methods", "nn", "output", "placement", "settings"},
     "evaluation": {"augment", "data", "errors", "methods", "placement", "settings"},
     "config": {"data", "errors", "evaluation", "methods", "nn", "settings", "train"},
     "report": {"config", "data", "evaluation", "methods", "output", "placement"},
@@ -32,6 +32,7 @@ MAY_IMPORT = {
         *("config", "data", "errors", "evaluation", "methods", "output", "placement"),
         *("report", "train"),
     },
+    "export": {"data", "errors", "evaluation", "nn", "output", "placement", "runs", "train"},
     "cli": {"compilation", "cpu", "errors", "train"},
     "__init__": {"runs"},
 }

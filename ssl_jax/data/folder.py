@@ -21,7 +21,7 @@ from ssl_jax.data.splits import Picture, divide, printable
 from ssl_jax.data.tree import files_below, hidden
 from ssl_jax.errors import InputError
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _TEST_NAMES = ("test", "val", "validation", "valid")
 _MAX_CHOSEN_SIZE = 64
 _MIN_CHOSEN_SIZE = 16
@@ -133,13 +133,13 @@ def _check_any(pictures: list[Picture], name: str, unreadable: Unreadable) -> No
         )
     raise InputError(
         f"data.name: {name!r} holds no image to train on; "
-        f"expected files ending in {', '.join(_ENDINGS)}"
+        f"expected files ending in {', '.join(ENDINGS)}"
     )
 
 
 def _pictures(root: Path, unreadable: Unreadable) -> list[Picture]:
     """Returns the images below a folder whose headers can be read, sorted by relative path."""
-    paths = files_below(root, _ENDINGS)
+    paths = files_below(root, ENDINGS)
     return [
         Picture(path, PurePosixPath(path.relative_to(root)), header)
         for path, header in zip(paths, headers(paths, unreadable), strict=True)

@@ -78,6 +78,24 @@ def make_embed(
     return lambda batch: compiled(params, extra, batch)
 
 
+def make_predict(method: Method, params: Any, extra: Any, placement: Placement) -> Embed:
+    """Builds the compiled function from a batch to the logits of a method that can classify.
+
+    Args:
+      method: its ``predict`` computes the logits.
+      params: the method's parameters.
+      extra: the method's other state.
+      placement: where the arrays live.
+    """
+    replicated, rows = placement.replicated, placement.rows
+    assert method.predict is not None
+    compiled = jax.jit(
+        method.predict, in_shardings=(replicated, replicated, rows), out_shardings=replicated
+    )
+    params, extra = jax.device_put((params, extra), replicated)
+    return lambda batch: compiled(params, extra, batch)
+
+
 @functools.lru_cache(maxsize=16)
 def _jitted_embed(
     method: Method, layers: tuple[str, ...], placement: Placement

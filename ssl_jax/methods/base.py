@@ -76,6 +76,8 @@ class Method(NamedTuple):
         copy of it, such as a teacher's.
       inputs: the entries of a training batch that the method asks for, such as
         ``("image", "label")``; None stands for all but the labels.
+      predict: ``(params, extra, batch) -> [n, k]``: logits of the classes
+        ``config.method.classes``, of a method that learns them; None for the others.
     """
 
     init: Callable[[PRNGKeyArray, Batch], tuple[Params, Extra]]
@@ -91,6 +93,7 @@ class Method(NamedTuple):
     backbone: Callable[[Params, Extra], Backbone] = _no_backbone
     with_backbone: Callable[[Params, Extra, Backbone], tuple[Params, Extra]] = _no_backbone
     inputs: tuple[str, ...] | None = None
+    predict: Callable[[Params, Extra, Batch], Float[Array, "n k"]] | None = None
 
 
 def no_update(params: Params, extra: Extra, step: Int[Array, ""]) -> tuple[Params, Extra]:

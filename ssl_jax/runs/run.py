@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from ssl_jax import methods
+from ssl_jax.config import declared
 from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.data.modalities.base import batch_like
 from ssl_jax.errors import InputError
-from ssl_jax.evaluation.features import extract, make_embed
+from ssl_jax.evaluation.features import Embed, extract, make_embed, make_predict
 from ssl_jax.methods.base import Method
-from ssl_jax.placement import make_placement
+from ssl_jax.placement import Placement, make_placement
 from ssl_jax.runs.resume import restore_latest
 from ssl_jax.runs.workdir import read_assets, read_config
 from ssl_jax.train import optim
@@ -39,6 +41,15 @@ class Run(NamedTuple):
     step: int
     assets: Mapping[str, str] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles without the method, which the config names; functions of a closure do not pickle.
+
+        A run of a user's own method pickles if the method's functions do.
+        """
+        if declared(self.config) is None:
+            return Run, tuple(self)
+        return _rebuilt, (self.config, self.params, self.extra, self.step, self.assets)
+
     def embed(self, inputs: Any) -> Float[np.ndarray, "n d"]:
         """Returns the features that the evaluation scores.
 
@@ -56,10 +67,50 @@ class Run(NamedTuple):
         Raises:
           InputError: the inputs have another shape, type or range.
         """
+        placement = make_placement()
+        layers = self.config.evaluation.layers
+        embed = make_embed(self.method, self.params, self.extra, layers, placement)
+        return self._computed(embed, inputs, placement)
+
+    def predict(self, inputs: Any) -> Float[np.ndarray, "n k"]:
+        """Returns the probability of each class ``config.method.classes``, of a fine-tuned run.
+
+        Args:
+          inputs: as for ``embed``.
+
+        Returns:
+          ``[n, k]`` float32; each row sums to 1.
+
+        Raises:
+          InputError: the run does not classify, or the inputs have another shape, type or range.
+        """
+        placement = make_placement()
+        return self._computed(self.probabilities(placement), inputs, placement)
+
+    def probabilities(self, placement: Placement) -> Embed:
+        """Builds the compiled function from a batch to the probability of each class.
+
+        Raises:
+          InputError: the run does not classify.
+        """
+        if self.method.predict is None:
+            name = self.config.get("method", {}).get("name", "the method")
+            raise InputError(
+                f"predict: {name} does not classify; expected a fine-tuned run"
+            )
+        logits = make_predict(self.method, self.params, self.extra, placement)
+        return lambda batch: jax.nn.softmax(logits(batch))
+
+    def _computed(
+        self, compute: Embed, inputs: Any, placement: Placement
+    ) -> Float[np.ndarray, "n _"]:
         source = MODALITIES[self.config.data.modality].read(inputs, self.config.data, self.assets)
-        placement, settings = make_placement(), self.config.evaluation
-        embed = make_embed(self.method, self.params, self.extra, settings.layers, placement)
-        return extract(embed, source, settings.batch_size, placement).z
+        return extract(compute, source, self.config.evaluation.batch_size, placement).z
+
+
+def _rebuilt(config: ConfigDict, *state: Any) -> Run:
+    """Rebuilds a run that was pickled without its method."""
+    return Run(config, methods.make(config), *state)
 
 
 def load(workdir: str | Path, *, method: Method | None = None) -> Run:

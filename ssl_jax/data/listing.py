@@ -1,0 +1,276 @@
+"""Lists examples by name, so that what is computed for each one can be told apart later.
+
+`folder:/path` stands for every image below the folder, sorted by relative path. There are no splits
+and no labels: `train/` is a folder like any other. An image is a file that ends in png, jpg, jpeg,
+webp, bmp, gif, tif or tiff, in upper or lower case. As in tree.py, names that start with "." and
+`__MACOSX` are left out, and links are followed unless they lead back to a folder above them.
+
+`text:/path` stands in the same way for every `.txt` file, or for one file. A file is one example:
+its first window of tokens.
+
+Any other name stands for what `ssl_jax.data.load` loads: the training examples and then the test
+examples, named `train/000000`, `train/000001`, ..., `test/000000`, ... Unlabeled images that are
+used for pretraining only, such as those of STL-10, are left out. For text, these are the windows
+that the evaluation scores.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import UnidentifiedImageError
+
+from ssl_jax.data import catalog, pixels, tokeniser
+from ssl_jax.data.dataset import Chain, Example, Source, readers
+from ssl_jax.data.folder import ENDINGS as IMAGE_ENDINGS
+from ssl_jax.data.modalities import MODALITIES
+from ssl_jax.data.splits import printable
+from ssl_jax.data.text import ASSET
+from ssl_jax.data.tree import hidden
+from ssl_jax.errors import InputError
+
+_UNITS = {"image": "images", "video": "clips", "text": "texts"}
+_NOT_WINDOWS = "expected text:/path, or the data that the run was trained on"
+
+
+class Named(NamedTuple):
+    """Examples with names.
+
+    Attributes:
+      data: the name of the data; a folder is given by its absolute path.
+      names: one name per example, as text that can be printed and stored.
+      source: the examples, in the shape that the run reads. An example that cannot be read is all
+        zeros.
+      unreadable: position and reason of each example that could not be read; it fills up while
+        the source is read.
+      unit: what an example is called in messages, in the plural.
+    """
+
+    data: str
+    names: Sequence[str]
+    source: Source
+    unreadable: Mapping[int, str]
+    unit: str
+
+
+def open_named(
+    data: str, config_data: ConfigDict, assets: Mapping[str, str], *, data_dir: str | None = None
+) -> Named:
+    """Lists examples by the rules at the top of this file, for a run to read.
+
+    Args:
+      data: `folder:/path`, `text:/path`, or any other name that `ssl_jax.data.load` accepts.
+      config_data: `config.data` of the run. The examples get its size, channels and length. Its
+        `data_dir` is ignored, since a stranger's file must not choose what TFDS imports.
+      assets: text files that belong to the data of the run, such as a tokenizer.
+      data_dir: where TFDS keeps its data; None means TFDS's default.
+
+    Raises:
+      InputError: the data does not exist, is empty, or is not what the run reads.
+    """
+    modality = config_data.modality
+    for prefix, opener in {"folder:": _open_images, "text:": _open_texts}.items():
+        if data.startswith(prefix):
+            return opener(data, config_data, assets)
+    kept = config_data.holdout if modality == "text" else 0  # a tokenizer depends on it
+    changes = {"name": data, "data_dir": data_dir, "holdout": kept, "labels": None}
+    dataset = catalog.load(config_data.to_dict() | changes)
+    _check_modality(data, dataset.facts["modality"], modality)
+    if modality == "text" and dict(dataset.assets) != dict(assets):
+        raise InputError(f"--data: {data!r} has another tokenizer than the run; {_NOT_WINDOWS}")
+    for key, expected in MODALITIES[modality].example(config_data).items():
+        shape = np.shape(dataset.train[0][key])
+        if shape != expected.shape:
+            raise InputError(
+                f"--data: {data!r} has examples of shape {list(shape)}; "
+                f"expected {list(expected.shape)}, as in training"
+            )
+    parts = {"train": dataset.train, "test": dataset.test}
+    names = [f"{part}/{row:06}" for part, source in parts.items() for row in range(len(source))]
+    return Named(data, names, Chain(*parts.values()), {}, _UNITS[modality])
+
+
+def paths_below(root: str | Path, endings: tuple[str, ...]) -> list[str]:
+    """Lists the files with one of the endings, as relative paths with "/", sorted.
+
+    The files and their order are those of `tree.files_below`. Unlike it, this holds one short text
+    per file, so a million files fit in about 100 MB.
+
+    Raises:
+      InputError: a folder cannot be listed.
+    """
+    found: list[str] = []
+
+    def walk(folder: str, inside: str, above: tuple[str, ...]) -> None:
+        real = os.path.realpath(folder)
+        if real in above:
+            return
+        try:
+            with os.scandir(folder) as entries:
+                listed = list(entries)
+        except OSError as error:
+            raise InputError(
+                f"{printable(folder)}: cannot be listed ({error.strerror}); "
+                "expected a folder that can be read"
+            ) from error
+        for entry in listed:
+            if hidden(entry.name):
+                continue
+            # os.path also accepts links that lead nowhere or to themselves
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                walk(entry.path, f"{inside}{entry.name}/", (*above, real))
+            elif os.path.splitext(entry.name)[1].lower() in endings and os.path.isfile(entry.path):
+                found.append(inside + entry.name)
+
+    walk(str(root), "", ())
+    return sorted(found)
+
+
+class Pictures:
+    """Image files, decoded on access by the threads of `dataset.readers`.
+
+    Args:
+      root: the folder.
+      paths: relative to the folder.
+      size: height and width of an example in pixels.
+      channels: 1 or 3.
+
+    Attributes:
+      unreadable: position and reason of each file that could not be decoded.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str], size: int, channels: int):
+        pixels.hush()
+        self.root = root
+        self.paths = paths
+        self.size = size
+        self.channels = channels
+        self.unreadable: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Example:
+        path = os.path.join(self.root, self.paths[index])
+        try:
+            image = pixels.decode(path, self.size, self.channels)
+        except Exception as error:  # Pillow's decoders raise exceptions of almost any type
+            self.unreadable[int(index)] = _reason(error, path)
+            image = np.zeros((self.size, self.size, self.channels), np.uint8)
+        return {"image": image}
+
+
+class Texts:
+    """Text files, of which the first window of tokens is read.
+
+    Args:
+      root: the folder.
+      paths: relative to the folder.
+      tokenizer_json: the run's tokenizer.
+      tokens: the length of a window; shorter texts are padded.
+
+    Attributes:
+      unreadable: position and reason of each file that could not be read.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str], tokenizer_json: str, tokens: int):
+        self.root = root
+        self.paths = paths
+        self.tokenizer_json = tokenizer_json
+        self.tokens = tokens
+        self.unreadable: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Example:
+        return {name: column[0] for name, column in self.take(np.array([index])).items()}
+
+    def take(self, indices: np.ndarray) -> Example:
+        """Reads the examples at `indices`, int [m], as a batch `{"tokens": [m, t]}`."""
+        texts = list(readers().map(self._read, indices.tolist()))
+        return {"tokens": tokeniser.encode(self.tokenizer_json, texts, self.tokens)}
+
+    def _read(self, index: int) -> str:
+        try:
+            text = (self.root / self.paths[index]).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            self.unreadable[index] = "is not UTF-8"
+            return ""
+        except OSError as error:
+            self.unreadable[index] = _reason(error, "")
+            return ""
+        if not text.strip():
+            self.unreadable[index] = "is empty"
+        return text
+
+
+def _open_images(data: str, config_data: ConfigDict, assets: Mapping[str, str]) -> Named:
+    del assets
+    _check_modality(data, "image", config_data.modality)
+    root = _existing(data)
+    if not root.is_dir():
+        raise InputError(f"--data: {data!r} is not a folder; expected a folder of images")
+
+    def source(paths: list[str]) -> Pictures:
+        return Pictures(root, paths, config_data.image_size, config_data.channels)
+
+    return _listed(data, root, paths_below(root, IMAGE_ENDINGS), source, "image", IMAGE_ENDINGS)
+
+
+def _open_texts(data: str, config_data: ConfigDict, assets: Mapping[str, str]) -> Named:
+    _check_modality(data, "text", config_data.modality)
+    root = _existing(data)
+    paths = paths_below(root, (".txt",)) if root.is_dir() else [root.name]
+
+    def source(paths: list[str]) -> Texts:
+        folder = root if root.is_dir() else root.parent
+        return Texts(folder, paths, assets[ASSET], config_data.tokens)
+
+    return _listed(data, root, paths, source, "text", (".txt",))
+
+
+def _listed(
+    data: str,
+    root: Path,
+    paths: list[str],
+    make: Callable[[list[str]], Any],
+    modality: str,
+    endings: tuple[str, ...],
+) -> Named:
+    if not paths:
+        raise InputError(
+            f"--data: {data!r} holds no {modality}; expected files ending in {', '.join(endings)}"
+        )
+    source = make(paths)
+    absolute = f"{data.partition(':')[0]}:{printable(str(root.resolve()))}"
+    names = [path if path.isascii() else printable(path) for path in paths]
+    return Named(absolute, names, source, source.unreadable, _UNITS[modality])
+
+
+def _existing(data: str) -> Path:
+    prefix, _, given = data.partition(":")
+    path = Path(given).expanduser()
+    if not given or not os.path.exists(path):
+        raise InputError(f"--data: {data!r} does not exist; expected {prefix}:/path")
+    return path
+
+
+def _check_modality(data: str, there: str, expected: str) -> None:
+    if there != expected:
+        raise InputError(
+            f"--data: {data!r} holds {_UNITS[there]}; expected {_UNITS[expected]}, as in training"
+        )
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Says in one line, without the path, why a file cannot be read."""
+    if isinstance(error, UnidentifiedImageError):
+        empty = os.path.exists(path) and os.path.getsize(path) == 0
+        return "is empty" if empty else "is not an image, or its header is damaged"
+    if isinstance(error, OSError):
+        return " ".join(str(error.strerror or error).split())
+    return " ".join(f"{type(error).__name__}: {error}".split())
