@@ -11,6 +11,11 @@ from ssl_jax.augment.color import color_jitter as color_jitter
 from ssl_jax.augment.color import grayscale as grayscale
 from ssl_jax.augment.color import solarize as solarize
 from ssl_jax.augment.compose import compose as compose
+from ssl_jax.augment.erasing import random_erasing as random_erasing
 from ssl_jax.augment.geometry import horizontal_flip as horizontal_flip
 from ssl_jax.augment.geometry import random_crop as random_crop
 from ssl_jax.augment.geometry import random_resized_crop as random_resized_crop
+from ssl_jax.augment.mixing import cutmix as cutmix
+from ssl_jax.augment.mixing import mixup as mixup
+from ssl_jax.augment.randaugment import randaugment as randaugment
+from ssl_jax.augment.turns import rotate90 as rotate90

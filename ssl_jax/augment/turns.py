@@ -1,0 +1,60 @@
+"""Quarter turns of square images; they only move pixels."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray, Scalar
+
+from ssl_jax.augment.compose import Image, channels_first, channels_last
+
+
+def rotate90(key: PRNGKeyArray, image: Image) -> Image:
+    """Rotates a square image by 0, 90, 180 or 270 degrees, each with equal probability.
+
+    It suits images that have no upright direction, such as aerial and microscope images.
+
+    Args:
+      key: PRNG key.
+      image: ``[h, h, c]``.
+
+    Returns:
+      ``[h, h, c]``.
+
+    Raises:
+      ValueError: the image is not square.
+
+    Examples:
+      >>> import jax
+      >>> from ssl_jax.augment.turns import rotate90
+      >>> images = jax.numpy.zeros((8, 32, 32, 3))
+      >>> keys = jax.random.split(jax.random.key(0), len(images))
+      >>> jax.vmap(rotate90)(keys, images).shape
+      (8, 32, 32, 3)
+
+    References:
+      Gidaris et al., Unsupervised Representation Learning by Predicting Image Rotations, 2018,
+      section 3.2, https://arxiv.org/abs/1803.07728, for the four rotations.
+    """
+    return turn(image, jax.random.randint(key, (), 0, 4))
+
+
+def turn(image: Image, k: Scalar | int) -> Image:
+    """Rotates a square image by ``k`` quarter turns, counterclockwise, as ``jnp.rot90`` does.
+
+    Args:
+      image: ``[h, h, c]``.
+      k: any whole number; may be traced.
+
+    Returns:
+      ``[h, h, c]``.
+
+    Raises:
+      ValueError: the image is not square.
+    """
+    h, w, _ = image.shape
+    if h != w:
+        raise ValueError(f"quarter turns need a square image, not {h} x {w} pixels")
+    k = jnp.asarray(k) % 4
+    planes = channels_first(image)
+    planes = jnp.where(k % 2 == 1, planes.swapaxes(1, 2), planes)
+    planes = jnp.where((k == 1) | (k == 2), planes[:, ::-1], planes)
+    return channels_last(jnp.where(k >= 2, planes[:, :, ::-1], planes))
