@@ -18,7 +18,8 @@ class Arguments(NamedTuple):
     values: Mapping[str, Any]
 
 
-KEYS: dict[str, Callable[[str], Any]] = {"data": str, "epochs": float, "seed": int}
+Keys = Mapping[str, Callable[[str], Any]]
+KEYS: Keys = {"data": str, "epochs": float, "seed": int}
 
 
 def is_cifar(arg: str | None) -> bool:
@@ -26,11 +27,12 @@ def is_cifar(arg: str | None) -> bool:
     return parse(arg).values.get("data") in ("cifar10", "cifar100")
 
 
-def parse(arg: str | None) -> Arguments:
+def parse(arg: str | None, further: Keys = {}) -> Arguments:  # noqa: B006 (never written to)
     """Parses ``"paper,data=cifar10,epochs=200"``.
 
     Args:
       arg: a preset (``smoke``, ``default``, ``paper``) and ``key=value`` pairs, in any order.
+      further: keys beside ``KEYS``, and how to read their values.
 
     Returns:
       The preset (``default`` if none is given) and the values.
@@ -38,20 +40,20 @@ def parse(arg: str | None) -> Arguments:
     Raises:
       InputError: a part is neither, or its value has the wrong type. The message names the part.
     """
-    preset, values = "default", {}
+    preset, values, keys = "default", {}, {**KEYS, **further}
     for part in filter(None, (arg or "").split(",")):
         key, equals, text = part.partition("=")
         if not equals and key in PRESETS:
             preset = key
-        elif equals and key in KEYS:
+        elif equals and key in keys:
             try:
-                values[key] = KEYS[key](text)
+                values[key] = keys[key](text)
             except ValueError:
                 raise InputError(f"--config: {part!r}; expected a number after {key}=") from None
         else:
             raise InputError(
                 f"--config: {part!r} is unknown; expected {', '.join(PRESETS)}, or "
-                f"{', '.join(k + '=...' for k in KEYS)}"
+                f"{', '.join(k + '=...' for k in keys)}"
             )
     return Arguments(preset, values)
 
@@ -62,6 +64,7 @@ def build(
     *,
     default: Callable[[ConfigDict], None],
     paper: Callable[[ConfigDict], None],
+    further: Keys = {},  # noqa: B006 (never written to)
 ) -> ConfigDict:
     """Builds the config of a method with the preset and the values that ``arg`` names.
 
@@ -70,11 +73,12 @@ def build(
       arg: what follows the colon; see ``parse``.
       default: changes the declared defaults to a run of minutes on two CPU cores.
       paper: changes the declared defaults to the published setting.
+      further: see ``parse``; the caller applies these values.
 
     Raises:
       InputError: see ``parse``.
     """
-    arguments = parse(arg)
+    arguments = parse(arg, further)
     config = defaults(method)
     (paper if arguments.preset == "paper" else default)(config)
     if arguments.preset == "smoke":

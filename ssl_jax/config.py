@@ -7,7 +7,7 @@ fills in what depends on the data, so that a run's ``config.json`` is complete.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
@@ -105,7 +105,11 @@ def check(config: ConfigDict) -> None:
 
 
 def resolve(
-    config: ConfigDict, facts: Mapping[str, Any], examples: int, devices: int
+    config: ConfigDict,
+    facts: Mapping[str, Any],
+    examples: int,
+    devices: int,
+    classes: Sequence[str] = (),
 ) -> ConfigDict:
     """Builds the complete config of a run.
 
@@ -114,6 +118,7 @@ def resolve(
       facts: what the data adds to ``config.data``: channels, mean, ...
       examples: number of training examples.
       devices: number of devices that a batch is split over.
+      classes: names of the labels; kept if the method declares ``classes``.
 
     Returns:
       A new, locked config; resolving it again changes nothing.
@@ -145,6 +150,8 @@ def resolve(
     with resolved.unlocked():
         _complete(resolved)
         resolved.data.update(facts)
+        if "classes" in (declared(config) or {}):
+            resolved.method.classes = tuple(classes)
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples

@@ -103,7 +103,8 @@ def config(**method: object) -> ConfigDict:
 
 def resolved(base: ConfigDict, dataset: Dataset, devices: int = 8) -> ConfigDict:
     """Resolves a config for a dataset."""
-    return settings.resolve(base, dataset.facts, len(dataset.pretrain), devices)
+    classes = dataset.label_names or ()
+    return settings.resolve(base, dataset.facts, len(dataset.pretrain), devices, classes)
 
 
 def placement(devices: int) -> Placement:

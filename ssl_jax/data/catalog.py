@@ -5,6 +5,7 @@ from typing import Any
 
 from ssl_jax.data import fashion_mnist, moving_fashion, options, statistics, text
 from ssl_jax.data.dataset import Dataset
+from ssl_jax.data.few import keep_labels
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.holdout import hold_out
 from ssl_jax.data.options import Options
@@ -37,8 +38,7 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
     Raises:
       InputError: a key, the name, or the data itself is not valid; the message is one line.
     """
-    requested = options.read(config_data)
-    return _opener(requested.name)(requested)
+    return _open(options.read(config_data))
 
 
 def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) -> Dataset:
@@ -67,7 +67,14 @@ def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) 
         )
     if requested.name.startswith("tfds:"):
         check_in_catalogue(requested.name.removeprefix("tfds:"))
-    return _opener(requested.name)(requested._replace(data_dir=data_dir))
+    return _open(requested._replace(data_dir=data_dir))
+
+
+def _open(requested: Options) -> Dataset:
+    dataset = _opener(requested.name)(requested)
+    if requested.labels is None:
+        return dataset
+    return keep_labels(dataset, requested.labels, requested.draw)
 
 
 def _opener(name: str) -> Opener:

@@ -25,6 +25,12 @@ SETTINGS = {
     "holdout": settings.integer(
         0, "training examples that replace the test set, to choose recipes on", at_least=0
     ),
+    "labels": settings.integer(
+        None, "labeled training examples per class; None: all", at_least=1, optional=True
+    ),
+    "draw": settings.integer(
+        0, "which draw of the labeled examples", at_least=0, at_most=2**32 - 1
+    ),
     "cache_mib": settings.integer(
         2048, "images that fit in this many MiB are decoded once and kept", at_least=0
     ),
@@ -46,6 +52,8 @@ class Options(NamedTuple):
     vocabulary: int | None = None
     tokens: int | None = None
     holdout: int = 0
+    labels: int | None = None
+    draw: int = 0
     cache_mib: int = 2048
     max_unreadable: int = 100
     data_dir: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from ssl_jax.data.dataset import Dataset, Example, Source, gather
+from ssl_jax.data.few import read_labels
 from ssl_jax.data.pipeline import batches
 from ssl_jax.errors import InputError
 
@@ -56,15 +57,52 @@ def training_source(data: Dataset, inputs: Sequence[str] | None) -> Source:
     return Columns(data.pretrain, inputs)
 
 
-def labeled(data: Dataset) -> Dataset:
+class Repeated:
+    """Another source, several times over."""
+
+    def __init__(self, source: Source, times: int):
+        self.source = source
+        self.times = times
+
+    def __len__(self) -> int:
+        return self.times * len(self.source)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.source[index % len(self.source)]
+
+    def take(self, indices: np.ndarray) -> Example:
+        """Reads the examples at ``indices``, int ``[m]``, as a batch ``{name: [m, ...]}``."""
+        return gather(self.source, indices % len(self.source))
+
+
+def labeled(data: Dataset, *, at_least: int = 1) -> Dataset:
     """Returns the dataset with methods training on its labeled examples.
 
+    Args:
+      data: the dataset, whose ``train`` source is used.
+      at_least: the number of examples that is needed, such as the batch size; if there are fewer,
+        they are repeated.
+
     Raises:
-      InputError: the data has no labels.
+      InputError: the data has no labels, or a single class, or test examples of a class without
+        training examples (which is named).
     """
-    if "label" not in data.train[0]:
+    labels, test_labels = read_labels(data.train), read_labels(data.test)
+    if labels is None or test_labels is None:
         raise InputError("data.name: the data has no labels; expected labeled examples")
-    return data._replace(pretrain=data.train)
+    trained, tested = np.unique(labels), np.unique(test_labels)
+    if len(trained) < 2:
+        raise InputError("data.name: all training examples have the same label; expected two")
+    if len(unknown := np.setdiff1d(tested, trained)):
+        names = data.label_names or tuple(map(str, range(unknown.max() + 1)))
+        listed = ", ".join(repr(names[label]) for label in unknown)
+        raise InputError(
+            f"data.name: there are test examples but no training examples of {listed}; expected "
+            "training examples of each class"
+        )
+    times = -(-at_least // len(data.train))
+    source = data.train if times == 1 else Repeated(data.train, times)
+    return data._replace(pretrain=source)
 
 
 def training_batches(

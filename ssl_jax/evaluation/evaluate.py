@@ -1,6 +1,6 @@
 """Evaluates a run: extracts features once, then computes every score and its baselines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,10 +10,18 @@ from ml_collections import ConfigDict
 from ssl_jax.data import Dataset, Source, training_batches
 from ssl_jax.data.dataset import Subset
 from ssl_jax.evaluation import scores
-from ssl_jax.evaluation.features import Embed, Extracted, extract, make_embed, mean_scores
+from ssl_jax.evaluation.classes import Classified, classify
+from ssl_jax.evaluation.features import (
+    Embed,
+    Extracted,
+    extract,
+    make_embed,
+    make_predict,
+    mean_scores,
+)
 from ssl_jax.evaluation.findings import Findings
 from ssl_jax.evaluation.modalities import INPUTS
-from ssl_jax.evaluation.probes import linear_top1, run_probes
+from ssl_jax.evaluation.probes import ProbeResults, linear_top1, run_probes
 from ssl_jax.evaluation.rank import rankme
 from ssl_jax.evaluation.scores import PROBE, Score
 from ssl_jax.evaluation.untrained import untrained
@@ -69,8 +77,14 @@ def evaluate(
     )
     values |= {f"test_{name}": value for name, value in own_scores.items()}
     values |= dict(inputs.scores(data, values))
+    classified = None
+    if method.predict is not None and test.y is not None:
+        predict = make_predict(method, params, extra, placement)
+        logits = extract(predict, data.test, settings.batch_size, placement).z
+        classified = classify(logits, test.y)
     if train.y is None or test.y is None or np.bincount(train.y).max() < 2:
-        return Findings(values, train, test, None, probed)
+        values |= _of_classifier(classified, {})
+        return Findings(values, train, test, classified and classified.predictions, probed)
 
     stream = training_batches(data, method.inputs, config.data.batch_size, seed=config.seed)
     first_params, first_extra = untrained(method, stream, init_key, placement)
@@ -91,16 +105,29 @@ def evaluate(
             for name, (fitted, scored) in sets.items()
         }
         learned = results.pop("learned")
+        if column == "label":
+            values |= _of_classifier(classified, results)
+            predictions = (classified or learned).predictions
         values |= scores.write(scores.compare(learned, results, column))
         prefix = "" if column == "label" else f"{column}_"
         values[f"{prefix}linear_top5"] = learned.top5
-        predictions = learned.predictions if column == "label" else predictions
     for layer in settings.probe_layers:
         learned_top1 = linear_top1(*learned_layers((layer,)))
         untrained_top1 = linear_top1(*untrained_layers((layer,)))
         score = Score(PROBE, learned_top1, {"random_init": untrained_top1}, layer=layer)
         values |= scores.write([score])
     return Findings(values, train, test, predictions, probed)
+
+
+def _of_classifier(
+    classified: Classified | None, baselines: Mapping[str, ProbeResults]
+) -> dict[str, float]:
+    """Returns the scores of the method's own predictions, if it makes any."""
+    if classified is None:
+        return {}
+    score = scores.of_classifier(classified.correct, baselines)
+    further = {"top5": classified.top5, "balanced_accuracy": classified.balanced}
+    return scores.write([score]) | further
 
 
 def _at_most(source: Source, count: int) -> Source:

@@ -15,7 +15,8 @@ class Findings(NamedTuple):
       values: the content of ``evaluation.json``.
       train: features that the probes were fitted to.
       test: features that the probes were scored on.
-      predictions: int ``[m]``, the linear probe's on the test examples; None without labels.
+      predictions: int ``[m]``, of the classes of the test examples: the method's own if it can
+        classify, else the linear probe's; None without labels.
       probed: the examples of ``train``.
     """
 

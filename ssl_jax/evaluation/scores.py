@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from ssl_jax.evaluation import vote as voting
 from ssl_jax.evaluation.paired import paired_standard_error
 from ssl_jax.evaluation.probes import ProbeResults
@@ -12,9 +14,10 @@ from ssl_jax.evaluation.vote import Vote
 BASELINES = ("random_init", "input")
 METRICS = ("knn_top1", "linear_top1", "linear100_top1")
 KNN, PROBE = "knn_top1", "probe_top1"
+CLASSIFIER = "top1"
 _LABEL = "label"
 _KEY = re.compile(
-    rf"(?:(?P<column>\w+)_)?(?P<metric>{'|'.join(METRICS)})|probe_(?P<layer>\w+)_top1"
+    rf"(?:(?P<column>\w+)_)?(?P<metric>{'|'.join(METRICS)})|probe_(?P<layer>\w+)_top1|{CLASSIFIER}"
 )
 
 
@@ -22,7 +25,8 @@ class Score(NamedTuple):
     """An accuracy of the learned features and those of the baselines, all from 0 to 1.
 
     Attributes:
-      metric: one of ``METRICS``, or ``PROBE``: the linear probe of a single layer.
+      metric: one of ``METRICS``; ``CLASSIFIER``: the method's own predictions, beside the linear
+        probes of the baselines; or ``PROBE``: the linear probe of a single layer.
       value: the accuracy of the learned features.
       baselines: the accuracies of ``random_init``, the same network untrained, and of ``input``,
         the raw input.
@@ -46,6 +50,22 @@ class Score(NamedTuple):
         if self.metric == PROBE:
             return f"probe_{self.layer}_top1"
         return self.metric if self.column == _LABEL else f"{self.column}_{self.metric}"
+
+
+def of_classifier(correct: np.ndarray, baselines: Mapping[str, ProbeResults]) -> Score:
+    """Returns the score of a method's own predictions, beside the baselines' linear probes.
+
+    Args:
+      correct: whether each test example is classified correctly, bool ``[m]``.
+      baselines: results of the baselines, by name.
+    """
+    probes = {name: results.correct["linear_top1"] for name, results in baselines.items()}
+    return Score(
+        CLASSIFIER,
+        float(correct.mean()),
+        {name: float(right.mean()) for name, right in probes.items()},
+        {name: paired_standard_error(correct, right) for name, right in probes.items()},
+    )
 
 
 def compare(
@@ -104,7 +124,7 @@ def _read(match: re.Match[str], values: Mapping[str, float]) -> Score:
         }
 
     return Score(
-        metric=found["metric"] or PROBE,
+        metric=found["metric"] or (PROBE if found["layer"] else CLASSIFIER),
         value=values[key],
         baselines=numbers(_baseline),
         errors=numbers(_error),

@@ -23,6 +23,7 @@ MODULES = {
     "context_encoder": "pretext.context_encoder",
     "next_word": "text.next_word",
     "frame_order": "video.frame_order",
+    "finetune": "supervised.finetune",
 }
 
 

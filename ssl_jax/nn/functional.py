@@ -131,8 +131,8 @@ def _uncut(x: Array, axis: int) -> Array:
     return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
 
 
-def rematerialized(module: nnx.Module, x: Array, **options: bool) -> Array:
-    """Runs ``module(x, **options)`` without keeping its activations for the backward pass.
+def rematerialized(module: nnx.Module, *inputs: PyTree[Array], **options: bool) -> Array:
+    """Runs ``module(*inputs, **options)`` without keeping its activations for the backward pass.
 
     The backward pass recomputes them, so a deep network holds those of one module at a time.
     Values, gradients and updates of statistics do not change. On a CPU this saves memory with jax
@@ -141,11 +141,11 @@ def rematerialized(module: nnx.Module, x: Array, **options: bool) -> Array:
     graph, state = nnx.split(module)
 
     @jax.checkpoint
-    def run(state: Any, x: Array) -> tuple[Array, Any]:
+    def run(state: Any, *inputs: PyTree[Array]) -> tuple[Array, Any]:
         again = nnx.merge(graph, state)
-        return again(x, **options), nnx.state(again, nnx.BatchStat)
+        return again(*inputs, **options), nnx.state(again, nnx.BatchStat)
 
-    y, stats = run(state, x)
+    y, stats = run(state, *inputs)
     nnx.update(module, stats)
     return y
 

@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ssl_jax.nn.attention import attention
+from ssl_jax.nn.drop_path import scaled
 from ssl_jax.nn.functional import rematerialized
 from ssl_jax.nn.gelu import gelu
 from ssl_jax.nn.linear import Linear
@@ -53,28 +54,37 @@ class Block(nnx.Module):
         self.up = layer(width, 4 * width)
         self.down = layer(4 * width, width)
 
-    def __call__(self, x: Float[Array, "n t d"]) -> Float[Array, "n t d"]:
-        """Adds attention, then the MLP."""
+    def __call__(
+        self, x: Float[Array, "n t d"], keep: Float[Array, "n 2"] | None = None
+    ) -> Float[Array, "n t d"]:
+        """Adds attention, then the MLP, each scaled by ``keep`` if given; see ``drop_path``."""
         n, t, d = x.shape
+        of_attention, of_mlp = (None, None) if keep is None else (keep[:, 0], keep[:, 1])
         qkv = jnp.split(self.qkv(self.norm1(x)), 3, axis=-1)
         query, key, value = (part.reshape(n, t, self.heads, -1) for part in qkv)
         mixed = attention(query, key, value, causal=self.causal)
-        x = x + self.out(mixed.reshape(n, t, d))
-        return x + self.down(gelu(self.up(self.norm2(x))))
+        x = x + scaled(self.out(mixed.reshape(n, t, d)), of_attention)
+        return x + scaled(self.down(gelu(self.up(self.norm2(x)))), of_mlp)
 
 
 def block_outputs(
-    blocks: Iterable[Block], tokens: Float[Array, "n t d"], *, remat: bool
+    blocks: Iterable[Block],
+    tokens: Float[Array, "n t d"],
+    keep: Float[Array, "n r"] | None = None,
+    *,
+    remat: bool,
 ) -> list[Float[Array, "n t d"]]:
     """Returns every block's output.
 
     Args:
       blocks: applied in order.
       tokens: ``[n, t, d]``.
+      keep: scales of the residual branches, two per block; see ``drop_path``.
       remat: whether the backward pass recomputes the blocks' activations, to save memory.
     """
     outputs = []
-    for block in blocks:
-        tokens = rematerialized(block, tokens) if remat else block(tokens)
+    for number, block in enumerate(blocks):
+        scales = None if keep is None else keep[:, 2 * number : 2 * number + 2]
+        tokens = rematerialized(block, tokens, scales) if remat else block(tokens, scales)
         outputs.append(tokens)
     return outputs

@@ -15,6 +15,7 @@ from ssl_jax.report.picture import CRISP_SIDE
 from ssl_jax.report.sections.kinds import Section, content
 from ssl_jax.report.templates import fill, save
 from ssl_jax.report.verdicts import (
+    features_in_words,
     further_numbers,
     layer_table,
     score_table,
@@ -37,7 +38,7 @@ class Page(NamedTuple):
       features: [m, d], of test examples.
       labels: int [m], of the same examples.
       label_names: names of the classes 0, 1, ...
-      predictions: int [m], the linear probe's.
+      predictions: int [m], of the classes, by the method itself or by the linear probe.
       config: the resolved config, nested.
       meanings: one line per setting, by its key.
     """
@@ -76,6 +77,7 @@ def render(page: Page) -> str:
         collapse=collapse.verdict(page.metrics, page.values) if page.values else None,
         scores=score_table(page.values),
         votes=votes_in_words(page.values),
+        features_in_words=features_in_words(page.values),
         curves=_curves(page.metrics),
         layers=layer_table(page.values),
         sections=list(map(content, page.sections)),

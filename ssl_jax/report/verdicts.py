@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ssl_jax.evaluation import scores
-from ssl_jax.evaluation.scores import BASELINES, PROBE, Score
+from ssl_jax.evaluation.scores import BASELINES, CLASSIFIER, PROBE, Score
 from ssl_jax.report.formatting import points
 
 Judgment = Literal["unknown", "behind", "level", "ahead"]
 _JUDGMENTS: tuple[Judgment, ...] = ("unknown", "behind", "level", "ahead")
 _TITLES = {
+    CLASSIFIER: "Classifier",
     "knn_top1": "k nearest neighbors",
     "linear_top1": "Linear, all labels",
     "linear100_top1": "Linear, 10 labels per class",
@@ -69,6 +70,11 @@ def layer_table(values: Mapping[str, float]) -> list[tuple[str, float, float]]:
     ]
 
 
+def features_in_words(values: Mapping[str, float]) -> str:
+    """Says how the features were learned; only a method that trains on labels can classify."""
+    return f"features learned with{'' if CLASSIFIER in values else 'out'} labels"
+
+
 def votes_in_words(values: Mapping[str, float]) -> list[str]:
     """Returns how the neighbors voted: a sentence per kind of labels; none for earlier runs."""
     lines = []
@@ -116,16 +122,17 @@ def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
         )
     names = dict(zip(BASELINES, ("the untrained network", f"the {input_name}"), strict=True))
     both = " and ".join(names.values())
+    features = f"The {features_in_words(values)}"
     rows = list(map(_row, measured))
     ahead = sum(row.verdict == "ahead" for row in rows)
     if all(row.verdict == "unknown" for row in rows):
         headline = f"Numbers are missing to say whether the features beat {both}."
     elif ahead == 0:
-        headline = f"The features learned without labels do not beat both {both} in any score."
+        headline = f"{features} do not beat both {both} in any score."
     else:
         every = _ALL.get(len(rows), f"all {len(rows)} scores")
         of = every if ahead == len(rows) else f"{ahead} of {len(rows)} scores"
-        headline = f"The features learned without labels beat {both} in {of}."
+        headline = f"{features} beat {both} in {of}."
     shortfalls = [
         _shortfall(score, row.name, names)
         for score, row in zip(measured, rows, strict=True)

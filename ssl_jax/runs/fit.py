@@ -14,6 +14,7 @@ from ssl_jax.config import resolve
 from ssl_jax.data import Dataset
 from ssl_jax.data.modalities.base import batch_like
 from ssl_jax.data.streams import training_source
+from ssl_jax.evaluation.classes import by_class
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.features import check_layers
 from ssl_jax.methods.base import Method
@@ -26,6 +27,7 @@ from ssl_jax.runs.init_from import with_backbone_of
 from ssl_jax.runs.resume import first_state
 from ssl_jax.runs.run import Run
 from ssl_jax.runs.workdir import (
+    CLASSES,
     EVALUATION,
     REPORT,
     UNREADABLE,
@@ -74,7 +76,9 @@ def fit(
     """
     placement = make_placement()
     console = Console(highlight=False, quiet=not placement.is_main)
-    config = resolve(config, data.facts, len(data.pretrain), placement.mesh.size)
+    config = resolve(
+        config, data.facts, len(data.pretrain), placement.mesh.size, data.label_names or ()
+    )
     method = method_or_make if isinstance(method_or_make, Method) else method_or_make(config)
     optimizer = optim.make(config)
     workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
@@ -115,7 +119,7 @@ def fit(
 def evaluate_run(
     run: Run, data: Dataset, workdir: Path, placement: Placement, console: Console
 ) -> None:
-    """Scores a run, prints a table, and writes ``evaluation.json`` and ``report.html``."""
+    """Scores a run, prints a table, and writes its scores and ``report.html``."""
     init_key, step_key = run_keys(run.config)
     rows = metrics.read(workdir)
     with console.status("evaluating"):
@@ -138,6 +142,10 @@ def evaluate_run(
         )
         page = make_page(subject, rows, facts)
         write(workdir / REPORT, page)
+    if findings.predictions is not None:
+        labels = np.asarray(findings.test.y)
+        classes = by_class(labels, findings.predictions, data.label_names)
+        write_json(workdir / CLASSES, classes)
     write_json(workdir / EVALUATION, findings.values)
     print_scores(console, page)
 

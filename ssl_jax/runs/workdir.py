@@ -14,6 +14,7 @@ from ssl_jax.train.checkpoint import check_path
 
 CONFIG = "config.json"
 EVALUATION = "evaluation.json"
+CLASSES = "classes.json"
 REPORT = "report.html"
 UNREADABLE = "unreadable.json"
 ASSETS = "assets"

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from ssl_jax import settings
 from ssl_jax.errors import InputError
 from ssl_jax.methods.common.schedules import cosine
+from ssl_jax.nn.backbones.blocks import blocks, merged
 
 
 def _earlier_trust_coefficient(optimizer: Mapping[str, Any]) -> float:
@@ -37,6 +38,12 @@ SETTINGS = {
         "cosine",
         "learning rate after warm-up: half a cosine to 0, or constant",
         ("cosine", "constant"),
+    ),
+    "layer_decay": settings.real(
+        1.0,
+        "factor of the learning rate from one block of the backbone to the one below",
+        above=0,
+        at_most=1,
     ),
     "clip_norm": settings.real(
         None, "bound on the norm of the whole gradient", above=0, optional=True
@@ -104,9 +111,44 @@ def make(config: ConfigDict) -> optax.GradientTransformation:
 
 def _make(config: ConfigDict) -> optax.GradientTransformation:
     optimizer = OPTIMIZERS[config.optimizer.name](config, schedule(config), _decay(config))
+    if config.optimizer.layer_decay < 1:
+        optimizer = optax.chain(optimizer, by_depth(config.optimizer.layer_decay))
     if config.optimizer.clip_norm is None:
         return optimizer
     return optax.chain(optax.clip_by_global_norm(config.optimizer.clip_norm), optimizer)
+
+
+def by_depth(decay: float) -> optax.GradientTransformation:
+    """Scales the updates of each block of a backbone by ``decay`` to the power of its depth.
+
+    Depth counts from the output: 0 for what lies above the backbone, 1 for its last block. Low
+    blocks hold general features, which a new task should change less.
+
+    Args:
+      decay: the factor from one block to the one below, in (0, 1].
+
+    Returns:
+      The gradient transformation. A backbone is the parameters below a key ``backbone``.
+
+    References:
+      Bao et al., BEiT, 2021, section 2.5, https://arxiv.org/abs/2106.08254 (as in Clark et al.
+      2020, ELECTRA).
+    """
+
+    def scaled(tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        return {key: of_backbone(x) if key == "backbone" else scaled(x) for key, x in tree.items()}
+
+    def of_backbone(tree: Any) -> Any:
+        parts = blocks(tree)
+        result: dict[str, Any] = {}
+        for depth, part in zip(range(len(parts), 0, -1), parts.values(), strict=True):
+            factor = decay**depth
+            result = merged(result, jax.tree.map(lambda x, f=factor: x * f, part))
+        return result
+
+    return optax.stateless(lambda updates, _: scaled(updates))
 
 
 def _changed(config: ConfigDict, block: ConfigDict) -> ConfigDict:

@@ -3,8 +3,10 @@
 import importlib
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from ssl_jax.errors import InputError
@@ -190,3 +192,34 @@ def test_a_group_that_names_no_parameters_is_refused():
     expected = r"^optimizer.groups.critics: there are no such .* one of backbone, critic$"
     with pytest.raises(InputError, match=expected):
         optim.make(base).init({"backbone": PARAMS, "critic": PARAMS})
+
+
+def test_lower_blocks_get_a_lower_learning_rate():
+    params = {
+        "backbone": {
+            "conv": {"kernel": jnp.ones((2, 2))},
+            "norm": {"scale": jnp.ones(2)},
+            "stages": {"0": {"0": jnp.ones((2, 2))}, "1": {"0": jnp.ones((2, 2))}},
+        },
+        "head": {"kernel": jnp.ones((2, 2))},
+    }
+    scaled, _ = optim.by_depth(0.5).update(params, optax.EmptyState())
+    assert jax.tree.structure(scaled) == jax.tree.structure(params)
+    expected = {"conv": 1 / 8, "norm": 1 / 8}
+    for name, factor in expected.items():
+        (leaf,) = jax.tree.leaves(scaled["backbone"][name])
+        np.testing.assert_allclose(leaf, np.full(leaf.shape, factor))
+    for index, factor in (("0", 1 / 4), ("1", 1 / 2)):
+        np.testing.assert_allclose(
+            scaled["backbone"]["stages"][index]["0"], np.full((2, 2), factor)
+        )
+    np.testing.assert_allclose(scaled["head"]["kernel"], np.ones((2, 2)))
+
+
+def test_the_decay_by_depth_comes_after_the_optimizer():
+    """AdamW divides out any factor of the gradient, so the update itself has to be scaled."""
+    params = {"backbone": {"stages": {"0": jnp.ones(2)}}, "head": jnp.ones(2)}
+    adamw = optim.make(config("adamw", layer_decay=0.5, warmup=0.0, weight_decay=0.0))
+    updates, _ = adamw.update(params, adamw.init(params), params)
+    low, high = updates["backbone"]["stages"]["0"], updates["head"]
+    np.testing.assert_allclose(low / high, np.full(2, 0.5), rtol=1e-6)

@@ -1,6 +1,6 @@
 """DCGAN's discriminator, a stack of convolutions of stride 2, and encoders like it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import jax.numpy as jnp
@@ -81,22 +81,32 @@ class DCGANEncoder(nnx.Module):
         self.features = self.cells**2 * widths[-1]
 
     def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
+        self,
+        images: Float[Array, "n h w c"],
+        keep: Float[Array, "n r"] | None = None,
+        *,
+        train: bool,
+        frozen: Collection[str] = (),
     ) -> dict[str, Float[Array, "n _"]]:
         """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
+          keep: has no effect: there are no residual branches.
           train: whether BatchNorm uses the batch's statistics and updates its running ones.
+          frozen: layers in which it does neither: ``layer1``, ``layer2``, ...
 
         Returns:
           ``layer1``, ``layer2``, ...: each layer's output, pooled, float32; ``features``: the last
           of them.
         """
+        del keep
         x, outputs = images, {}
         for number, layer in enumerate(self.layers, start=1):
-            x = (partial(rematerialized, layer) if self.remat else layer)(x, train=train)
-            outputs[f"layer{number}"] = cell_means(x, self.cells)
+            name = f"layer{number}"
+            run = partial(rematerialized, layer) if self.remat else layer
+            x = run(x, train=train and name not in frozen)
+            outputs[name] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"layer{len(self.layers)}"]}
 
 

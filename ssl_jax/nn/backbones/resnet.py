@@ -1,6 +1,6 @@
 """Residual networks (He et al. 2016, https://arxiv.org/abs/1512.03385), and one for CPUs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from ssl_jax import settings
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.conv import Conv
+from ssl_jax.nn.drop_path import scaled
 from ssl_jax.nn.functional import rematerialized
 from ssl_jax.nn.norm import batch_norm
 
@@ -68,27 +69,38 @@ class ResNet(nnx.Module):
         self.features = self.cells**2 * features
 
     def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
+        self,
+        images: Float[Array, "n h w c"],
+        keep: Float[Array, "n r"] | None = None,
+        *,
+        train: bool,
+        frozen: Collection[str] = (),
     ) -> dict[str, Float[Array, "n _"]]:
         """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
+          keep: factors of the residual branches, one per block; see ``drop_path``.
           train: whether BatchNorm uses the batch's statistics and updates its running ones.
+          frozen: blocks in which it does neither: ``stem``, ``stage1``, ...
 
         Returns:
           ``stage1``, ``stage2``, ...: each stage's output, pooled, float32; ``features``: the
           last of them.
         """
-        x = nnx.relu(self.norm(self.conv(images), use_running_average=not train))
+        running = not train or "stem" in frozen
+        x = nnx.relu(self.norm(self.conv(images), use_running_average=running))
         if self.stem == "imagenet":
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        outputs = {}
+        outputs, branch = {}, 0
         for number, stage in enumerate(self.stages, start=1):
+            name = f"stage{number}"
             for block in stage:
                 run = partial(rematerialized, block) if self.remat else block
-                x = run(x, train=train)
-            outputs[f"stage{number}"] = cell_means(x, self.cells)
+                factors = None if keep is None else keep[:, branch]
+                x = run(x, factors, train=train and name not in frozen)
+                branch += 1
+            outputs[name] = cell_means(x, self.cells)
         return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
 
 
@@ -105,11 +117,13 @@ class BasicBlock(nnx.Module):
         self.norm2 = batch_norm(width, dtype=dtype, rngs=rngs)
         self.shortcut = _shortcut(in_features, width, stride, dtype, rngs)
 
-    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """Returns ``relu(x + f(x))``."""
+    def __call__(
+        self, x: Float[Array, "n h w i"], keep: Float[Array, " n"] | None = None, *, train: bool
+    ) -> Float[Array, "n p q o"]:
+        """Returns ``relu(x + keep f(x))``."""
         running = not train
         y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
-        y = self.norm2(self.conv2(y), use_running_average=running)
+        y = scaled(self.norm2(self.conv2(y), use_running_average=running), keep)
         return nnx.relu(y + (self.shortcut(x, train=train) if self.shortcut else x))
 
 
@@ -128,12 +142,14 @@ class Bottleneck(nnx.Module):
         self.norm3 = batch_norm(self.features, dtype=dtype, rngs=rngs)
         self.shortcut = _shortcut(in_features, self.features, stride, dtype, rngs)
 
-    def __call__(self, x: Float[Array, "n h w i"], *, train: bool) -> Float[Array, "n p q o"]:
-        """Returns ``relu(x + f(x))``."""
+    def __call__(
+        self, x: Float[Array, "n h w i"], keep: Float[Array, " n"] | None = None, *, train: bool
+    ) -> Float[Array, "n p q o"]:
+        """Returns ``relu(x + keep f(x))``."""
         running = not train
         y = nnx.relu(self.norm1(self.conv1(x), use_running_average=running))
         y = nnx.relu(self.norm2(self.conv2(y), use_running_average=running))
-        y = self.norm3(self.conv3(y), use_running_average=running)
+        y = scaled(self.norm3(self.conv3(y), use_running_average=running), keep)
         return nnx.relu(y + (self.shortcut(x, train=train) if self.shortcut else x))
 
 

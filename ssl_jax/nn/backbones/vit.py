@@ -6,6 +6,7 @@ normal with a standard deviation of .02 for weights, class token and positions, 
 a patch embedding scaled by its fan-in.
 """
 
+from collections.abc import Collection
 from functools import partial
 
 import jax
@@ -78,13 +79,20 @@ class ViT(nnx.Module):
         self.features = {"mean": 1, "cls": 1, "grid": 16}[pool] * width
 
     def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
+        self,
+        images: Float[Array, "n h w c"],
+        keep: Float[Array, "n r"] | None = None,
+        *,
+        train: bool,
+        frozen: Collection[str] = (),
     ) -> dict[str, Float[Array, "n _"]]:
         """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
+          keep: factors of the residual branches, two per block; see ``drop_path``.
           train: has no effect: nothing is drawn and there are no statistics.
+          frozen: has no effect either.
 
         Returns:
           ``block1``, ``block2``, ...: each block's output, pooled, float32; ``features``: the last
@@ -93,9 +101,9 @@ class ViT(nnx.Module):
         Raises:
           ValueError: a side does not split into patches.
         """
-        del train
+        del train, frozen
         rows, columns = (self._count(side) for side in images.shape[1:3])
-        outputs = self.encode(self.with_class_token(self.patches(images)))
+        outputs = self.encode(self.with_class_token(self.patches(images)), keep)
         layers = {f"block{i}": x for i, x in enumerate(outputs, start=1)}
         layers["features"] = self.norm(outputs[-1])
         return {name: self._pooled(x, rows, columns) for name, x in layers.items()}
@@ -126,9 +134,11 @@ class ViT(nnx.Module):
         first = (self.class_token[...] + self.class_position[...]).astype(self.dtype)
         return jnp.concatenate([jnp.tile(first, (len(tokens), 1, 1)), tokens], axis=1)
 
-    def encode(self, tokens: Float[Array, "n t d"]) -> list[Float[Array, "n t d"]]:
+    def encode(
+        self, tokens: Float[Array, "n t d"], keep: Float[Array, "n r"] | None = None
+    ) -> list[Float[Array, "n t d"]]:
         """Returns every block's output; ``norm`` of the last one is the encoding."""
-        return block_outputs(self.blocks, tokens, remat=self.remat)
+        return block_outputs(self.blocks, tokens, keep, remat=self.remat)
 
     def _count(self, side: int) -> int:
         if side % self.patch_size:
