@@ -68,12 +68,20 @@ def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) ->
         },
         "values": read_evaluation(workdir),
         "seconds": seconds,
+        **provenance(),
+        "date": written.date().isoformat(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Returns the versions of what computes, the machine and the date."""
+    return {
         "versions": {
             "python": platform.python_version(),
             **{package: metadata.version(package) for package in _PACKAGES},
         },
         "machine": _machine(),
-        "date": written.date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
