@@ -4,7 +4,8 @@ python experiments/measure.py run simclr mae [--workdir runs]   # or: run all
 python experiments/measure.py write
 
 ``run`` trains and evaluates in WORKDIR/simclr, where it resumes a run that was stopped, and records
-the result with its provenance in docs/results/simclr.json. Both commands then update the tables in
+the result with its provenance in docs/results/simclr.json. Some configs are run with three seeds,
+the others in WORKDIR/simclr-seed1 and WORKDIR/simclr-seed2. Both commands then update the tables in
 README.md and docs/results.md, the scores in configs/, and docs/settings.md.
 """
 
@@ -17,13 +18,16 @@ from ssl_jax import cli
 from ssl_jax.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
+_NOT_MEASURED = ("common", "finetune")  # experiments/labels.py measures fine-tuning
 
 
 def main(*words: str) -> None:
     """Measures the named configs, then writes the pages."""
     from experiments.results import pages, record
 
-    known = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "common")
+    known = sorted(
+        path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in _NOT_MEASURED
+    )
     command, *names = words
     if command not in ("run", "write") or (command == "write") == bool(names):
         raise InputError(
@@ -32,7 +36,7 @@ def main(*words: str) -> None:
     for name in known if names == ["all"] else names:
         if name not in known:
             raise InputError(f"{name}: is unknown; expected all, or some of {', '.join(known)}")
-        record.run(name, Path(flags.FLAGS.workdir) / name, ROOT / "docs/results")
+        record.run(name, Path(flags.FLAGS.workdir), ROOT / "docs/results")
     pages.write(ROOT)
 
 

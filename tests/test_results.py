@@ -72,3 +72,21 @@ def test_score_lines_in_a_config_are_replaced():
     assert pages.with_scores(text.replace("Scores: old\n    older\n", ""), result) == replaced
     with pytest.raises(ValueError, match="no line that starts with 'smoke:'"):
         pages.with_scores("paper: x.", result)
+
+
+def test_several_seeds_give_means_and_their_spread():
+    def values(learned, **others):
+        baselines = {"random_init_knn_top1": 0.2, "input_knn_top1": 0.3}
+        errors = {"knn_top1_minus_random_init_se": 0.01, "knn_top1_minus_input_se": 0.01}
+        rest = {"linear_top1": 0.1, "linear100_top1": 0.1}
+        return {"knn_top1": learned} | baselines | errors | rest | others
+
+    result = {"seed": 0, "values": values(0.5), "protocol": {"input": "pixels"}}
+    result["further_seeds"] = [
+        {"seed": 1, "values": values(0.6, random_init_knn_top1=0.3), "seconds": None}
+    ]
+    assert pages._cells(result)["label"][0] == "**55.0 ± 7.1** / 25.0 / 30.0"
+    result["further_seeds"][0]["values"]["knn_top1"] = 0.31
+    assert pages._cells(result)["label"][0] == "40.5 ± 13.4 / 25.0 / 30.0"
+    lines = pages.score_lines(result)
+    assert "seeds 0, 1: mean ± standard deviation" in lines[0]

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.results import record
 from ssl_jax import methods
 from ssl_jax.config import BLOCKS, TOP
-from ssl_jax.evaluation.scores import METRICS, PROBE, read
+from ssl_jax.evaluation.scores import METRICS, PROBE, Score, read
 from ssl_jax.output import write_whole
 from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table, votes_in_words
 from ssl_jax.settings import Setting
@@ -39,7 +41,7 @@ def pages(root: Path) -> dict[Path, str]:
     folder = root / "docs/results"
     results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
     titles = {name: title_of(root / f"configs/{name}.py") for name in results}
-    texts = {}
+    texts: dict[Path, str] = {}
     for path in (root / "README.md", root / "docs/results.md"):
         texts[path] = _filled(path.read_text(), results, titles)
     for name, result in results.items():
@@ -70,12 +72,15 @@ def with_scores(config: str, result: Result) -> str:
 def score_lines(result: Result) -> list[str]:
     """Returns the score lines of a config's docstring."""
     values, raw = result["values"], result["protocol"]["input"]
-    lines = [f"Scores (docs/results.md), seed {result['seed']}: learned / untrained / {raw}."]
-    for column, cells in _cells(values).items():
+    seeds = _seeds_in_words(result)
+    lines = [f"Scores (docs/results.md), {seeds}: learned / untrained / {raw}."]
+    for column, cells in _cells(result).items():
         labels = "" if column == "label" else f"{column}: "
         scores = ", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True))
         lines.append(f"    {labels}{scores.replace('**', '')}")
     own = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in own_scores(values).items()]
+    if own and result.get("further_seeds"):
+        own[0] = f"seed {result['seed']}: {own[0]}"
     return lines + [f"    {', '.join(own)}"] * bool(own)
 
 
@@ -102,14 +107,14 @@ def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator
         if name not in results:
             continue
         title, paper, link = titles[name]
-        for column, cells in _cells(results[name]["values"]).items():
+        for column, cells in _cells(results[name]).items():
             full_title = title if column == "label" else f"{title}, {column}"
             scores = " | ".join(cells)
             yield f"| {full_title} | [{paper}]({link}) | `configs/{name}.py` | {scores} |"
 
 
 def _detail(result: Result) -> Iterator[str]:
-    """Yields all scores of a result, and its provenance."""
+    """Yields all scores of the first seed, the scores of all seeds, and the provenance."""
     values, protocol = result["values"], result["protocol"]
     yield f"| | learned | untrained | {protocol['input']} | lead, ± twice its standard error |"
     yield "|---|---|---|---|---|"
@@ -123,6 +128,12 @@ def _detail(result: Result) -> Iterator[str]:
             yield f"| Linear, {score.layer} alone | {_percent(score.value)} | {untrained} | | |"
     for name, value in own_scores(values).items():
         yield f"| {name.replace('_', ' ')} | {value:.4g} | | | |"
+    if result.get("further_seeds"):
+        yield ""
+        yield f"| {_seeds_in_words(result)} | kNN | linear | 10 labels per class |"
+        yield "|---|---|---|---|"
+        for column, cells in _cells(result).items():
+            yield f"| {column} | {' | '.join(cells)} |"
     yield ""
     versions, seconds = result["versions"], result["seconds"]
     took = "" if seconds is None else f"; {seconds // 60} min {seconds % 60} s from start to page"
@@ -136,14 +147,43 @@ def _detail(result: Result) -> Iterator[str]:
     )
 
 
-def _cells(values: Mapping[str, float]) -> dict[str, list[str]]:
-    """Returns, for each kind of labels, learned / untrained / raw; bold if ahead of both."""
-    scores = [score for score in read(values) if score.metric != PROBE]
+def _cells(result: Result) -> dict[str, list[str]]:
+    """Returns, for each kind of labels, learned / untrained / raw, in the order of ``METRICS``.
+
+    With several seeds these are means, the learned one with the standard deviation over seeds. A
+    learned score is bold if every seed is ahead of both baselines.
+    """
+    every = [result["values"], *(each["values"] for each in result.get("further_seeds", ()))]
+    tables = [
+        {(score.column, score.metric): row for score, row in zip(scores, rows, strict=True)}
+        for scores, rows in ((_on_labels(values), score_table(values)) for values in every)
+    ]
     columns: dict[str, dict[str, str]] = {}
-    for score, row in zip(scores, score_table(values), strict=True):
-        cell = f"{_bold(row)} / {_percent(row.random_init)} / {_percent(row.input)}"
-        columns.setdefault(score.column, {})[score.metric] = cell
+    for column, metric in tables[0]:
+        rows = [table[column, metric] for table in tables]
+        learned, untrained, raw = (
+            np.array([getattr(row, name) for row in rows])
+            for name in ("learned", "random_init", "input")
+        )
+        said = _percent(float(learned.mean()))
+        if len(rows) > 1:
+            said += f" ± {100 * learned.std(ddof=1):.1f}"
+        if all(row.verdict == "ahead" for row in rows):
+            said = f"**{said}**"
+        cell = f"{said} / {_percent(float(untrained.mean()))} / {_percent(float(raw.mean()))}"
+        columns.setdefault(column, {})[metric] = cell
     return {column: [cells[metric] for metric in METRICS] for column, cells in columns.items()}
+
+
+def _on_labels(values: Mapping[str, float]) -> list[Score]:
+    return [score for score in read(values) if score.metric != PROBE]
+
+
+def _seeds_in_words(result: Result) -> str:
+    seeds = [result["seed"], *(each["seed"] for each in result.get("further_seeds", ()))]
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"seeds {', '.join(map(str, seeds))}: mean ± standard deviation"
 
 
 def _bold(row: ScoreRow) -> str:

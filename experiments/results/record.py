@@ -16,24 +16,34 @@ from ssl_jax import data, fit, methods
 from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.runs.workdir import EVALUATION, finished, read_evaluation, write_json
 
+_THREE_SEEDS = ("simclr", "byol", "mae", "dino", "rotation")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _PROCESSOR = Path("/proc/cpuinfo")
 
 
-def run(name: str, workdir: Path, folder: Path) -> None:
-    """Runs the default preset of a config and writes ``folder/name.json``.
+def run(name: str, workdirs: Path, folder: Path) -> None:
+    """Runs the default preset of a config, some with three seeds, and writes ``folder/name.json``.
 
     Args:
       name: name of the config.
-      workdir: folder of the run; if the run is finished, it is only recorded.
+      workdirs: holds the folders of the runs, ``name``, ``name-seed1``, ...; a run that is finished
+        is only recorded.
       folder: folder of the results.
     """
-    config = import_module(f"configs.{name}").get_config()
-    began, measured = time.monotonic(), not workdir.exists()
-    result = fit(methods.make, data.load(config.data), config, workdir=workdir)
-    seconds = round(time.monotonic() - began) if measured else None
+    results = []
+    for seed in range(3 if name in _THREE_SEEDS else 1):
+        workdir = workdirs / (f"{name}-seed{seed}" if seed else name)
+        config = import_module(f"configs.{name}").get_config(f"seed={seed}")
+        began, measured = time.monotonic(), not workdir.exists()
+        result = fit(methods.make, data.load(config.data), config, workdir=workdir)
+        seconds = round(time.monotonic() - began) if measured else None
+        results.append(record(name, result.config, workdir, seconds))
+    first, *others = results
+    first["further_seeds"] = [
+        {key: each[key] for key in ("seed", "values", "seconds")} for each in others
+    ]
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", record(name, result.config, workdir, seconds))
+    write_json(folder / f"{name}.json", first)
 
 
 def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) -> dict[str, Any]:
