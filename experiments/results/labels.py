@@ -138,7 +138,9 @@ def _trainer(base: ConfigDict, rate: float, run: Path | None, placement: Placeme
     def init(seed: int) -> TrainState:
         state = create(method, optimizer, jax.random.key(seed), batch)
         if run is not None:
-            params, extra, _ = with_backbone_of(run, method, state.params, state.extra, placement)
+            params, extra, _ = with_backbone_of(
+                run, method, state.params, state.extra, placement, config.network
+            )
             state = state._replace(params=params, extra=extra)
         return placement.put_state(state)
 

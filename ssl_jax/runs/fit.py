@@ -88,7 +88,7 @@ def fit(
     state, is_new = first_state(method, optimizer, batch, config, workdir, placement)
     if is_new and config.init_from is not None:
         params, extra, taken = with_backbone_of(
-            Path(config.init_from), method, state.params, state.extra, placement
+            Path(config.init_from), method, state.params, state.extra, placement, config.network
         )
         state = state._replace(params=params, extra=extra)
         console.print(taken, markup=False, soft_wrap=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
-from ssl_jax.config import declared
+from ssl_jax.config import declared, flatten
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Backbone, Extra, Method, Params
 from ssl_jax.placement import Placement
@@ -16,7 +17,12 @@ from ssl_jax.train.checkpoint import shapes_of
 
 
 def with_backbone_of(
-    workdir: Path, method: Method, params: Params, extra: Extra, placement: Placement
+    workdir: Path,
+    method: Method,
+    params: Params,
+    extra: Extra,
+    placement: Placement,
+    network: ConfigDict,
 ) -> tuple[Params, Extra, str]:
     """Replaces a method's backbone by that of an earlier run.
 
@@ -26,6 +32,8 @@ def with_backbone_of(
       params: its parameters.
       extra: its extra state.
       placement: where the new arrays are put.
+      network: ``config.network`` of the method that is about to train; if the backbones differ, the
+        message names the settings that do.
 
     Returns:
       The new ``params`` and ``extra``, and a line that says what was taken and what was not.
@@ -40,7 +48,8 @@ def with_backbone_of(
     except InputError as error:
         raise InputError(f"init_from: {error}") from error
     taken = earlier.method.backbone(earlier.params, earlier.extra)
-    _check_fit(workdir, taken, method.backbone(params, extra))
+    settings = _differing(earlier.config.network, network)
+    _check_fit(workdir, taken, method.backbone(params, extra), settings)
     arrays = set(map(id, jax.tree.leaves(taken)))
     left = [*_without(earlier.params, arrays, "params"), *_without(earlier.extra, arrays, "extra")]
     said = (
@@ -52,7 +61,15 @@ def with_backbone_of(
     return placed["params"], placed["extra"], said
 
 
-def _check_fit(workdir: Path, there: Backbone, here: Backbone) -> None:
+def _differing(there: ConfigDict, here: ConfigDict) -> str:
+    """Lists the settings of the network that differ."""
+    a, b = dict(flatten(there, "network.")), dict(flatten(here, "network."))
+    return ", ".join(
+        f"{key} ({a[key]!r} there, {b[key]!r} here)" for key in a if key in b and a[key] != b[key]
+    )
+
+
+def _check_fit(workdir: Path, there: Backbone, here: Backbone, settings: str) -> None:
     """Checks that both backbones hold arrays of the same names, shapes and types."""
     for kind, theirs, ours in zip(
         ("parameter", "BatchNorm statistic"),
@@ -62,10 +79,11 @@ def _check_fit(workdir: Path, there: Backbone, here: Backbone) -> None:
     ):
         for name in sorted(theirs.keys() | ours.keys()):
             if theirs.get(name) != ours.get(name):
+                expected = f"the same {settings}" if settings else "data of the same shape"
                 raise InputError(
                     f"init_from: {workdir}: the backbones differ: the {kind} {name} is "
                     f"{theirs.get(name, 'absent')} there and {ours.get(name, 'absent')} here; "
-                    "expected the same network on data of the same shape"
+                    f"expected {expected}"
                 )
 
 

@@ -21,7 +21,8 @@ from ssl_jax.train.stop import Stopped
 from tests import tiny
 from tests.constants import watched_jit
 
-FILES = {"config.json", "metrics.jsonl", "checkpoints", "evaluation.json", "report.html"}
+SCORES = {"evaluation.json", "classes.json", "report.html"}
+FILES = {"config.json", "metrics.jsonl", "checkpoints"} | SCORES
 
 
 def config(**changes):

@@ -25,29 +25,10 @@ from ssl_jax.train import checkpoint, optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import create
 from tests import tiny
+from tests.methods.case import VIT, case_of
 from tests.runs import own
 
-VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
 RESNET = {"pool": "mean"}
-BLOCKS = {
-    "simclr": {"projector": (8,)},
-    "moco": {"projector": (8,), "queue": 32},
-    "byol": {"projector": (8,), "predictor": (8,)},
-    "simsiam": {"projector": (8, 8), "predictor": (4,)},
-    "dino": {"head": (16, 8), "prototypes": 24, "augment": {"small_size": 4}},
-    "mae": {"decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2},
-    "rotation": {},
-    "context_encoder": {
-        "overlap": 1,
-        "shift": 1,
-        "bottleneck": None,
-        "decoder": (8,),
-        "discriminator": (4,),
-    },
-    "frame_order": {"reach": 3, "gap": 1, "shift": 1, "hidden": (8,)},
-    "next_word": {},
-}
-DATA = {"frame_order": tiny.clips, "next_word": tiny.texts}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,7 +39,7 @@ def small_networks():
 
 
 def config_of(name: str, network: dict, dataset) -> ConfigDict:
-    config = tiny.config(name=name, **BLOCKS[name])
+    config = tiny.config(name=name, **case_of(name).settings)
     config.network.update({"name": "gpt_nano"} if name == "next_word" else network)
     return tiny.resolved(config, dataset)
 
@@ -96,7 +77,7 @@ def earlier(tmp_path_factory):
     def get(name: str, network: dict = RESNET):
         key = (name, *sorted(network.items()))
         if key not in made:
-            dataset = DATA.get(name, tiny.data)()
+            dataset = case_of(name).data()
             config = config_of(name, network, dataset)
             workdir = tmp_path_factory.mktemp("earlier") / name
             made[key] = workdir, saved(workdir, config, methods.make(config), dataset)
@@ -107,14 +88,11 @@ def earlier(tmp_path_factory):
 
 def taken_over(workdir, run: Run):
     """Starts a run's method anew; returns its state before and after, and the line about it."""
-    dataset = DATA.get(run.config.method.name, tiny.data)()
+    dataset = case_of(run.config.method.name).data()
     before = start_of(run.method, dataset, seed=2)
-    *after, said = with_backbone_of(workdir, run.method, *before, tiny.placement(8))
+    network = run.config.network
+    *after, said = with_backbone_of(workdir, run.method, *before, tiny.placement(8), network)
     return before, tuple(after), said
-
-
-def test_every_method_has_a_case_here():
-    assert BLOCKS.keys() == methods.METHODS.keys()
 
 
 PAIRS = [
@@ -127,6 +105,8 @@ PAIRS = [
     ("simclr", "frame_order", RESNET),
     ("frame_order", "simclr", RESNET),
     ("simclr", "dino", RESNET),
+    ("simclr", "finetune", RESNET),
+    ("finetune", "byol", RESNET),
     ("dino", "mae", VIT),
     ("mae", "dino", VIT),
     ("mae", "simclr", VIT),
@@ -179,7 +159,7 @@ def test_in_byol_the_teacher_gets_a_copy_of_its_own(earlier):
     chex.assert_trees_all_equal(*stats, run.extra["backbone"])
     pairs = zip(jax.tree.leaves(student), jax.tree.leaves(teacher), strict=True)
     assert all(a is not b for a, b in pairs)
-    assert said.endswith("; not taken: params/projector")
+    assert said.endswith("; not taken: params/projector, extra/projector")
 
 
 def test_from_dino_the_teacher_is_taken(earlier):
@@ -192,13 +172,15 @@ def test_from_dino_the_teacher_is_taken(earlier):
 
 def test_another_network_is_refused_by_the_name_of_the_first_array_that_differs(earlier):
     workdir, _ = earlier("simclr")
-    method = methods.make(config_of("byol", RESNET | {"stem": "small"}, tiny.data()))
+    config = config_of("byol", RESNET | {"stem": "small"}, tiny.data())
+    method = methods.make(config)
+    start = start_of(method, tiny.data(), 2)
     with pytest.raises(InputError) as caught:
-        with_backbone_of(workdir, method, *start_of(method, tiny.data(), 2), tiny.placement(8))
+        with_backbone_of(workdir, method, *start, tiny.placement(8), config.network)
     assert str(caught.value) == (
         f"init_from: {workdir}: the backbones differ: the parameter conv/kernel is "
         "float32[4, 4, 1, 4] there and float32[3, 3, 1, 4] here; "
-        "expected the same network on data of the same shape"
+        "expected the same network.stem ('patch' there, 'small' here)"
     )
 
 
@@ -237,10 +219,11 @@ def test_an_array_that_only_one_backbone_has_is_named(own_run, data, params, sta
     workdir, run = own_run
     params, stats = ({k: jnp.zeros(shape) for k, shape in x.items()} for x in (params, stats))
     method = with_another(run.method, params, stats)
+    trees, network = (run.params, run.extra), run.config.network
     with pytest.raises(
         InputError, match=f"^init_from: {workdir}: the backbones differ: the {culprit}"
     ):
-        with_backbone_of(workdir, method, run.params, run.extra, tiny.placement(8))
+        with_backbone_of(workdir, method, *trees, tiny.placement(8), network)
 
 
 class Begun(Exception):
