@@ -1,10 +1,13 @@
 """Augmentations that run on the device: ``f(key, image, *, ...) -> image``.
 
-Each takes a single image; ``jax.vmap`` makes it work on a batch. Images are ``[h, w, c]`` float32
-in [0, 1] with one or three channels, before and after. The deterministic counterparts of random
-functions are in the same modules: ``crop_and_resize``, ``blur``, ``adjust_hue``.
+Each takes a single image; ``jax.vmap`` makes it work on a batch. Only ``mixup`` and ``cutmix`` take
+a batch, with its targets. Images are ``[h, w, c]`` float32 in [0, 1] with one or three channels,
+before and after. The deterministic counterparts of random functions are in the same modules:
+``crop_and_resize``, ``blur``, ``adjust_hue``; those of RandAugment are in ``operations``.
 """
 
+from ssl_jax.augment import corruptions as corruptions
+from ssl_jax.augment import operations as operations
 from ssl_jax.augment import recipes as recipes
 from ssl_jax.augment.blur import gaussian_blur as gaussian_blur
 from ssl_jax.augment.color import color_jitter as color_jitter
