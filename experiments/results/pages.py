@@ -120,8 +120,8 @@ def _detail(result: Result) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in score_table(values):
         lead = f"{100 * row.lead:+.1f} ± {100 * row.uncertainty:.1f}"
-        cells = (_bold(row), _percent(row.random_init), _percent(row.input), lead)
-        yield f"| {row.name} | {' | '.join(cells)} |"
+        numbers = (_bold(row), _percent(row.random_init), _percent(row.input), lead)
+        yield f"| {row.name} | {' | '.join(numbers)} |"
     for score in read(values):
         if score.metric == PROBE:
             untrained = _percent(score.baselines["random_init"])

@@ -64,7 +64,7 @@ def of_classifier(correct: np.ndarray, baselines: Mapping[str, ProbeResults]) ->
         CLASSIFIER,
         float(correct.mean()),
         {name: float(right.mean()) for name, right in probes.items()},
-        {name: paired_standard_error(correct, right) for name, right in probes.items()},
+        _errors_of_leads(correct, probes),
     )
 
 
@@ -85,7 +85,7 @@ def compare(
             metric,
             float(correct.mean()),
             {name: float(right.mean()) for name, right in of_baselines.items()},
-            {name: paired_standard_error(correct, right) for name, right in of_baselines.items()},
+            _errors_of_leads(correct, of_baselines),
             column,
             votes=votes if metric == KNN else {},
         )
@@ -132,6 +132,13 @@ def _read(match: re.Match[str], values: Mapping[str, float]) -> Score:
         layer=found["layer"] or "",
         votes=voting.read(values, _prefixes(column)) if found["metric"] == KNN else {},
     )
+
+
+def _errors_of_leads(correct: np.ndarray, baselines: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Returns the paired standard error of each lead; a single test example has none."""
+    if correct.shape[-1] < 2:
+        return {}
+    return {name: paired_standard_error(correct, right) for name, right in baselines.items()}
 
 
 def _prefixes(column: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ def print_scores(console: Console, page: Page) -> None:
         column.justify = "right"
     for row in rows:
         shares = (row.learned, row.random_init, row.input)
-        lead = f"{points(row.lead)} ± {100 * row.uncertainty:.1f}"
+        lead = f"{points(row.lead)} ± {points(row.uncertainty, '')}"
         table.add_row(row.name, *map(percent, shares), lead)
     console.print(table)
     console.print(verdict(page.values, page.input_name).headline)

@@ -7,7 +7,16 @@ import pytest
 
 from ssl_jax.evaluation.paired import paired_standard_error
 from ssl_jax.evaluation.probes import ProbeResults
-from ssl_jax.evaluation.scores import METRICS, PROBE, Score, compare, read, write
+from ssl_jax.evaluation.scores import (
+    CLASSIFIER,
+    METRICS,
+    PROBE,
+    Score,
+    compare,
+    of_classifier,
+    read,
+    write,
+)
 from ssl_jax.evaluation.vote import Vote
 
 # The keys of evaluation.json that DESIGN.md names, beside further labels and probed layers.
@@ -145,3 +154,22 @@ def test_every_key_of_an_evaluation_belongs_to_a_score_or_is_not_read():
     scores = read(values)
     assert [s.key for s in scores] == [*METRICS, "motion_knn_top1", "probe_stage1_top1"]
     assert write(scores) == {key: values[key] for key in (*LABELED, *motion, *probes)}
+
+
+def test_a_single_test_example_has_no_standard_error():
+    correct = {"knn_top1": np.array([True]), "linear_top1": np.array([False])}
+    one = ProbeResults(correct, np.zeros(1, int), 1.0, Vote(1, 0.1, "raw"))
+    scores = list(compare(one, {"input": one}, "label"))
+    assert [score.errors for score in scores] == [{}, {}]
+    assert of_classifier(np.array([True]), {"input": one}).errors == {}
+
+
+def test_the_classifier_is_compared_with_the_linear_probes(learned_and_worse):
+    learned, worse = learned_and_worse
+    correct = learned.correct["linear_top1"]
+    score = of_classifier(correct, {"random_init": worse, "input": learned})
+    assert score.key == CLASSIFIER == "top1"
+    assert score.value == score.baselines["input"] == correct.mean()
+    assert score.baselines["random_init"] == worse.correct["linear_top1"].mean()
+    assert read(write([score])) == [score]
+    assert read({"probe_top1_top1": 0.5})[0].layer == "top1"
