@@ -49,14 +49,16 @@ def check_layers(
       settings: ``config.evaluation``, with ``layers`` and ``probe_layers``.
 
     Raises:
-      InputError: a layer is missing; names the first one.
+      InputError: a layer is missing or is not one vector per example; names the first one.
     """
     outputs = jax.eval_shape(method.embed, params, extra, batch)
+    vectors = [name for name, layer in outputs.items() if layer.ndim == 2]
     for key in ("layers", "probe_layers"):
         for layer in settings[key]:
-            if layer not in outputs:
-                known = ", ".join(outputs)
-                raise InputError(f"evaluation.{key}: {layer!r}; expected some of {known}")
+            if layer not in vectors:
+                reason = " is not one vector per example" if layer in outputs else ""
+                known = ", ".join(vectors)
+                raise InputError(f"evaluation.{key}: {layer!r}{reason}; expected some of {known}")
 
 
 def make_embed(

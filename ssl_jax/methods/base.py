@@ -65,7 +65,8 @@ class Method(NamedTuple):
       loss: ``(params, extra, views, key, step) -> scalar, (extra, metrics)``.
       update: ``(params, extra, step) -> params, extra``, after the optimizer's update.
       embed: ``(params, extra, batch) -> {"features": [n, d], ...}``. No randomness, and each row
-        depends on its own example only.
+        depends on its own example only. Probes can read any layer ``[n, d]``; one with more axes,
+        such as the backbones' ``patches`` ``[n, t, d]``, is for other uses.
       score: ``(params, extra, batch, key) -> {name: [n]}``. Their means over the test set are in
         ``evaluation.json`` as ``test_{name}``.
       show: ``(params, extra, batch, key) -> {title: [n, ...]}``. The method's output for a few test
@@ -87,7 +88,7 @@ class Method(NamedTuple):
         tuple[Float[Array, ""], tuple[Extra, Metrics]],
     ]
     update: Callable[[Params, Extra, Int[Array, ""]], tuple[Params, Extra]]
-    embed: Callable[[Params, Extra, Batch], dict[str, Float[Array, "n _"]]]
+    embed: Callable[[Params, Extra, Batch], dict[str, Float[Array, "n ..."]]]
     score: Callable[[Params, Extra, Batch, PRNGKeyArray], dict[str, Array]] = _nothing
     show: Callable[[Params, Extra, Batch, PRNGKeyArray], dict[str, Array]] = _nothing
     backbone: Callable[[Params, Extra], Backbone] = _no_backbone

@@ -22,7 +22,7 @@ class Encoder(nnx.Module):
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Returns the backbone's layers (``h`` is ``features``) and ``z`` of normalized images."""
         layers = self.backbone(images, train=train)
         return layers | {"z": self.projector(layers["features"], train=train)}

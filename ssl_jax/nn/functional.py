@@ -34,7 +34,9 @@ class Network(NamedTuple):
     apply_views: Callable[..., tuple[Any, Stats]]
 
 
-def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1) -> Network:
+def from_module(
+    make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1, call: str = "__call__"
+) -> Network:
     """Turns a module into pure functions.
 
     Micro-batches save memory: only the activations of one slice exist at a time. The slices are
@@ -43,9 +45,9 @@ def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1
     running ones once per slice (GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983).
 
     Args:
-      make: builds the module from ``rngs``; ``apply`` runs its
-        ``__call__(*inputs, train: bool)``.
+      make: builds the module from ``rngs``.
       microbatches: number of slices that the examples of a batch are cut into if ``train`` is True.
+      call: name of the module's method that ``apply`` runs, with ``(*inputs, train: bool)``.
 
     Returns:
       The network. Its parameters are the module's ``nnx.Param``, its statistics the module's
@@ -75,7 +77,7 @@ def from_module(make: Callable[[nnx.Rngs], nnx.Module], *, microbatches: int = 1
 
     def apply(params: Params, stats: Stats, *inputs: PyTree[Array], train: bool) -> Any:
         module = nnx.merge(graph(), _numbered(params), _numbered(stats))
-        outputs = module(*inputs, train=train)
+        outputs = getattr(module, call)(*inputs, train=train)
         return outputs, _named(nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
 
     def apply_views(params: Params, stats: Stats, *views: PyTree[Array], train: bool) -> Any:

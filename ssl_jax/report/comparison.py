@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,13 @@ import numpy as np
 from ssl_jax.report import collapse
 from ssl_jax.report.charts.curves import series
 from ssl_jax.report.formatting import DASH, number, setting
-from ssl_jax.report.verdicts import ScoreRow, own_scores, score_table
+from ssl_jax.report.verdicts import (
+    CLASSIFIER_TITLE,
+    ScoreRow,
+    classifier_scores,
+    own_scores,
+    score_table,
+)
 
 TICK, CROSS = "\N{CHECK MARK}", "\N{MULTIPLICATION SIGN}"
 MARKS = {"ahead": TICK, "level": "", "behind": CROSS, "unknown": ""}
@@ -44,25 +51,31 @@ class Row(NamedTuple):
     Attributes:
       name: of the run.
       method: name of the method.
+      start: what the backbone started from, "from simclr" or "from scratch"; empty for a run that
+        starts from scratch and learns no classes, as most do.
       network: name of the network.
       data: name of the data.
       holdout: number of training examples that replaced the test set.
+      labeled: number of examples that the simple classifiers were fitted to.
       input_name: the raw input in words.
       step: the last logged step.
       steps: the number of steps to make.
       speed: median of examples per second, without the first rows.
       seconds: training time that was logged, summed over all sessions of the run.
       scores: of the features, by name.
-      own: scores of the method's own task, by name.
+      own: scores of the method's own task, by name; of a method that classifies, those beside its
+        accuracy.
       health: verdict on collapse; None if nothing was logged.
       evaluated: whether there is an ``evaluation.json``.
     """
 
     name: str
     method: str
+    start: str
     network: str
     data: str
     holdout: int
+    labeled: float
     input_name: str
     step: float
     steps: float
@@ -81,6 +94,17 @@ class Row(NamedTuple):
         if self.step >= self.steps:
             return "trained, not evaluated yet"
         return "unfinished"
+
+    @property
+    def training(self) -> str:
+        """The method, and what the backbone started from."""
+        return f"{self.method} {self.start}".strip()
+
+    @property
+    def labels(self) -> str:
+        """How many labels the scores rest on; empty if there are none, or if it is not known."""
+        known = bool(self.scores) and math.isfinite(self.labeled)
+        return f"{number(self.labeled)} labels" if known else ""
 
     @property
     def progress(self) -> str:
@@ -103,8 +127,9 @@ class Group(NamedTuple):
       title: the data, in words.
       input_name: the raw input in words.
       rows: the runs.
-      scores: names of the scores that any of them has.
+      scores: names of the scores that any of them has, that of a method's own classifier first.
       own: names of the methods' own scores that any of them has.
+      labels_differ: whether the simple classifiers were fitted to different numbers of examples.
     """
 
     title: str
@@ -112,6 +137,7 @@ class Group(NamedTuple):
     rows: Sequence[Row]
     scores: Sequence[str]
     own: Sequence[str]
+    labels_differ: bool
 
 
 def row(entry: Entry) -> Row:
@@ -124,16 +150,18 @@ def row(entry: Entry) -> Row:
     return Row(
         name=entry.name,
         method="a method of your own" if is_own_method else settings["method.name"],
+        start=_start(settings),
         network="" if is_own_method else settings.get("network.name", ""),
         data=settings.get("data.name", DASH),
         holdout=settings.get("data.holdout") or 0,
+        labeled=float(entry.values.get("train_examples", math.nan)),
         input_name=entry.input_name,
         step=max(steps_made, default=0.0),
         steps=float(settings.get("train.steps") or math.nan),
         speed=_speed(rows),
         seconds=_seconds(rows, settings.get("data.batch_size", math.nan)),
         scores={score.name: score for score in score_table(entry.values)},
-        own=own_scores(entry.values),
+        own=own_scores(entry.values) | classifier_scores(entry.values),
         health=collapse.verdict(rows, entry.values) if rows else None,
         evaluated=bool(entry.values),
     )
@@ -149,8 +177,11 @@ def groups(rows: Sequence[Row]) -> Iterator[Group]:
             title=f"{data}, {holdout:,} training examples held out" if holdout else data,
             input_name=input_name,
             rows=members,
-            scores=_union(each.scores for each in members),
+            scores=sorted(
+                _union(each.scores for each in members), key=lambda name: name != CLASSIFIER_TITLE
+            ),
             own=_union(each.own for each in members),
+            labels_differ=len({each.labels for each in members if each.labels}) > 1,
         )
 
 
@@ -172,6 +203,13 @@ def speed_text(speed: float) -> str:
 def spoken(key: str) -> str:
     """Returns the name of a method's own score in words."""
     return key.removeprefix("test_").replace("_", " ")
+
+
+def _start(settings: Mapping[str, Any]) -> str:
+    earlier = settings.get("init_from")
+    if earlier:
+        return f"from {PurePath(earlier).name}"
+    return "from scratch" if "method.classes" in settings else ""
 
 
 def _speed(rows: Sequence[Mapping[str, float]]) -> float:

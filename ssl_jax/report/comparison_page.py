@@ -8,6 +8,7 @@ from ssl_jax.report.charts.curves import curve, curves
 from ssl_jax.report.comparison import MARKS, Entry, Row, differing, groups, row, speed_text, spoken
 from ssl_jax.report.formatting import duration
 from ssl_jax.report.templates import fill
+from ssl_jax.report.verdicts import CLASSIFIER_TITLE
 
 
 class _Page(NamedTuple):
@@ -30,7 +31,10 @@ def render(entries: Sequence[Entry]) -> str:
         notes=list(_notes(rows)),
         groups=[
             group._asdict()
-            | {"positions": {name: positions(name, group.rows) for name in group.scores}}
+            | {
+                "positions": {name: positions(name, group.rows) for name in group.scores},
+                "classifies": CLASSIFIER_TITLE in group.scores,
+            }
             for group in groups(rows)
         ],
         figures=list(map(_figure, range(len(rows)), entries, rows)),

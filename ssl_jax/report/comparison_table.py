@@ -34,6 +34,8 @@ def _table(group: Group) -> Table:
         f"Below each score: the untrained network and the {group.input_name}. {TICK} ahead of "
         f"both, {CROSS} behind one of them, by more than twice the paired standard error."
     )
+    if group.labels_differ:
+        caption += " The simple classifiers were fitted to the labels counted below each name."
     table = Table(
         box=box.SIMPLE,
         title=Text(printable(group.title), "bold"),
@@ -49,8 +51,8 @@ def _table(group: Group) -> Table:
         table.add_column(title, max_width=26)
     for each in group.rows:
         table.add_row(
-            _name(each),
-            Text(printable(each.method)),
+            _name(each, with_labels=group.labels_differ),
+            Text(printable("\n".join(filter(None, (each.method, each.start))))),
             each.progress,
             speed_text(each.speed),
             duration(each.seconds),
@@ -61,9 +63,10 @@ def _table(group: Group) -> Table:
     return table
 
 
-def _name(each: Row) -> Text:
+def _name(each: Row, *, with_labels: bool) -> Text:
     state = f"\n{each.state}" if each.state else ""
-    return Text.assemble(printable(each.name), (state, "yellow"))
+    labels = f"\n{each.labels}" if with_labels and each.labels else ""
+    return Text.assemble(printable(each.name), (state, "yellow"), (labels, "dim"))
 
 
 def _own(each: Row) -> str:

@@ -11,10 +11,12 @@ from ssl_jax.report.charts.curves import curve, running_mean, series, window
 from ssl_jax.report.charts.feature_map import feature_map
 from ssl_jax.report.confusion import confusion
 from ssl_jax.report.formatting import number, printable, setting
+from ssl_jax.report.per_class import per_class
 from ssl_jax.report.picture import CRISP_SIDE
 from ssl_jax.report.sections.kinds import Section, content
 from ssl_jax.report.templates import fill, save
 from ssl_jax.report.verdicts import (
+    classifier_in_words,
     features_in_words,
     further_numbers,
     layer_table,
@@ -84,6 +86,8 @@ def render(page: Page) -> str:
         crisp=CRISP_SIDE,
         map=None if page.features is None else feature_map(page.features, page.labels, names),
         confusion=confusion(page.labels, page.predictions, names),
+        per_class=per_class(page.labels, page.predictions, names),
+        classifier=classifier_in_words(page.values),
         rest=[(name, number(value), "") for name, value in further_numbers(page.values).items()],
         settings=list(_settings(page.config, page.meanings)),
     )

@@ -12,8 +12,9 @@ from ssl_jax.report.formatting import points
 
 Judgment = Literal["unknown", "behind", "level", "ahead"]
 _JUDGMENTS: tuple[Judgment, ...] = ("unknown", "behind", "level", "ahead")
+CLASSIFIER_TITLE = "Classifier"
 _TITLES = {
-    CLASSIFIER: "Classifier",
+    CLASSIFIER: CLASSIFIER_TITLE,
     "knn_top1": "k nearest neighbors",
     "linear_top1": "Linear, all labels",
     "linear100_top1": "Linear, 10 labels per class",
@@ -75,6 +76,11 @@ def features_in_words(values: Mapping[str, float]) -> str:
     return f"features learned with{'' if CLASSIFIER in values else 'out'} labels"
 
 
+def classifier_in_words(values: Mapping[str, float]) -> str:
+    """Says what predicted the classes of the test examples."""
+    return "the classifier that was trained" if CLASSIFIER in values else "the linear probe"
+
+
 def votes_in_words(values: Mapping[str, float]) -> list[str]:
     """Returns how the neighbors voted: a sentence per kind of labels; none for earlier runs."""
     lines = []
@@ -96,6 +102,13 @@ def own_scores(values: Mapping[str, float]) -> dict[str, float]:
         for name, value in values.items()
         if name.startswith("test_") or name.endswith("_perplexity")
     }
+
+
+def classifier_scores(values: Mapping[str, float]) -> dict[str, float]:
+    """Returns what else was measured of a method's own predictions, beside their accuracy."""
+    if CLASSIFIER not in values:
+        return {}
+    return {name: values[name] for name in ("top5", "balanced_accuracy") if name in values}
 
 
 def further_numbers(values: Mapping[str, float]) -> dict[str, float]:
@@ -142,7 +155,9 @@ def verdict(values: Mapping[str, float], input_name: str) -> Verdict:
 
 
 def _on_labels(values: Mapping[str, float]) -> list[Score]:
-    return [score for score in scores.read(values) if score.metric != PROBE]
+    """Returns the scores on labels, that of a method's own classifier first."""
+    found = [score for score in scores.read(values) if score.metric != PROBE]
+    return sorted(found, key=lambda score: score.metric != CLASSIFIER)
 
 
 def _row(score: Score) -> ScoreRow:

@@ -95,9 +95,7 @@ class Run(NamedTuple):
         """
         if self.method.predict is None:
             name = self.config.get("method", {}).get("name", "the method")
-            raise InputError(
-                f"predict: {name} does not classify; expected a fine-tuned run"
-            )
+            raise InputError(f"predict: {name} does not classify; expected a fine-tuned run")
         logits = make_predict(self.method, self.params, self.extra, placement)
         return lambda batch: jax.nn.softmax(logits(batch))
 

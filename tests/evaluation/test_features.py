@@ -72,3 +72,19 @@ def test_an_unknown_layer_is_named(key):
     settings[key] = ("twice", "last")
     with pytest.raises(InputError, match=rf"^evaluation.{key}: 'last'; expected some of features"):
         check_layers(METHOD, {}, {"offset": jnp.ones(())}, batch, settings)
+
+
+@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+def test_a_layer_of_several_vectors_per_example_is_refused(key):
+    def embed(params, extra, batch):
+        pixels = jnp.asarray(batch["image"], jnp.float32)
+        return {"features": pixels.mean((1, 2)), "patches": pixels.reshape(len(pixels), -1, 1)}
+
+    batch = {"image": jax.ShapeDtypeStruct((2, 8, 8, 1), np.uint8)}
+    settings = tiny.config().evaluation
+    settings[key] = ("patches",)
+    message = (
+        rf"^evaluation.{key}: 'patches' is not one vector per example; expected some of features$"
+    )
+    with pytest.raises(InputError, match=message):
+        check_layers(METHOD._replace(embed=embed), {}, {}, batch, settings)

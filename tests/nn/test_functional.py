@@ -56,6 +56,24 @@ def test_parameters_depend_on_the_key_alone(network):
     assert not np.array_equal(first["last"]["kernel"], other["last"]["kernel"])
 
 
+def test_another_method_of_the_module_can_be_applied():
+    class Doubling(nnx.Module):
+        def __init__(self, rngs):
+            self.scale = nnx.Param(jnp.full((), 3.0))
+
+        def __call__(self, x, *, train):
+            return self.scale[...] * x
+
+        def twice(self, x, *, train):
+            return 2 * self(x, train=train)
+
+    plain, twice = from_module(Doubling), from_module(Doubling, call="twice")
+    params, stats = plain.init(jax.random.key(0))
+    one = jnp.ones(())
+    assert plain.apply(params, stats, one, train=False)[0] == 3
+    assert twice.apply(params, stats, one, train=False)[0] == 6
+
+
 def test_other_kinds_of_state_are_refused():
     class Counting(nnx.Module):
         def __init__(self, rngs):

@@ -103,3 +103,18 @@ def test_the_dcgan_encoder_pools_each_layer_and_can_be_rematerialized():
         name: (4, 16 * width) for name, width in widths.items()
     }
     chex.assert_trees_all_close(plain, again, rtol=1e-4, atol=1e-5)
+
+
+def test_patches_of_the_dcgan_encoder_are_the_last_map_row_by_row():
+    images = jnp.asarray(RNG.normal(size=(2, 16, 16, 1)), jnp.float32)
+    network = from_module(
+        lambda rngs: DCGANEncoder(channels=1, widths=(3, 5), pool="grid", rngs=rngs)
+    )
+    params, stats = network.init(jax.random.key(0))
+    layers, _ = jax.jit(lambda x: network.apply(params, stats, x, train=False))(images)
+    assert layers["patches"].shape == (2, 16, 5)
+    trained, _ = jax.eval_shape(lambda x: network.apply(params, stats, x, train=True), images)
+    assert layers.keys() - trained.keys() == {"patches"}
+    # each cell of the grid is one position of a 4 x 4 map
+    flat = layers["patches"].reshape(2, -1)
+    np.testing.assert_allclose(flat, layers["features"], rtol=1e-6, atol=1e-6)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from ssl_jax.nn import backbones, from_module
@@ -46,6 +47,25 @@ def test_each_stem_has_its_resolution():
     assert "f32[1,56,56,16]" in first_map("imagenet", 224)
     assert "f32[1,32,32,16]" in first_map("small", 32)
     assert "f32[1,14,14,16]" in first_map("patch", 28)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_patches_are_the_last_map_row_by_row_and_not_computed_in_training(dtype):
+    network = from_module(
+        lambda rngs: resnet.resnet_small(
+            channels=1, stem="patch", pool="grid", dtype=dtype, rngs=rngs
+        )
+    )
+    params, stats = network.init(jax.random.key(0))
+    images = jax.random.normal(jax.random.key(1), (3, 28, 28, 1))
+    layers, _ = jax.jit(lambda x: network.apply(params, stats, x, train=False))(images)
+    assert layers["patches"].shape == (3, 4 * 4, 64)
+    assert layers["patches"].dtype == jnp.float32
+    # each cell of the grid is one position of a 4 x 4 map
+    flat = layers["patches"].reshape(3, -1)
+    np.testing.assert_allclose(flat, layers["features"], rtol=1e-6, atol=1e-6)
+    trained, _ = jax.eval_shape(lambda x: network.apply(params, stats, x, train=True), images)
+    assert layers.keys() - trained.keys() == {"patches"}
 
 
 @pytest.mark.parametrize(("pool", "cells"), [("mean", 1), ("grid", 16)])

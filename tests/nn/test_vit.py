@@ -31,8 +31,8 @@ def module(**options):
     )
 
 
-def layers_of(network, images):
-    return jax.jit(lambda images: network(images, train=True))(images)
+def layers_of(network, images, train=True):
+    return jax.jit(lambda images: network(images, train=train))(images)
 
 
 def outputs_of(network, tokens):
@@ -88,6 +88,44 @@ def test_layers_match_the_numpy_forward_pass(images, pool):
         np.testing.assert_allclose(layer, pooled, rtol=1e-4, atol=1e-5, err_msg=name)
         assert layer.dtype == jnp.float32
     assert layers["features"].shape == (2, network.features)
+
+
+@pytest.mark.parametrize("pool", ["cls", "grid"])
+def test_patches_are_the_encoding_without_the_class_token_and_not_computed_in_training(
+    images, pool
+):
+    network = module(pool=pool)
+    layers, trained = (layers_of(network, images, train=train) for train in (False, True))
+    encoding = reference.vit(params_of(network), np.asarray(images), patch=PATCH, heads=HEADS)[-1]
+    np.testing.assert_allclose(layers["patches"], encoding[:, 1:], rtol=1e-4, atol=1e-5)
+    assert layers["patches"].dtype == jnp.float32
+    assert layers.keys() - trained.keys() == {"patches"}
+
+
+@pytest.mark.parametrize("remat", [False, True])
+def test_attention_maps_are_the_class_token_s_weights_in_the_last_block(images, remat):
+    network = module(remat=remat)
+    maps = np.asarray(jax.jit(network.attention_maps)(images))
+    params = params_of(network)
+    block, size = params["blocks"][str(DEPTH - 1)], WIDTH // HEADS
+    before_last = reference.vit(params, np.asarray(images), patch=PATCH, heads=HEADS)[DEPTH - 2]
+    for i, x in enumerate(before_last):
+        qkv = reference.linear(block["qkv"], reference.layer_norm(block["norm1"], x))
+        for head in range(HEADS):
+            q = qkv[0, head * size : (head + 1) * size]
+            k = qkv[:, WIDTH + head * size : WIDTH + (head + 1) * size]
+            weights = np.exp(k @ q / np.sqrt(size))
+            weights /= weights.sum()
+            np.testing.assert_allclose(maps[i, head].ravel(), weights[1:], rtol=1e-3, atol=1e-6)
+            np.testing.assert_allclose(maps[i, head].sum() + weights[0], 1, rtol=1e-5)
+    assert maps.shape == (2, HEADS, SIDE // PATCH, SIDE // PATCH)
+    assert np.ptp(maps) > 0.01
+
+
+def test_attention_maps_have_the_shape_of_the_image_and_are_float32():
+    network = module(dtype=jnp.bfloat16)
+    maps = network.attention_maps(jnp.ones((1, 4 * PATCH, 2 * PATCH, 3)))
+    assert (maps.shape, maps.dtype) == ((1, HEADS, 4, 2), jnp.float32)
 
 
 def test_initialization_is_that_of_dino():

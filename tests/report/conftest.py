@@ -43,3 +43,27 @@ def entries(tmp_path_factory):
             ),
         ]
     )
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """A pretrained run, a run fine-tuned from it with fewer labels, and one from scratch."""
+    own = {"top5": 0.99, "balanced_accuracy": 0.87}
+    own |= {"random_init_top1": 0.8, "input_top1": 0.81}
+    own |= {f"top1_minus_{name}_se": 0.005 for name in ("random_init", "input")}
+    root = tmp_path_factory.mktemp("runs")
+    classes = {"method__classes": ("a", "b")}
+    write = fake_runs.write
+    labels = {"train_examples": 100}
+    paths = [
+        write(root / "simclr", "simclr", values={"train_examples": 10_000}),
+        write(
+            root / "tuned",
+            "finetune",
+            values=own | labels | {"top1": 0.9},
+            init_from="/runs/simclr",
+            **classes,
+        ),
+        write(root / "scratch", "finetune", values=own | labels | {"top1": 0.82}, **classes),
+    ]
+    return read_runs(paths)

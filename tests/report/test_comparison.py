@@ -42,6 +42,32 @@ def test_runs_are_grouped_by_what_they_were_scored_on(entries):
     assert [group.input_name for group in found] == ["raw pixels", "token counts", "raw pixels"]
 
 
+def test_a_fine_tuned_run_says_what_it_started_from(tuned):
+    assert [row(each).training for each in tuned] == [
+        *("simclr", "finetune from simclr", "finetune from scratch")
+    ]
+
+
+def test_a_classifier_is_scored_first_and_with_its_further_numbers(tuned):
+    (group,) = groups(list(map(row, tuned)))
+    assert group.scores[0] == "Classifier"
+    assert len(group.scores) == 4
+    assert [each.scores.get("Classifier") is None for each in group.rows] == [True, False, False]
+    assert group.rows[1].scores["Classifier"].verdict == "ahead"
+    assert group.rows[2].scores["Classifier"].verdict == "level"
+    assert group.own == ["top5", "balanced_accuracy"]
+
+
+def test_numbers_of_labels_are_told_if_they_differ(tuned, entries):
+    (group,) = groups(list(map(row, tuned)))
+    assert group.labels_differ
+    assert [each.labels for each in group.rows] == ["10,000 labels", "100 labels", "100 labels"]
+    (same,) = groups(list(map(row, tuned[1:])))
+    assert not same.labels_differ
+    assert not any(each.labels_differ for each in groups(list(map(row, entries))))
+    assert row(tuned[0]._replace(values={"train_examples": 5})).labels == ""
+
+
 def test_settings_that_differ_are_exactly_those(entries):
     assert differing(entries[:2]) == [("optimizer.learning_rate", ["0.001", "0.01"])]
     assert differing(entries[:1]) == []

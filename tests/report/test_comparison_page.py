@@ -137,3 +137,26 @@ def test_runs_of_one_method_share_a_chart(html):
 def test_only_a_run_that_logs_the_loss_by_chance_has_the_dashed_line(entries):
     assert "stroke-dasharray" in _figure(0, entries[0], None)["svg"]
     assert "stroke-dasharray" not in _figure(0, entries[2], None)["svg"]
+
+
+def test_a_fine_tuned_run_is_beside_the_one_it_started_from_and_one_from_scratch(tuned):
+    html = render(tuned)
+    Elements(html)
+    table = rows(html, "Scores on fashion_mnist_mini")
+    assert [*table] == [
+        "simclr simclr 10,000 labels",
+        "tuned finetune from simclr 100 labels",
+        "scratch finetune from scratch 100 labels",
+    ]
+    assert [cells[0].split()[0] for cells in table.values()] == [DASH, "90.0%", "82.0%"]
+    assert "counted below each name" in html
+    assert "A run that trained on labels has its own classifier too" in html
+    assert rows(html, "Own tasks on fashion_mnist_mini")["tuned"] == ["0.99", "0.87"]
+    assert "tuned finetune from simclr, resnet_small" in rows(html, "Training")
+    assert "<h3>finetune on fashion_mnist_mini</h3>" in html
+
+
+def test_runs_with_equally_many_labels_do_not_tell_how_many(tuned, html):
+    assert "100 labels" not in render(tuned[1:])
+    assert "counted below each name" not in html
+    assert "its own classifier" not in html

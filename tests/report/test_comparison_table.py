@@ -38,3 +38,12 @@ def test_names_are_not_read_as_markup():
     text = printed([Entry("[red]x", {"data.name": "[b]y", "method.name": "[i]z"})])
     assert all(name in text for name in ("[red]x", "[b]y", "[i]z"))
     assert "\udcff" not in printed([Entry("\udcff", {})])
+
+
+def test_a_fine_tuned_run_is_told_from_one_from_scratch(tuned):
+    text = printed(tuned)
+    assert all(part in text for part in ("from simclr", "from scratch", "Classifier"))
+    assert "10,000 labels" in text
+    assert "fitted to the labels counted below each name" in " ".join(text.split())
+    assert "labels counted" not in printed(tuned[1:])
+    assert "top5 0.99" in text

@@ -7,7 +7,7 @@ import pytest
 from ssl_jax import output
 from ssl_jax.report.charts.style import VARIABLES
 from ssl_jax.report.page import Page, _class_names, render, write
-from ssl_jax.report.sections.kinds import Neighbors, Pictures, Texts
+from ssl_jax.report.sections.kinds import Neighbors, Pictures, Texts, Tiles
 from tests.report.elements import Elements, check_self_contained, table_rows
 from tests.report.numbers import SCORES
 
@@ -197,6 +197,20 @@ def test_wide_pictures_get_wide_columns(width, is_wide):
     html = render(Page("Title", sections=[section]))
     assert ('<div class="views wide">' in html) == is_wide
     assert ('<div class="views">' in html) != is_wide
+
+
+def test_few_pictures_are_large():
+    section = Pictures("Title", "Caption.", [("name", np.zeros((6, 8, 8, 1), np.uint8))])
+    assert '<div class="views few">' in render(Page("Title", sections=[section]))
+
+
+def test_tiles_are_pictures_with_a_description():
+    tiles = Tiles("Filters", "A <caption>.", "Filter", np.zeros((5, 4, 4, 1)))
+    html = render(Page("Title", sections=[tiles]))
+    assert "A &lt;caption&gt;." in html
+    shown = Elements(html).named("img")
+    assert [image["alt"] for image in shown] == [f"Filter {i}" for i in range(1, 6)]
+    assert {image["class"] for image in shown} == {"crisp"}
 
 
 def test_class_names_are_one_printable_line():

@@ -4,6 +4,8 @@ import pytest
 
 from ssl_jax.report.formatting import DASH
 from ssl_jax.report.verdicts import (
+    classifier_in_words,
+    classifier_scores,
     further_numbers,
     layer_table,
     own_scores,
@@ -35,6 +37,18 @@ def test_scores_of_further_labels_are_named_after_them():
     values = {key.replace("knn", "motion_knn"): value for key, value in SCORES.items()}
     names = [row.name for row in score_table(SCORES | values)]
     assert names == [*TITLES, "k nearest neighbors, motion"]
+
+
+def test_a_method_s_own_classifier_is_told_from_the_probe():
+    values = SCORES | {"top1": 0.9, "top5": 0.99, "balanced_accuracy": 0.88}
+    assert classifier_in_words(values) == "the classifier that was trained"
+    assert classifier_scores(values) == {"top5": 0.99, "balanced_accuracy": 0.88}
+    assert classifier_in_words(SCORES) == "the linear probe"
+    assert classifier_scores(SCORES | {"balanced_accuracy": 0.88}) == {}
+
+
+def test_the_classifier_s_score_is_first():
+    assert [row.name for row in score_table(SCORES | {"top1": 0.9})] == ["Classifier", *TITLES]
 
 
 def test_votes_are_told_in_words():

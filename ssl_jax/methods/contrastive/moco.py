@@ -81,7 +81,7 @@ def make(config: ConfigDict) -> Method:
         }
         return value, (extra, vitals.of_choice(len(queue) + 1) | vitals.of_embeddings(queries))
 
-    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
         layers, _ = network.apply(params, extra["stats"], images, train=False)
         return layers

@@ -61,7 +61,7 @@ def make(config: ConfigDict) -> Method:
         chance = vitals.of_choice(2 * len(z1) - 1)
         return value, (stats, chance | vitals.of_embeddings(z1))
 
-    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
         layers, _ = network.apply(params, stats, images, train=False)
         return layers

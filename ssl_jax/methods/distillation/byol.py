@@ -96,7 +96,7 @@ def make(config: ConfigDict) -> Method:
         }
         return value, (extra, vitals.of_embeddings(z1))
 
-    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
         layers, _ = encoder.apply(params["encoder"], extra["encoder"], images, train=False)
         return layers

@@ -80,7 +80,7 @@ class Network(nnx.Module):
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Returns all layers of normalized images."""
         layers = self.backbone(images, train=train)
         return layers | {"logits": self.head(layers["features"])}
@@ -163,7 +163,7 @@ def make(config: ConfigDict) -> Method:
         }
         return value, (extra, vitals.of_prototypes(choices))
 
-    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         del params
         images, kept = normalize(to_float(batch["image"])), extra["teacher"]
         layers, _ = network.apply(kept["params"], kept["stats"], images, train=False)

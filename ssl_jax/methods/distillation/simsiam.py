@@ -78,7 +78,7 @@ class Siamese(nnx.Module):
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Returns all layers of normalized images."""
         layers = self.backbone(images, train=train)
         z = self.projector(layers["features"], train=train)
@@ -115,7 +115,7 @@ def make(config: ConfigDict) -> Method:
         distances = losses.cosine_regression(p1, z2) + losses.cosine_regression(p2, z1)
         return distances.mean() / 4, (stats, vitals.of_embeddings(z1))  # each is 2 + 2 D
 
-    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
         layers, _ = network.apply(params, stats, images, train=False)
         return layers

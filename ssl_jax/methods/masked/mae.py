@@ -64,7 +64,7 @@ class MaskedAutoencoder(nnx.Module):
         visible: Int[Array, "n k"] | None = None,
         *,
         train: bool,
-    ) -> dict[str, Float[Array, "n _"]] | Float[Array, "n t p"]:
+    ) -> dict[str, Float[Array, "n ..."]] | Float[Array, "n t p"]:
         """Returns all layers of whole images or, from ``visible`` patches, predictions of all."""
         if visible is None:
             return self.encoder(images, train=train)
@@ -137,7 +137,7 @@ def make(config: ConfigDict) -> Method:
         _, error = predict(params, normalize(views["image"][0]), views["visible"][0], True)
         return error.mean(), (extra, {})
 
-    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         layers, _ = network.apply(params, extra, normalize(to_float(batch["image"])), train=False)
         return layers
 

@@ -149,7 +149,7 @@ def make(config: ConfigDict) -> Method:
     def run(params: Params, extra: Extra, images: Float[Array, "n h w c"]) -> dict[str, Array]:
         return painter.apply(params["painter"], extra["painter"], normalize(images), train=False)[0]
 
-    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         layers = run(params, extra, to_float(batch["image"]))
         return {name: x for name, x in layers.items() if name not in ("joint", "l2")}
 

@@ -45,7 +45,7 @@ class Classifier(nnx.Module):
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Returns all layers of normalized images."""
         layers = self.backbone(images, train=train)
         return layers | {"logits": self.head(layers["features"])}
@@ -92,7 +92,7 @@ def make(config: ConfigDict) -> Method:
         accuracy = (logits.argmax(-1) == turns).mean()
         return value, (stats, {"accuracy": accuracy} | vitals.of_choice(TURNS))
 
-    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
         layers, _ = network.apply(params, stats, images, train=False)
         return layers

@@ -12,7 +12,8 @@ Frozen blocks are not among the parameters: they are kept in ``extra``, have no 
 their BatchNorm uses its running statistics. The backward pass stops above them.
 
 The recipe of ``configs/finetune.py:paper`` is that of MAE (He et al. 2022,
-https://arxiv.org/abs/2111.06377, table 9).
+https://arxiv.org/abs/2111.06377, table 9). Deviation: RandAugment is the original one; theirs is
+timm's, whose magnitude varies by a normal deviate of 0.5 and whose operations differ slightly.
 """
 
 from functools import partial
@@ -92,7 +93,7 @@ class Classifier(nnx.Module):
         keep: Float[Array, "n r"] | None = None,
         *,
         train: bool,
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Returns all layers of normalized images; ``keep`` is drawn by ``drop_path``."""
         layers = self.backbone(images, keep, train=train, frozen=self.running)
         return layers | {"logits": self.head(layers["features"])}
@@ -177,7 +178,7 @@ def make(config: ConfigDict) -> Method:
             extra = extra | {"average": follow(extra["average"], params, momentum)}
         return params, extra
 
-    def layers_of(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def layers_of(params: Params, extra: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         kept = joined(extra.get("average", params), extra)
         images = normalize(to_float(batch["image"]))
         return network.apply(kept, extra["stats"], images, train=False)[0]

@@ -69,12 +69,13 @@ class Verifier(nnx.Module):
 
     def __call__(
         self, frames: Float[Array, "n 3 h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n _"]]:
-        """Returns all layers of normalized frames."""
+    ) -> dict[str, Float[Array, "n ..."]]:
+        """Returns all layers of normalized frames; ``patches`` has those of one after the other."""
         layers = self.tower(frames.reshape(-1, *frames.shape[2:]), train=train)
-        three = layers["features"].reshape(len(frames), 3, -1)
-        changes = (three - three.mean(axis=1, keepdims=True)).reshape(len(frames), -1)
-        layers = {name: x.reshape(len(frames), -1) for name, x in layers.items()}
+        n = len(frames)
+        three = layers["features"].reshape(n, 3, -1)
+        changes = (three - three.mean(axis=1, keepdims=True)).reshape(n, -1)
+        layers = {name: x.reshape(n, -1, *x.shape[2:]) for name, x in layers.items()}
         return layers | {"logit": self.head(changes, train=train)}
 
 
@@ -129,7 +130,7 @@ def make(config: ConfigDict) -> Method:
         signs = vitals.of_event(share) | vitals.of_embeddings(layers["features"])
         return value, (stats, {"accuracy": accuracy} | signs)
 
-    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n _"]]:
+    def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         clips = batch["video"]
         chosen = jnp.stack([clips[:, i] for i in (0, frames // 2, frames - 1)], axis=1)
         layers, _ = network.apply(params, stats, normalize(to_float(chosen)), train=False)

@@ -87,7 +87,7 @@ class DCGANEncoder(nnx.Module):
         *,
         train: bool,
         frozen: Collection[str] = (),
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Computes features of normalized images.
 
         Args:
@@ -98,7 +98,8 @@ class DCGANEncoder(nnx.Module):
 
         Returns:
           ``layer1``, ``layer2``, ...: each layer's output, pooled, float32; ``features``: the last
-          of them.
+          of them; unless ``train``, ``patches`` ``[n, t, d]``: the last layer's output at each
+          position, row by row.
         """
         del keep
         x, outputs = images, {}
@@ -107,7 +108,11 @@ class DCGANEncoder(nnx.Module):
             run = partial(rematerialized, layer) if self.remat else layer
             x = run(x, train=train and name not in frozen)
             outputs[name] = cell_means(x, self.cells)
-        return outputs | {"features": outputs[f"layer{len(self.layers)}"]}
+        outputs["features"] = outputs[f"layer{len(self.layers)}"]
+        if train:
+            return outputs
+        patches = x.reshape(len(x), -1, x.shape[-1])
+        return outputs | {"patches": patches.astype(jnp.float32)}
 
 
 context_encoder = partial(DCGANEncoder, widths=(64, 64, 128, 256, 512))

@@ -75,7 +75,7 @@ class ResNet(nnx.Module):
         *,
         train: bool,
         frozen: Collection[str] = (),
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Computes features of normalized images.
 
         Args:
@@ -86,7 +86,8 @@ class ResNet(nnx.Module):
 
         Returns:
           ``stage1``, ``stage2``, ...: each stage's output, pooled, float32; ``features``: the
-          last of them.
+          last of them; unless ``train``, ``patches`` ``[n, t, d]``: the last stage's output at each
+          position, row by row.
         """
         running = not train or "stem" in frozen
         x = nnx.relu(self.norm(self.conv(images), use_running_average=running))
@@ -101,7 +102,11 @@ class ResNet(nnx.Module):
                 x = run(x, factors, train=train and name not in frozen)
                 branch += 1
             outputs[name] = cell_means(x, self.cells)
-        return outputs | {"features": outputs[f"stage{len(self.stages)}"]}
+        outputs["features"] = outputs[f"stage{len(self.stages)}"]
+        if train:
+            return outputs
+        patches = x.reshape(len(x), -1, x.shape[-1])
+        return outputs | {"patches": patches.astype(jnp.float32)}
 
 
 class BasicBlock(nnx.Module):

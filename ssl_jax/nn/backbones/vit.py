@@ -85,28 +85,63 @@ class ViT(nnx.Module):
         *,
         train: bool,
         frozen: Collection[str] = (),
-    ) -> dict[str, Float[Array, "n _"]]:
+    ) -> dict[str, Float[Array, "n ..."]]:
         """Computes features of normalized images.
 
         Args:
           images: ``[n, h, w, c]``.
           keep: factors of the residual branches, two per block; see ``drop_path``.
-          train: has no effect: nothing is drawn and there are no statistics.
-          frozen: has no effect either.
+          train: whether ``patches`` is left out, which training does not need; nothing is drawn
+            and there are no statistics.
+          frozen: has no effect.
 
         Returns:
           ``block1``, ``block2``, ...: each block's output, pooled, float32; ``features``: the last
-          block's output after the final LayerNorm, pooled.
+          block's output after the final LayerNorm, pooled; unless ``train``, ``patches``
+          ``[n, t, d]``: the same of each patch, row by row, without the class token.
 
         Raises:
           ValueError: a side does not split into patches.
         """
-        del train, frozen
+        del frozen
         rows, columns = (self._count(side) for side in images.shape[1:3])
         outputs = self.encode(self.with_class_token(self.patches(images)), keep)
         layers = {f"block{i}": x for i, x in enumerate(outputs, start=1)}
         layers["features"] = self.norm(outputs[-1])
-        return {name: self._pooled(x, rows, columns) for name, x in layers.items()}
+        pooled = {name: self._pooled(x, rows, columns) for name, x in layers.items()}
+        if train:
+            return pooled
+        return pooled | {"patches": layers["features"][:, 1:].astype(jnp.float32)}
+
+    def attention_maps(
+        self, images: Float[Array, "n h w c"], *, train: bool = False
+    ) -> Float[Array, "n heads rows columns"]:
+        """Returns how much the class token attends to each patch, per head of the last block.
+
+        The weights are ``softmax(q k^T / sqrt(d))`` over all tokens. ``nn.attention`` does not
+        return them, so they are computed again from the block's input.
+
+        Args:
+          images: ``[n, h, w, c]``, normalized.
+          train: has no effect.
+
+        Returns:
+          ``[n, heads, rows, columns]`` float32. Together with the class token's weight on itself,
+          which it leaves out, a map sums to 1.
+
+        Raises:
+          ValueError: a side does not split into patches.
+        """
+        del train
+        rows, columns = (self._count(side) for side in images.shape[1:3])
+        tokens = self.with_class_token(self.patches(images))
+        before_last = [tokens, *self.encode(tokens)][-2]
+        block = self.blocks[-1]
+        query, key, _ = jnp.split(block.qkv(block.norm1(before_last)), 3, axis=-1)
+        query, key = (x.reshape(*x.shape[:2], block.heads, -1) for x in (query[:, :1], key))
+        logits = jnp.einsum("nqhd,nkhd->nhqk", query, key, preferred_element_type=jnp.float32)
+        weights = jax.nn.softmax(logits / query.shape[-1] ** 0.5)
+        return weights[:, :, 0, 1:].reshape(len(images), block.heads, rows, columns)
 
     def patches(self, images: Float[Array, "n h w c"]) -> Float[Array, "n t d"]:
         """Embeds the patches, row by row, and adds their positions.

@@ -22,6 +22,22 @@ class Pictures(NamedTuple):
     rows: Sequence[tuple[str, np.ndarray]]
 
 
+class Tiles(NamedTuple):
+    """Small pictures side by side.
+
+    Attributes:
+      title: of the section.
+      caption: what the pictures show.
+      name: what one of them is.
+      pictures: ``[m, h, w, c]``, uint8 or floats in [0, 1].
+    """
+
+    title: str
+    caption: str
+    name: str
+    pictures: np.ndarray
+
+
 class Texts(NamedTuple):
     """Blocks of texts.
 
@@ -52,7 +68,7 @@ class Neighbors(NamedTuple):
     labels: tuple[Sequence[str], Sequence[Sequence[str]], Sequence[Sequence[str]]] | None = None
 
 
-Section = Pictures | Texts | Neighbors
+Section = Pictures | Tiles | Texts | Neighbors
 
 
 def content(section: Section) -> dict[str, Any]:
@@ -62,6 +78,9 @@ def content(section: Section) -> dict[str, Any]:
             count = min(_VIEWED, *(len(pictures) for _, pictures in rows))
             columns = [[(name, pictures[i]) for name, pictures in rows] for i in range(count)]
             return {"title": title, "caption": caption, "columns": columns}
+        case Tiles(title, caption, name, pictures):
+            tiles = [(f"{name} {i}", picture) for i, picture in enumerate(pictures, 1)]
+            return {"title": title, "caption": caption, "tiles": tiles}
         case Texts(title, caption, groups):
             return {"title": title, "caption": caption, "groups": groups}
         case Neighbors():

@@ -102,6 +102,16 @@ def test_frames_of_a_tuple_are_flipped_and_shifted_together():
     assert len(drawn_pictures) > 12
 
 
+def test_patches_are_those_of_the_first_the_middle_and_the_last_frame(started):
+    method, config, batch, params, stats = started
+    found = jax.jit(method.embed)(params, stats, batch)["patches"]
+    tower = from_module(lambda rngs: backbones.make(config, rngs))
+    run = jax.jit(lambda x: tower.apply(params["tower"], stats["tower"], x, train=False)[0])
+    frames = [batch["video"][:, i] for i in (0, tiny.FRAMES // 2, tiny.FRAMES - 1)]
+    each = [run(((x / 255 - 0.25) / 0.2).astype(np.float32))["patches"] for x in frames]
+    np.testing.assert_allclose(found, np.concatenate(each, axis=1), rtol=1e-4, atol=1e-5)
+
+
 def test_loss_is_the_cross_entropy_of_the_order(started):
     method, config, batch, params, stats = started
     views = jax.jit(method.views)(jax.random.key(1), batch)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ssl_jax.report.sections.kinds import Neighbors, Pictures, Texts, content
+from ssl_jax.report.sections.kinds import Neighbors, Pictures, Texts, Tiles, content
 
 IMAGES = np.arange(14, dtype=np.uint8).reshape(14, 1, 1, 1)
 
@@ -13,6 +13,14 @@ def test_pictures_of_an_example_are_in_one_column():
     assert (found["title"], found["caption"]) == ("Title", "Caption.")
     assert [[(name, int(x.item())) for name, x in column] for column in found["columns"]] == [
         [("view 1", i), ("view 2", 13 - i)] for i in range(12)
+    ]
+
+
+def test_tiles_are_numbered():
+    found = content(Tiles("Title", "Caption.", "Filter", IMAGES))
+    assert (found["title"], found["caption"]) == ("Title", "Caption.")
+    assert [(name, int(x.item())) for name, x in found["tiles"]] == [
+        (f"Filter {i + 1}", i) for i in range(14)
     ]
 
 
