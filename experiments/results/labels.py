@@ -7,7 +7,7 @@ of each is chosen from one grid, at 10 labels per class, on draws and images tha
 2,000 images are held out of the training set to score it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -220,8 +220,8 @@ def _percent(found: list[float]) -> str:
     return f"{100 * np.mean(found):.1f} ± {100 * np.std(found, ddof=1):.1f}"
 
 
-def table(study: dict[str, Any]) -> Iterator[str]:
-    """Yields the lines of a Markdown table: mean and standard deviation over draws."""
+def table(study: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a Markdown table, mean and standard deviation over draws, and the provenance."""
     keys = [_key(labels) for labels in LABELS]
     yield f"| labels per class | {' | '.join(keys)} |"
     yield "|---|" + "---|" * len(keys)
@@ -229,3 +229,12 @@ def table(study: dict[str, Any]) -> Iterator[str]:
         found = study["scores"][regime]
         cells = [_percent(found[key]) if key in found else "" for key in keys]
         yield f"| {name} | {' | '.join(cells)} |"
+    rates, versions = study["rates"], study["versions"]
+    yield ""
+    yield (
+        f"From the run `{study['run']}`; {study['steps']} steps of 128 images; learning rates "
+        f"{rates['finetuned']:g} (fine-tuned) and {rates['scratch']:g} (from scratch); "
+        f"{DRAWS} draws, 3 for all labels. Ceiling, from scratch on all labels for "
+        f"{_CEILING_STEPS:,} steps: {_percent(study['ceiling'])}. {study['machine']}; Python "
+        f"{versions['python']}, jax {versions['jax']}; {study['date']}."
+    )

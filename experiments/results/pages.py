@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.results import record
+from experiments.results import labels, record
 from ssl_jax import methods
 from ssl_jax.config import BLOCKS, TOP
 from ssl_jax.evaluation.scores import METRICS, PROBE, Score, read
@@ -42,8 +42,9 @@ def pages(root: Path) -> dict[Path, str]:
     results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
     titles = {name: title_of(root / f"configs/{name}.py") for name in results}
     texts: dict[Path, str] = {}
+    study = record.read(root / "docs/labels.json")
     for path in (root / "README.md", root / "docs/results.md"):
-        texts[path] = _filled(path.read_text(), results, titles)
+        texts[path] = _filled(path.read_text(), results, titles, study)
     for name, result in results.items():
         path = root / f"configs/{name}.py"
         texts[path] = with_scores(path.read_text(), result)
@@ -84,7 +85,9 @@ def score_lines(result: Result) -> list[str]:
     return lines + [f"    {', '.join(own)}"] * bool(own)
 
 
-def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any]) -> str:
+def _filled(
+    text: str, results: Mapping[str, Result], titles: Mapping[str, Any], study: Mapping[str, Any]
+) -> str:
     """Replaces the text between ``<!-- results: NAME -->`` and ``<!-- end -->``."""
 
     def block(match: re.Match[str]) -> str:
@@ -92,6 +95,8 @@ def _filled(text: str, results: Mapping[str, Result], titles: Mapping[str, Any])
         lines = ["Not measured."]
         if name == "all":
             lines = list(_table(results, titles))
+        elif name == "labels":
+            lines = list(labels.table(study))
         elif name in results:
             lines = list(_detail(results[name]))
         return "\n".join([f"<!-- results: {name} -->", *lines, "<!-- end -->"])
