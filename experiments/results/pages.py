@@ -146,10 +146,17 @@ def _detail(result: Result) -> Iterator[str]:
         f"`{result['config']}`, {result['preset']} preset, seed {result['seed']}, step "
         f"{result['step']:,}; {protocol['data']}, {protocol['split']} split, "
         f"{values['examples']:,.0f} examples; features {', '.join(protocol['layers'])}; "
-        f"few labels: {protocol['few_labels']}. {' '.join([*votes_in_words(values), ''])}"
+        f"few labels: {protocol['few_labels']}. {_votes(result)} "
         f"{result['machine']}; Python {versions['python']}, jax {versions['jax']}, flax "
         f"{versions['flax']}; {result['date']}{took}."
     )
+
+
+def _votes(result: Result) -> str:
+    """Says how the neighbors voted: chosen for each representation, or fixed for all."""
+    knn = result["protocol"]["knn"]
+    fixed = f"kNN with k {knn['k']}, temperature {knn['temperature']}, for all representations."
+    return " ".join(votes_in_words(result["values"])) or fixed
 
 
 def _cells(result: Result) -> dict[str, list[str]]:
