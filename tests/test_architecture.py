@@ -27,7 +27,10 @@ MAY_IMPORT = {
     "train": {"data", "errors", "methods", "nn", "output", "placement", "settings"},
     "evaluation": {"augment", "data", "errors", "methods", "placement", "settings"},
     "config": {"data", "errors", "evaluation", "methods", "nn", "settings", "train"},
-    "report": {"config", "data", "errors", "evaluation", "methods", "nn", "output", "placement"},
+    "report": {
+        *("augment", "config", "data", "errors", "evaluation", "methods", "nn", "output"),
+        "placement",
+    },
     "runs": {
         *("config", "data", "errors", "evaluation", "methods", "output", "placement"),
         *("report", "train"),

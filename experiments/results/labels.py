@@ -49,7 +49,7 @@ class Trainer(NamedTuple):
     Attributes:
       init: ``seed -> state``.
       step: of training.
-      predict: ``(state, batch) -> logits``.
+      method: that is trained.
     """
 
     init: Callable[[int], TrainState]
@@ -97,9 +97,9 @@ def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]
     for labels in LABELS:
         drawn = [_chosen(features, _data(base, labels, draw)) for draw in _draws(labels)]
         for regime, classify in (("linear", _linear), ("knn", _knn)):
-            if (found := [classify(*each) for each in drawn if _can(regime, labels)]) != []:
-                scores[regime][_key(labels)] = found
-                say(_line(regime, labels, found))
+            if _can(regime, labels):
+                scores[regime][_key(labels)] = [classify(*each) for each in drawn]
+                say(_line(regime, labels, scores[regime][_key(labels)]))
     long = _config(_CEILING_STEPS)
     trainer = _trainer(long, rates["scratch"], None, placement)
     everything = _data(long, None, 0)

@@ -7,8 +7,11 @@ from ml_collections import ConfigDict
 
 from ssl_jax.evaluation import vote as voting
 from ssl_jax.evaluation.features import Extracted
-from ssl_jax.evaluation.linear import few_labels, linear_probe_predict
+from ssl_jax.evaluation.linear import MANY, few_labels, linear_probe_predict
 from ssl_jax.evaluation.vote import Vote
+
+_PER_CLASS, _DRAWS = 10, 10
+_DRAWS_OF_MANY = 3  # a draw of 10,000 examples takes minutes on two cores
 
 
 class ProbeResults(NamedTuple):
@@ -38,6 +41,8 @@ def linear_top1(train: Extracted, test: Extracted) -> float:
 def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeResults:
     """Runs kNN, a linear probe on all labels, and one on 10 labels per class.
 
+    The last one is drawn ten times, or three times with more than 200 classes.
+
     Args:
       train: labeled features; at least one class has two examples.
       test: labeled features; a class that ``train`` lacks counts as an error.
@@ -54,7 +59,8 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
     )
     votes = voting.predict(train.z, train_y, test.z, vote, classes=len(names))
     linear = linear_probe_predict(train.z, train_y, test.z)
-    few = few_labels(train.z, train_y, test.z)
+    draws = _DRAWS if _PER_CLASS * len(names) <= MANY else _DRAWS_OF_MANY
+    few = few_labels(train.z, train_y, test.z, per_class=_PER_CLASS, draws=draws)
     first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
     predictions = names[linear.argmax(-1)]
     return ProbeResults(

@@ -25,9 +25,9 @@ def drop_path(
       The factor of each branch: 0, or 1 divided by its probability to be kept.
 
     References:
-      Huang et al., Deep Networks with Stochastic Depth, 2016, section 3 (the linear rule is
-      equation 4, with the first branch always kept as in later work),
-      https://arxiv.org/abs/1603.09382
+      Huang et al., Deep Networks with Stochastic Depth, 2016, section 3, with its linear rule,
+      https://arxiv.org/abs/1603.09382. The first branch is always kept, and the scale is applied
+      in training, as in timm; timm gives both branches of a transformer block the same rate.
     """
     kept = 1 - rate * np.linspace(0, 1, branches, dtype=np.float32)
     return jax.random.bernoulli(key, kept, (count, branches)) / kept

@@ -121,8 +121,8 @@ def _make(config: ConfigDict) -> optax.GradientTransformation:
 def by_depth(decay: float) -> optax.GradientTransformation:
     """Scales the updates of each block of a backbone by ``decay`` to the power of its depth.
 
-    Depth counts from the output: 0 for what lies above the backbone, 1 for its last block. Low
-    blocks hold general features, which a new task should change less.
+    Depth counts from the output: 0 for what lies above the backbone and for a ViT's last norm, 1
+    for the last block. Low blocks hold general features, which a new task should change less.
 
     Args:
       decay: the factor from one block to the one below, in (0, 1].
@@ -131,8 +131,8 @@ def by_depth(decay: float) -> optax.GradientTransformation:
       The gradient transformation. A backbone is the parameters below a key ``backbone``.
 
     References:
-      Bao et al., BEiT, 2021, section 2.5, https://arxiv.org/abs/2106.08254 (as in Clark et al.
-      2020, ELECTRA).
+      Clark et al., ELECTRA, 2020, https://arxiv.org/abs/2003.10555, and for ViTs BEiT and MAE,
+      whose code (``util/lr_decay.py``) counts in the same way.
     """
 
     def scaled(tree: Any) -> Any:
@@ -142,10 +142,9 @@ def by_depth(decay: float) -> optax.GradientTransformation:
 
     def of_backbone(tree: Any) -> Any:
         parts = blocks(tree)
-        result: dict[str, Any] = {}
-        for depth, part in zip(range(len(parts), 0, -1), parts.values(), strict=True):
-            factor = decay**depth
-            result = merged(result, jax.tree.map(lambda x, f=factor: x * f, part))
+        result = parts.pop("norm", {})
+        for depth, part in enumerate(reversed(parts.values()), start=1):
+            result = merged(result, jax.tree.map(lambda x, f=decay**depth: x * f, part))
         return result
 
     return optax.stateless(lambda updates, _: scaled(updates))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ssl_jax.evaluation import linear_probe
+from ssl_jax.evaluation import linear, linear_probe
 from ssl_jax.evaluation.linear import few_labels, linear_probe_predict
 
 N, M, D, K = 60, 20, 6, 3
@@ -216,3 +216,21 @@ def test_refuses(arguments, message):
 def test_few_labels_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         few_labels(Z, Y, Z, **options)
+
+
+def test_of_many_drawn_examples_a_single_fold_chooses_the_penalty(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 4
+    z = (np.eye(4)[y] + 0.8 * rng.normal(size=(200, 4))).astype(np.float32)
+    folds = []
+    original = linear._fit
+
+    def fit(x, y, rows, held_out, penalties):
+        folds.append(len(held_out))
+        return original(x, y, rows, held_out, penalties)
+
+    monkeypatch.setattr(linear, "_fit", fit)
+    few_labels(z, y, z, per_class=10, draws=1)
+    monkeypatch.setattr(linear, "MANY", 39)
+    few_labels(z, y, z, per_class=10, draws=1)
+    assert folds == [5, 1]

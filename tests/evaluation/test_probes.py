@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssl_jax.evaluation import knn, linear_probe
+from ssl_jax.evaluation import knn, linear_probe, probes
 from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.probes import linear_top1, run_probes
 from tests import tiny
@@ -60,3 +60,10 @@ def test_the_numbers_of_the_classes_do_not_matter_and_unknown_classes_are_errors
     unknown = run_probes(train, Extracted(test.z, np.full(60, 4)), CONFIG)
     assert all(correct.sum() == 0 for correct in unknown.correct.values())
     assert unknown.top5 == 0
+
+
+def test_with_many_classes_there_are_fewer_draws(monkeypatch):
+    train_y, test_y = np.arange(90) % 3, np.arange(60) % 3
+    train, test = clusters(0, 0.5, train_y), clusters(1, 0.5, test_y)
+    monkeypatch.setattr(probes, "MANY", 29)  # 10 labels of each of 3 classes are more
+    assert run_probes(train, test, CONFIG).correct["linear100_top1"].shape == (3, 60)

@@ -223,3 +223,16 @@ def test_the_decay_by_depth_comes_after_the_optimizer():
     updates, _ = adamw.update(params, adamw.init(params), params)
     low, high = updates["backbone"]["stages"]["0"], updates["head"]
     np.testing.assert_allclose(low / high, np.full(2, 0.5), rtol=1e-6)
+
+
+def test_a_vit_s_last_norm_is_not_a_layer():
+    """As in MAE's code: the last block has one factor, the class token one per block and one."""
+    params = {
+        "class_token": jnp.ones((1, 2)),
+        "blocks": {"0": jnp.ones(2), "1": jnp.ones(2)},
+        "norm": {"scale": jnp.ones(2)},
+    }
+    scaled, _ = optim.by_depth(0.5).update({"backbone": params}, optax.EmptyState())
+    found = jax.tree.map(lambda x: float(x.ravel()[0]), scaled["backbone"])
+    expected = {"class_token": 1 / 8, "blocks": {"0": 1 / 4, "1": 1 / 2}, "norm": {"scale": 1.0}}
+    assert found == expected

@@ -9,7 +9,9 @@ without it this is supervised training from scratch. ``optimizer.layer_decay`` g
 lower learning rate.
 
 Frozen blocks are not among the parameters: they are kept in ``extra``, have no optimizer state, and
-their BatchNorm uses its running statistics. The backward pass stops above them.
+their BatchNorm uses its running statistics. The backward pass stops above them. As for all methods,
+weight decay applies to arrays with two or more axes; MAE's code spares the class token and
+positions.
 
 The recipe of ``configs/finetune.py:paper`` is that of MAE (He et al. 2022,
 https://arxiv.org/abs/2111.06377, table 9). Deviation: RandAugment is the original one; theirs is
@@ -173,7 +175,7 @@ def make(config: ConfigDict) -> Method:
 
     def update(params: Params, extra: Extra, step: Int[Array, ""]) -> tuple[Params, Extra]:
         if method.ema:
-            # as in timm: the average forgets the first weights faster than later ones
+            # as tf.train.ExponentialMovingAverage: the first weights are soon forgotten
             momentum = jnp.minimum(method.ema, (1 + step) / (10 + step))
             extra = extra | {"average": follow(extra["average"], params, momentum)}
         return params, extra

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
+from ssl_jax.augment.pixels import to_float
 from ssl_jax.data.dataset import gather
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Backbone, Batch
-from ssl_jax.methods.common.images import normalizer, to_float
+from ssl_jax.methods.common.images import normalizer
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.blocks import blocks
 from ssl_jax.nn.functional import Network
