@@ -53,7 +53,7 @@ def evaluate(
       The findings. Without labels, or if no label occurs twice, they hold label-free scores only.
     """
     settings, inputs = config.evaluation, INPUTS[config.data.modality]
-    probed = _at_most(data.train, settings.train_examples)
+    probed = at_most(data.train, settings.train_examples)
 
     def extract_both(embed: Embed) -> tuple[Extracted, Extracted]:
         return (
@@ -130,7 +130,7 @@ def _of_classifier(
     return scores.write([score]) | further
 
 
-def _at_most(source: Source, count: int) -> Source:
+def at_most(source: Source, count: int) -> Source:
     """Returns the source, or a fixed random choice of ``count`` of its examples."""
     if len(source) <= count:
         return source

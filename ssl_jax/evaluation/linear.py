@@ -1,6 +1,6 @@
 """A linear classifier on frozen features, fitted to all labels or to a few."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -89,11 +89,35 @@ def linear_probe_predict(
       Chen et al. 2020 (SimCLR), appendix B.8: L-BFGS, and an l2 penalty chosen from a logarithmic
       range on held-out data. https://arxiv.org/abs/2002.05709
     """
-    train, test = standardized(*check_features(train_z, test_z))
+    _, test_z = check_features(train_z, test_z)
+    return linear_probe_fit(train_z, train_y, penalties=penalties)(test_z)
+
+
+def linear_probe_fit(
+    train_z: Float[Array | np.ndarray, "n d"],
+    train_y: Int[Array | np.ndarray, " n"],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> Callable[[Float[np.ndarray, "m d"]], Float[np.ndarray, "m k"]]:
+    """Fits the classifier of `linear_probe_predict` once, for several test sets.
+
+    Args:
+      train_z: features; standardized inside.
+      train_y: labels 0..k-1, each class present.
+      penalties: candidates; a single one is used as it is.
+
+    Returns:
+      The function from features to logits.
+
+    Raises:
+      ValueError: As `linear_probe_predict`.
+    """
+    train_z, _ = check_features(train_z, train_z)
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
     rows, held_out = for_choices(y)
+    train, _ = standardized(train_z, train_z[:1])
     weights, bias = _fit(train, y, rows, [held_out], penalties)
-    return test @ weights.T + bias
+    return lambda z: standardized(train_z, z)[1] @ weights.T + bias
 
 
 def few_labels(
@@ -120,7 +144,8 @@ def few_labels(
       train_z: features; standardized inside.
       train_y: labels 0..k-1, each class present.
       test_z: features; standardized inside, with the training statistics.
-      per_class: labeled examples per class, 2 or more; all of a class that has fewer.
+      per_class: labeled examples per class, all of a class that has fewer; 2 or more, or 1 with a
+        single penalty.
       draws: number of independent draws of the labeled examples.
       seed: draw i uses the random seed (seed, i).
       penalties: candidates for the l2 penalty, above 0, in any order.
@@ -129,7 +154,7 @@ def few_labels(
       Logits of each draw; average accuracies over draws, not logits.
 
     Raises:
-      ValueError: As `linear_probe_predict`, or `per_class` is below 2, or `draws` below 1.
+      ValueError: As `linear_probe_predict`, or `per_class` is too small, or `draws` below 1.
 
     References:
       Chen et al. 2020 (SimCLR), section 6, report the accuracy with 1 % and 10 % of the labels
@@ -137,8 +162,11 @@ def few_labels(
     """
     train, test = standardized(*check_features(train_z, test_z))
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
-    if per_class < 2 or draws < 1:
-        raise ValueError(f"per_class={per_class} must be at least 2, draws={draws} at least 1")
+    fewest = 2 if len(penalties) > 1 else 1
+    if per_class < fewest or draws < 1:
+        raise ValueError(
+            f"per_class={per_class} must be at least {fewest}, draws={draws} at least 1"
+        )
     scores = []
     for draw in range(draws):
         rank = rank_in_class(y, np.random.default_rng((seed, draw)))
@@ -160,13 +188,14 @@ def _fit(
     """Returns weights and bias at the penalty with the lowest cross-entropy on held-out examples.
 
     The penalty is chosen on the examples ``rows``; each mask in ``held_out`` selects some of them.
+    A single penalty is used as it is.
     The problem is solved in the coordinates of the principal axes: the penalty keeps its form
     there, and the curvature becomes nearly diagonal.
     """
     if not penalties or not all(penalty > 0 for penalty in penalties):
         raise ValueError(f"penalties must be above 0, got {tuple(penalties)}")
     held_out = [mask for mask in held_out if mask.any() and not mask.all()]
-    if not held_out:
+    if not held_out and len(penalties) > 1:
         raise ValueError(f"labels of shape {y.shape} leave nothing to hold out: no class has two")
     mean = x.mean(axis=0)
     axes = _principal_axes(x - mean)
@@ -174,9 +203,10 @@ def _fit(
     coordinates = jnp.asarray(np.hstack([(x - mean) @ axes.T, ones]))
     some, some_y = (coordinates, y) if len(rows) == len(x) else (coordinates[rows], y[rows])
 
-    best = np.inf
-    path = [jnp.zeros((y.max() + 1, coordinates.shape[1]))] * len(held_out)
-    for penalty in sorted(penalties, reverse=True):
+    best, chosen = np.inf, max(penalties)
+    start = jnp.zeros((y.max() + 1, coordinates.shape[1]))
+    path = [start] * len(held_out)
+    for penalty in sorted(penalties, reverse=True) if len(penalties) > 1 else ():
         solved = [
             _solve(some, some_y, mask, penalty, start, _TOLERANCE_OF_CHOICES)
             for mask, start in zip(held_out, path, strict=True)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from ssl_jax.evaluation import linear, linear_probe
-from ssl_jax.evaluation.linear import few_labels, linear_probe_predict
+from ssl_jax.evaluation.linear import few_labels, linear_probe_fit, linear_probe_predict
 
 N, M, D, K = 60, 20, 6, 3
 
@@ -234,3 +234,31 @@ def test_of_many_drawn_examples_a_single_fold_chooses_the_penalty(monkeypatch):
     monkeypatch.setattr(linear, "MANY", 39)
     few_labels(z, y, z, per_class=10, draws=1)
     assert folds == [5, 1]
+
+
+def test_a_fitted_probe_predicts_each_test_set_as_it_would_alone():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    train, test = (rng.normal(size=(90, 5)) + y[:, None] * np.arange(5) for _ in range(2))
+    train[:, 4] = test[:, 4] = 7  # says nothing
+    fitted = linear_probe_fit(train, y)
+    np.testing.assert_allclose(fitted(test), linear_probe_predict(train, y, test), rtol=1e-4)
+    np.testing.assert_allclose(fitted(test[:7]), fitted(test)[:7], rtol=1e-4, atol=1e-4)
+    shifted = test.copy()
+    shifted[:, 4] = 1000  # constant in training, so it is ignored
+    np.testing.assert_array_equal(fitted(shifted), fitted(test))
+
+
+def test_a_single_penalty_needs_no_held_out_examples():
+    """One label per class: the gradient of the objective vanishes at scikit-learn's solution."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    z = (np.eye(3)[y] @ rng.normal(size=(3, 5)) + rng.normal(size=(60, 5))).astype(np.float32)
+    (logits,) = few_labels(z, y, z, per_class=1, draws=1, penalties=(0.01,))
+    rows = np.flatnonzero(linear.rank_in_class(y, np.random.default_rng((0, 0))) < 1)
+    x = (z - z.mean(0)) / z.std(0)
+    model = LogisticRegression(C=1 / (3 * 0.01), tol=1e-8, max_iter=1000).fit(x[rows], y[rows])
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(p / p.sum(1, keepdims=True), model.predict_proba(x), atol=2e-3)
+    with pytest.raises(ValueError, match="per_class=1 must be at least 2"):
+        few_labels(z, y, z, per_class=1)
