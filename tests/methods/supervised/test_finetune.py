@@ -112,8 +112,7 @@ def test_the_average_of_the_weights_predicts():
     np.testing.assert_array_equal(by_average, method.predict(expected, extra, batch))
 
 
-def test_dropping_every_branch_leaves_the_residual_connections():
-    """At a rate near 1 the last branch of almost every example is dropped."""
+def test_drop_path_changes_the_loss_and_keeps_it_finite():
     with_drop, _, batch = make(VIT, drop_path=0.99)
     without, _, _ = make(VIT)
     params, extra = without.init(jax.random.key(0), batch)
