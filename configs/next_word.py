@@ -5,8 +5,11 @@
 default: the language reference of Python's ``help()``, about 100,000 tokens in windows of 64, a
 vocabulary of 1,024, a GPT with 0.93 M parameters, 20 epochs of batches of 32; 3 minutes on 2 CPU
 cores. Labels are topics.
-Scores (docs/results.md), seed 0: learned / untrained / token counts.
-    kNN 31.8 / 18.1 / 40.1, linear 35.7 / 21.4 / 47.9, 10 per class 22.9 / 9.9 / 31.9
+Scores (docs/results.md), seed 0:
+    learned / untrained / token counts
+    kNN 32.0 / 16.7 / 40.7
+    linear 35.7 / 21.4 / 47.9
+    10 per class 22.9 / 9.9 / 30.6
     test nats 3.759, test perplexity 42.92, unigram perplexity 391.8, bigram perplexity 62.77
 smoke: 8 steps, for tests.
 paper: GPT-2 small, 124 M parameters, a vocabulary of 50,257, windows of 1,024, batch size 512. The

@@ -62,11 +62,15 @@ def test_score_lines_in_a_config_are_replaced():
         values |= {f"random_init_{key}": 0.25, f"input_{key}": 0.125}
     result = {"config": "a", "values": values, "seed": 3, "protocol": {"input": "raw pixels"}}
     replaced = pages.with_scores(text, result)
-    assert replaced.splitlines()[2:6] == [
-        "Scores (docs/results.md), seed 3: learned / untrained / raw pixels.",
-        "    kNN 50.0 / 25.0 / 12.5, linear 60.0 / 25.0 / 12.5, 10 per class 40.0 / 25.0 / 12.5",
+    assert replaced.splitlines()[2:] == [
+        "Scores (docs/results.md), seed 3:",
+        "    learned / untrained / raw pixels",
+        "    kNN 50.0 / 25.0 / 12.5",
+        "    linear 60.0 / 25.0 / 12.5",
+        "    10 per class 40.0 / 25.0 / 12.5",
         "    test found 0.25",
         "smoke: x.",
+        '"""',
     ]
     assert pages.with_scores(replaced, result) == replaced
     assert pages.with_scores(text.replace("Scores: old\n    older\n", ""), result) == replaced

@@ -74,11 +74,11 @@ def score_lines(result: Result) -> list[str]:
     """Returns the score lines of a config's docstring."""
     values, raw = result["values"], result["protocol"]["input"]
     seeds = _seeds_in_words(result)
-    lines = [f"Scores (docs/results.md), {seeds}: learned / untrained / {raw}."]
+    lines = [f"Scores (docs/results.md), {seeds}:", f"    learned / untrained / {raw}"]
     for column, cells in _cells(result).items():
         labels = "" if column == "label" else f"{column}: "
-        scores = ", ".join(f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True))
-        lines.append(f"    {labels}{scores.replace('**', '')}")
+        scores = [f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True)]
+        lines += [f"    {labels}{score.replace('**', '')}" for score in scores]
     own = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in own_scores(values).items()]
     if own and result.get("further_seeds"):
         own[0] = f"seed {result['seed']}: {own[0]}"
@@ -138,7 +138,7 @@ def _detail(result: Result) -> Iterator[str]:
         yield f"| {_seeds_in_words(result)} | kNN | linear | 10 labels per class |"
         yield "|---|---|---|---|"
         for column, cells in _cells(result).items():
-            yield f"| {column} | {' | '.join(cells)} |"
+            yield f"| {'scores' if column == 'label' else column} | {' | '.join(cells)} |"
     yield ""
     versions, seconds = result["versions"], result["seconds"]
     took = "" if seconds is None else f"; {seconds // 60} min {seconds % 60} s from start to page"
