@@ -118,7 +118,8 @@ def resolve(
       facts: what the data adds to ``config.data``: channels, mean, ...
       examples: number of training examples.
       devices: number of devices that a batch is split over.
-      classes: names of the labels; kept if the method declares ``classes``.
+      classes: names of the labels; kept if the method declares ``classes``. An online probe needs
+        their number.
 
     Returns:
       A new, locked config; resolving it again changes nothing.
@@ -152,6 +153,8 @@ def resolve(
         resolved.data.update(facts)
         if "classes" in (declared(config) or {}):
             resolved.method.classes = tuple(classes)
+        if resolved.train.online_probe:
+            resolved.train.online_classes = len(classes) or None
         if resolved.train.steps is None:
             resolved.train.steps = max(1, round(resolved.train.epochs * examples / batch))
         resolved.train.epochs = resolved.train.steps * batch / examples

@@ -115,7 +115,8 @@ def label_curve_point(
         return Point(accuracies(linear), np.concatenate(knn))
     penalties = (PENALTY_OF_ONE,)
     linear = few_labels(train, y, test, per_class=1, draws=draws, seed=seed, penalties=penalties)
-    x, test_x = standardized(train, test)
+    transformed = standardized(train)
+    x, test_x = transformed(train), transformed(test)
     nearest = [knn_predict(x[rows], y[rows], test_x, classes=len(names), k=1) for rows in drawn]
     return Point(accuracies(linear), accuracies(np.stack(nearest)))
 

@@ -115,9 +115,9 @@ def linear_probe_fit(
     train_z, _ = check_features(train_z, train_z)
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
     rows, held_out = for_choices(y)
-    train, _ = standardized(train_z, train_z[:1])
-    weights, bias = _fit(train, y, rows, [held_out], penalties)
-    return lambda z: standardized(train_z, z)[1] @ weights.T + bias
+    transformed = standardized(train_z)
+    weights, bias = _fit(transformed(train_z), y, rows, [held_out], penalties)
+    return lambda z: transformed(z) @ weights.T + bias
 
 
 def few_labels(
@@ -160,7 +160,9 @@ def few_labels(
       Chen et al. 2020 (SimCLR), section 6, report the accuracy with 1 % and 10 % of the labels
       (there by fine-tuning). https://arxiv.org/abs/2002.05709
     """
-    train, test = standardized(*check_features(train_z, test_z))
+    train_z, test_z = check_features(train_z, test_z)
+    transformed = standardized(train_z)
+    train, test = transformed(train_z), transformed(test_z)
     y = _check_classes(check_labels("train_y", train_y, "train_z", train_z))
     fewest = 2 if len(penalties) > 1 else 1
     if per_class < fewest or draws < 1:

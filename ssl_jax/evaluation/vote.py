@@ -65,7 +65,8 @@ def choose(
     transforms = tuple(TRANSFORMS) if transform is None else (transform,)
     candidates: dict[Vote, float] = {}
     for name in transforms:
-        indices, similarities = neighbors(*TRANSFORMS[name](z[bank], z[queries]), ks[-1])
+        transformed = TRANSFORMS[name](z[bank])
+        indices, similarities = neighbors(transformed(z[bank]), transformed(z[queries]), ks[-1])
         for each in temperatures:
             for count, scores in _votes(y[bank][indices], similarities, each, ks):
                 vote = Vote(count, each, name)
@@ -83,9 +84,14 @@ def predict(
     classes: int,
 ) -> Float[np.ndarray, "m classes"]:
     """Returns each class's share of the vote; see ``knn_predict``."""
-    train, test = TRANSFORMS[vote.transform](train_z, test_z)
+    transformed = TRANSFORMS[vote.transform](train_z)
     return knn_predict(
-        train, train_y, test, classes=classes, k=vote.k, temperature=vote.temperature
+        transformed(train_z),
+        train_y,
+        transformed(test_z),
+        classes=classes,
+        k=vote.k,
+        temperature=vote.temperature,
     )
 
 

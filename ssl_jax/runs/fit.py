@@ -36,7 +36,7 @@ from ssl_jax.runs.workdir import (
     make_workdir,
     write_json,
 )
-from ssl_jax.train import metrics, optim
+from ssl_jax.train import metrics, online_probe, optim
 from ssl_jax.train.loop import run_keys, train
 from ssl_jax.train.state import parameter_count
 
@@ -80,19 +80,21 @@ def fit(
         config, data.facts, len(data.pretrain), placement.mesh.size, data.label_names or ()
     )
     method = method_or_make if isinstance(method_or_make, Method) else method_or_make(config)
-    optimizer = optim.make(config)
+    online_probe.check(data, config)
+    trained, optimizer = online_probe.beside(method, config), optim.make(config)
     workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
     check_workdir(workdir, config)
-    example = training_source(data, method.inputs)[0]
+    example = training_source(data, trained.inputs)[0]
     batch = batch_like({k: np.asarray(v) for k, v in example.items()}, config.data.batch_size)
-    state, is_new = first_state(method, optimizer, batch, config, workdir, placement)
+    params, extra = jax.eval_shape(method.init, jax.random.key(0), batch)
+    check_layers(method, params, extra, batch, config.evaluation)
+    state, is_new = first_state(trained, optimizer, batch, config, workdir, placement)
     if is_new and config.init_from is not None:
         params, extra, taken = with_backbone_of(
-            Path(config.init_from), method, state.params, state.extra, placement, config.network
+            Path(config.init_from), trained, state.params, state.extra, placement, config.network
         )
         state = state._replace(params=params, extra=extra)
         console.print(taken, markup=False, soft_wrap=True)
-    check_layers(method, state.params, state.extra, batch, config.evaluation)
     if placement.is_main:
         make_workdir(workdir, config, data.assets)
     done = finished(workdir)
@@ -101,15 +103,16 @@ def fit(
     elif placement.is_main:
         _introduce(data, workdir, console)
     began = time.monotonic()
-    state = train(method, optimizer, state, data, config, workdir, placement, console)
-    run = Run(config, method, state.params, state.extra, config.train.steps, data.assets)
-    trained = time.monotonic()
+    state = train(trained, optimizer, state, data, config, workdir, placement, console)
+    extra = online_probe.without(state.extra, config)
+    run = Run(config, method, state.params, extra, config.train.steps, data.assets)
+    ended = time.monotonic()
     if not done and jax.process_count() > 1:
         console.print("not evaluated; the same call in a single process evaluates the run")
     elif not done:
         evaluate_run(run, data, workdir, placement, console)
         console.print(
-            f"trained in {trained - began:.0f} s, evaluated in {time.monotonic() - trained:.0f} s; "
+            f"trained in {ended - began:.0f} s, evaluated in {time.monotonic() - ended:.0f} s; "
             f"see {workdir / REPORT}",
             soft_wrap=True,
         )
@@ -135,6 +138,8 @@ def evaluate_run(
             "features": f"{findings.test.z.shape[1]:,}",
             "devices": f"{mesh.size} x {mesh.devices.flat[0].device_kind}",
         }
+        if (fitted := len(findings.train.z)) < len(data.train):
+            facts["probes fitted to"] = f"{fitted:,} of {len(data.train):,} examples"
         if "method" in run.config:
             facts["network"] = run.config.network.name
         subject = Subject(

@@ -19,7 +19,7 @@ from ssl_jax.methods.base import Method
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.runs.resume import restore_latest
 from ssl_jax.runs.workdir import read_assets, read_config
-from ssl_jax.train import optim
+from ssl_jax.train import online_probe, optim
 
 
 class Run(NamedTuple):
@@ -128,7 +128,9 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     config = read_config(workdir)
     method, optimizer = method or methods.make(config), optim.make(config)
     batch = batch_like(MODALITIES[config.data.modality].example(config.data), 1)
-    state = restore_latest(workdir, method, optimizer, batch, make_placement())
+    trained = online_probe.beside(method, config)
+    state = restore_latest(workdir, trained, optimizer, batch, make_placement())
     if state is None:
         raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
-    return Run(config, method, state.params, state.extra, int(state.step), read_assets(workdir))
+    extra = online_probe.without(state.extra, config)
+    return Run(config, method, state.params, extra, int(state.step), read_assets(workdir))

@@ -12,6 +12,12 @@ SETTINGS = {
     "microbatches": settings.integer(
         1, "slices of a batch, computed one after the other to save memory", at_least=1
     ),
+    "online_probe": settings.flag(
+        False, "whether a linear classifier is trained beside the method, to watch its accuracy"
+    ),
+    "online_classes": settings.integer(
+        None, "classes of the online probe; set from the data", at_least=1, optional=True
+    ),
     "remat": settings.flag(
         False, "whether backward passes recompute each block's activations to save memory"
     ),

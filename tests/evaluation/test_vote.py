@@ -21,7 +21,8 @@ def accuracy(z, y, k, temperature, transform):
     """The accuracy on the held-out examples, by the public function."""
     rows, held_out = for_choices(y)
     bank, queries = rows[~held_out], rows[held_out]
-    train, test = TRANSFORMS[transform](z[bank], z[queries])
+    transformed = TRANSFORMS[transform](z[bank])
+    train, test = transformed(z[bank]), transformed(z[queries])
     return knn(train, y[bank], test, y[queries], k=k, temperature=temperature)
 
 

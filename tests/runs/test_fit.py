@@ -30,6 +30,7 @@ def config(**changes):
         name="simclr", temperature=0.2, projector=(8,), augment={"area": (0.5, 1.0), "blur": 0.0}
     )
     base.train.update(changes)
+    base.evaluation.train_examples = 30
     return base
 
 
@@ -87,7 +88,8 @@ def test_a_run_leaves_all_its_files_in_the_workdir(whole):
             assert values[f"{score}_minus_{baseline}_se"] >= 0
     assert values["step"] == 4
     assert values["examples"] == 24
-    assert values["train_examples"] == 40
+    assert values["train_examples"] == 30
+    assert "30 of 40 examples" in (workdir / "report.html").read_text()
     assert 1 <= values["rankme"] <= values["features"]
     assert values["linear_top5"] == 1.0  # there are three classes
 
