@@ -22,6 +22,8 @@ from ssl_jax.evaluation import vote
 from ssl_jax.evaluation.features import Extracted, extract, make_embed, make_predict
 from ssl_jax.evaluation.linear import linear_probe_predict
 from ssl_jax.placement import Placement, make_placement
+from ssl_jax.report.charts.label_curve import label_curve_chart
+from ssl_jax.report.charts.style import to_file
 from ssl_jax.runs.init_from import with_backbone_of
 from ssl_jax.runs.run import Run
 from ssl_jax.train import optim
@@ -66,9 +68,9 @@ def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]
       say: is called with a line about each result.
 
     Returns:
-      ``rates``: the chosen learning rates; ``scores``: by regime and labels per class (``all`` for
-      all), the accuracy of each draw; ``ceiling``: training from scratch on all labels for 2,000
-      steps, one accuracy per seed.
+      ``rates``: the chosen learning rates; ``per_class``: how many labels per class all are;
+      ``scores``: by regime and labels per class (``all`` for all), the accuracy of each draw;
+      ``ceiling``: training from scratch on all labels for 2,000 steps, one accuracy per seed.
     """
     base, placement = _config(steps), make_placement()
     rates = {}
@@ -105,7 +107,13 @@ def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]
     everything = _data(long, None, 0)
     ceiling = [_accuracy(trainer, everything, long, seed, placement) for seed in range(3)]
     say(f"supervised ceiling: {_percent(ceiling)}")
-    return {"steps": steps, "rates": rates, "scores": scores, "ceiling": ceiling}
+    return {
+        "steps": steps,
+        "rates": rates,
+        "per_class": len(everything.train) // len(everything.label_names or ()),
+        "scores": scores,
+        "ceiling": ceiling,
+    }
 
 
 def _config(steps: int) -> ConfigDict:
@@ -238,3 +246,18 @@ def table(study: Mapping[str, Any]) -> Iterator[str]:
         f"{_CEILING_STEPS:,} steps: {_percent(study['ceiling'])}. {study['machine']}; Python "
         f"{versions['python']}, jax {versions['jax']}; {study['date']}."
     )
+
+
+def figure(study: Mapping[str, Any]) -> str:
+    """Returns the text of an SVG file: a line per regime, and the supervised ceiling."""
+    sizes = {_key(labels): float(labels or study["per_class"]) for labels in LABELS}
+    curves = {
+        name: {
+            sizes[key]: (float(np.mean(found)), float(np.std(found, ddof=1)))
+            for key, found in study["scores"][regime].items()
+        }
+        for regime, name in REGIMES.items()
+    }
+    ceiling = {f"from scratch, {_CEILING_STEPS:,} steps": float(np.mean(study["ceiling"]))}
+    ticks = {size: key for key, size in sizes.items()}
+    return to_file(label_curve_chart(curves, ticks, levels=ceiling))

@@ -48,6 +48,7 @@ def pages(root: Path) -> dict[Path, str]:
     for name, result in results.items():
         path = root / f"configs/{name}.py"
         texts[path] = with_scores(path.read_text(), result)
+    texts[root / "docs/labels.svg"] = labels.figure(study)
     texts[root / "docs/settings.md"] = settings_page()
     return texts
 

@@ -15,7 +15,8 @@ mark the untrained network and the raw input:
 - ``layers``, without any of the following: the keys of ``evaluation.json``; ``all``: see
   ``more.each_layer``.
 - ``kmeans``, ``label_curve``, ``corruptions``: see ``more.clusters``, ``more.label_curve`` and
-  ``more.corruptions``.
+  ``more.corruptions``. The label curve is drawn too, in a file of the same name that ends in
+  ``.svg``.
 """
 
 import hashlib
@@ -41,8 +42,11 @@ from ssl_jax.errors import InputError
 from ssl_jax.evaluation import more
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.scores import BASELINES
+from ssl_jax.output import write_whole
 from ssl_jax.placement import make_placement
 from ssl_jax.report import console as tables
+from ssl_jax.report.charts.label_curve import of_scores
+from ssl_jax.report.charts.style import to_file
 from ssl_jax.runs.run import Run, load
 from ssl_jax.runs.workdir import write_json
 from ssl_jax.train.loop import run_keys
@@ -178,6 +182,9 @@ def evaluate_again(workdir: Path, options: Options, console: Console) -> None:
             found = more.label_curve(sets, config.evaluation, subject.track)
             keep(found)
             tables.print_label_curve(console, found, input_name)
+            labels = read_labels(data.train)
+            chart = of_scores(found, input_name, len(data.train) / len(np.unique(labels)))
+            write_whole(path.with_suffix(".svg"), to_file(chart).encode())
     if options.corruptions:
         found = more.corruptions(subject, layers)
         keep(found)

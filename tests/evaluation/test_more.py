@@ -289,7 +289,7 @@ def test_results_are_merged_and_the_evaluation_is_left_alone(workdir, capsys):
     assert values["other"] == 1.5
     assert 0 <= values["kmeans_nmi"] <= 1
     assert "random_init_labels_10_knn_top1_std" in values
-    assert files(workdir).keys() == {"evaluation.json", "more.json"}
+    assert files(workdir).keys() == {"more.svg", "evaluation.json", "more.json"}
     assert files(workdir)["evaluation.json"] == "{}"
     printed = capsys.readouterr().out
     for words in ("k-means", "NMI", "raw pixels", "labels per class", "more.json"):

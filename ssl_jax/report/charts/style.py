@@ -86,3 +86,20 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
         label, Markup(box.group() if box else "")
     )
     return opening + Markup(body.strip())
+
+
+def to_file(chart: Markup) -> str:
+    """Returns the text of an SVG file of a chart, for light and dark mode."""
+    colors = (
+        ("svg", ("#1c1f23", "#62676e", "#dcddd9", "#23689b")),
+        ("@media (prefers-color-scheme: dark) {svg", ("#e7e7e4", "#9ba0a8", "#33373c", "#7db6e0")),
+    )
+    names = [variable.removeprefix("var(").removesuffix(")") for variable in VARIABLES.values()]
+    rules = [
+        f"{selector} {{{'; '.join(map(': '.join, zip(names, values, strict=True)))}}}"
+        for selector, values in colors
+    ]
+    style = f"<style>{rules[0]} {rules[1]}}} text {{font-family: sans-serif}}</style>"
+    opening = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    head, _, rest = str(chart).replace("<svg", opening, 1).partition(">")
+    return f"{head}>{style}{rest}\n"
