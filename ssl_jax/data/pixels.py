@@ -1,6 +1,8 @@
 """Turns an image of any mode and size into pixels of one shape."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
@@ -24,10 +26,30 @@ def decode(file: str | IO[bytes], size: int, channels: int) -> np.ndarray:
     Raises:
       Exception: the file is damaged; Pillow's decoders raise exceptions of many types.
     """
-    with Image.open(file, formats=FORMATS) as image:
-        _draft(image, size)
-        ImageOps.exif_transpose(image, in_place=True)
+    with _opened(file, size) as image:
         return fit(image, size, channels)
+
+
+def decode_whole(file: str | IO[bytes], shorter: int, channels: int) -> np.ndarray:
+    """Reads an image file as `decode` does, but neither crops nor enlarges the image.
+
+    Args:
+      file: a path or an open binary file.
+      shorter: the shorter side of the result in pixels, if the image is that large.
+      channels: 1 or 3.
+
+    Returns:
+      uint8 [h, w, channels].
+
+    Raises:
+      Exception: the file is damaged; Pillow's decoders raise exceptions of many types.
+    """
+    with _opened(file, shorter) as opened:
+        image = _plain(opened, channels)
+        scale = min(1, shorter / min(image.size))
+        width, height = (round(scale * side) for side in image.size)
+        resized = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(resized).reshape(height, width, channels)
 
 
 def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
@@ -38,13 +60,7 @@ def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
     Returns:
       uint8 [size, size, channels].
     """
-    image = _to_8_bit(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    image = image.convert("RGB")
-    if channels == 1:
-        image = image.convert("L")
+    image = _plain(image, channels)
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
@@ -71,6 +87,25 @@ def hush() -> None:
     The filter is global because `warnings.catch_warnings` does not work across threads.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@contextlib.contextmanager
+def _opened(file: str | IO[bytes], shorter: int) -> Iterator[Image.Image]:
+    """Opens an image, upright, whose shorter side is to be scaled down to `shorter` pixels."""
+    with Image.open(file, formats=FORMATS) as image:
+        _draft(image, shorter)
+        ImageOps.exif_transpose(image, in_place=True)
+        yield image
+
+
+def _plain(image: Image.Image, channels: int) -> Image.Image:
+    """Converts an image to gray or RGB, 8 bits; transparent pixels are blended with white."""
+    image = _to_8_bit(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    image = image.convert("RGB")
+    return image if channels == 3 else image.convert("L")
 
 
 def _draft(image: Image.Image, size: int) -> None:

@@ -149,6 +149,35 @@ def test_shrinking_a_jpeg_while_decoding_changes_little():
 
 
 @pytest.mark.parametrize(
+    ("width", "height", "shorter", "expected"),
+    [
+        (40, 20, 10, (10, 20)),
+        (20, 50, 10, (25, 10)),
+        (33, 30, 16, (16, 18)),
+        (40, 20, 21, (20, 40)),
+    ],
+)
+def test_a_whole_image_is_scaled_down_but_not_up(width, height, shorter, expected):
+    image = Image.linear_gradient("L").resize((width, height))
+    decoded = pixels.decode_whole(encoded(image, "PNG"), shorter, 1)
+    assert decoded.shape == (*expected, 1)
+    np.testing.assert_allclose(
+        decoded[:, 0, 0], np.asarray(image.resize(expected[::-1]))[:, 0], atol=4
+    )
+    transparent = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    whole = pixels.decode_whole(encoded(transparent, "PNG"), shorter, 3)
+    assert whole.shape == (*expected, 3)
+    assert (whole == 255).all()
+
+
+def test_a_whole_image_is_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    file = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    assert pixels.decode_whole(file, 10, 3).shape == (20, 10, 3)
+
+
+@pytest.mark.parametrize(
     ("image", "gray"),
     [
         (Image.new("L", (2, 2)), True),
