@@ -42,6 +42,8 @@ class Dataset(NamedTuple):
       unreadable: paths of files that were skipped because they cannot be read.
       further_labels: other label columns that probes are scored on, each with its label names.
       assets: text files, by name, that are stored in a run's folder beside config.json.
+      origins: the original that each training example is made from, int [n], if several are made
+        from one, such as overlapping tiles of a photograph; `data.holdout` keeps them together.
     """
 
     pretrain: Source
@@ -53,6 +55,7 @@ class Dataset(NamedTuple):
     unreadable: tuple[str, ...] = ()
     further_labels: Mapping[str, tuple[str, ...]] = {}
     assets: Mapping[str, str] = {}
+    origins: np.ndarray | None = None
 
 
 class Arrays:

@@ -37,7 +37,8 @@ def keep_labels(dataset: Dataset, per_class: int, draw: int) -> Dataset:
         )
     chosen = balanced(labels, per_class * len(classes), draw)
     note = f"labels: {per_class} per class, {len(chosen)} of {len(labels)} training examples"
-    return dataset._replace(train=Subset(dataset.train, chosen), notes=(*dataset.notes, note))
+    train = Subset(dataset.train, chosen)
+    return dataset._replace(train=train, origins=None, notes=(*dataset.notes, note))
 
 
 def read_labels(source: Source) -> np.ndarray | None:

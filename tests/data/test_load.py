@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from ssl_jax import data
 from ssl_jax.data import fashion_mnist, idx, statistics
 from ssl_jax.data.arrays import fit_images
-from ssl_jax.data.dataset import Arrays, Dataset, labels_of
+from ssl_jax.data.dataset import Arrays, Chain, Dataset, labels_of
 from ssl_jax.data.embedded import make_fashion_mnist_mini
 from ssl_jax.data.holdout import balanced, hold_out
 from ssl_jax.errors import InputError
@@ -166,6 +166,25 @@ def test_holdout_of_a_folder_with_unlabeled_images(tmp_path):
     assert sorted(values(dataset.pretrain)) == sorted([*values(dataset.train), 99])
     assert not set(values(dataset.pretrain)) & set(values(dataset.test))
     assert len(dataset.test) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_holdout_draws_whole_originals(count, with_labels):
+    origins = np.array([7, 7, 7, 2, 2, 9, 9, 9, 9, 4, 5, 5])
+    columns = {"image": np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)}
+    if with_labels:
+        columns["label"] = np.arange(12, dtype=np.int32) % 2
+    train, unlabeled = Arrays(columns), Arrays({"image": np.full((1, 1, 1, 1), 99, np.uint8)})
+    whole = Dataset(Chain(unlabeled, train), train, train, None, {}, origins=origins)
+    dataset = hold_out(whole, count)
+    assert len(dataset.test) == count
+    held_out, left = dataset.test.indices, dataset.train.indices
+    assert not set(origins[held_out]) & set(origins[left])
+    np.testing.assert_array_equal(left, np.flatnonzero(np.isin(origins, origins[left])))
+    assert 0 <= 12 - len(left) - count < 4  # the largest original has four images
+    assert len(dataset.pretrain) == 1 + len(left)
+    assert dataset.origins is None
 
 
 @pytest.mark.parametrize(("count", "per_class"), [(6, [2, 2, 2]), (7, [3, 2, 2]), (10, [4, 4, 2])])
