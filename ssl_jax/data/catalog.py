@@ -3,7 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssl_jax.data import fashion_mnist, moving_fashion, options, statistics, text
+from ssl_jax.data import (
+    fashion_mnist,
+    moving_fashion,
+    options,
+    photo_tiles,
+    statistics,
+    text,
+)
 from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.few import keep_labels
 from ssl_jax.data.folder import open_folder
@@ -25,7 +32,10 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
       config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
         `name` is one of:
 
-        - a key of `OPENERS`;
+        - a key of `OPENERS`; those that need neither a network nor another package are
+          `fashion_mnist_mini` (gray, labeled), `photo_tiles_mini` (color, without labels),
+          `photo_tiles` (the same and what is installed), `moving_fashion` (clips) and
+          `python_docs` (text);
         - `tfds:NAME`, for any image data set that TFDS knows;
         - `folder:/path`, for a tree of image files;
         - `text:/path`, for one text file or a tree of them.
@@ -118,6 +128,8 @@ OPENERS: dict[str, Opener] = {
     "fashion_mnist_mini": _with_pixel_options(fashion_mnist.open_mini),
     "fashion_mnist": _with_pixel_options(fashion_mnist.open_whole),
     "moving_fashion": _with_pixel_options(moving_fashion.open_moving),
+    "photo_tiles_mini": _with_pixel_options(photo_tiles.open_mini),
+    "photo_tiles": _with_pixel_options(photo_tiles.open_all),
     "cifar10": _with_pixel_options(lambda requested: open_tfds(requested, "cifar10")),
     "cifar100": _with_pixel_options(lambda requested: open_tfds(requested, "cifar100")),
     "stl10": _with_pixel_options(lambda requested: open_tfds(requested, "stl10")),
