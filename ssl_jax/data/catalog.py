@@ -8,6 +8,7 @@ from ssl_jax.data import (
     moving_fashion,
     options,
     photo_tiles,
+    stamps,
     statistics,
     text,
 )
@@ -35,7 +36,7 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
         - a key of `OPENERS`; those that need neither a network nor another package are
           `fashion_mnist_mini` (gray, labeled), `photo_tiles_mini` (color, without labels),
           `photo_tiles` (the same and what is installed), `moving_fashion` (clips) and
-          `python_docs` (text);
+          `python_docs` (text); `stamps` (color, labeled) needs a package of Debian's;
         - `tfds:NAME`, for any image data set that TFDS knows;
         - `folder:/path`, for a tree of image files;
         - `text:/path`, for one text file or a tree of them.
@@ -130,6 +131,7 @@ OPENERS: dict[str, Opener] = {
     "moving_fashion": _with_pixel_options(moving_fashion.open_moving),
     "photo_tiles_mini": _with_pixel_options(photo_tiles.open_mini),
     "photo_tiles": _with_pixel_options(photo_tiles.open_all),
+    "stamps": _with_pixel_options(stamps.open_stamps),
     "cifar10": _with_pixel_options(lambda requested: open_tfds(requested, "cifar10")),
     "cifar100": _with_pixel_options(lambda requested: open_tfds(requested, "cifar100")),
     "stl10": _with_pixel_options(lambda requested: open_tfds(requested, "stl10")),

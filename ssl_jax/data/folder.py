@@ -8,7 +8,7 @@ is ignored. Upper and lower case make no difference. Without `train/`, all image
 splits.py has the rules for labels and for a missing test split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -37,8 +37,32 @@ def open_folder(options: Options) -> Dataset:
     root = _root(options.name)
     unreadable = Unreadable(options.name, options.max_unreadable)
     train_root, test_root, notes = _split_roots(root)
-    train = _pictures(train_root, unreadable)
-    test = _pictures(test_root, unreadable) if test_root else []
+    train = pictures_below(train_root, unreadable)
+    test = pictures_below(test_root, unreadable) if test_root else []
+    return from_pictures(options, train, test, notes, unreadable)
+
+
+def from_pictures(
+    options: Options,
+    train: list[Picture],
+    test: list[Picture],
+    notes: list[str],
+    unreadable: Unreadable,
+    original: Callable[[Picture], str] | None = None,
+) -> Dataset:
+    """Builds a dataset from image files, by the rules of splits.py.
+
+    Args:
+      options: the options of `config.data`.
+      train: the images of the training split.
+      test: the images of the test split; may be empty.
+      notes: notes for the user, about how the images were found.
+      unreadable: where files that cannot be decoded are recorded.
+      original: names the original that an image is made from, if several are made from one.
+
+    Raises:
+      InputError: as for `open_folder`.
+    """
     pictures = [*train, *test]
     _check_any(train, options.name, unreadable)
 
@@ -56,7 +80,7 @@ def open_folder(options: Options) -> Dataset:
         pictures = [*train, *test]
         _check_any(train, options.name, unreadable)
     else:
-        notes.append("images are decoded on every read: they do not fit in data.cache_mib")
+        notes = [*notes, "images are decoded on every read: they do not fit in data.cache_mib"]
         unreadable.log = True
 
     splits = divide(train, test, options.name)
@@ -86,7 +110,18 @@ def open_folder(options: Options) -> Dataset:
         facts={"modality": "image", "image_size": size, "channels": channels},
         notes=(*notes, *splits.notes),
         unreadable=tuple(sorted(map(printable, unreadable.paths))),
+        origins=original and np.unique(list(map(original, splits.train)), return_inverse=True)[1],
     )
+
+
+def pictures_below(root: Path, unreadable: Unreadable) -> list[Picture]:
+    """Returns the images below a folder whose headers can be read, sorted by relative path."""
+    paths = files_below(root, ENDINGS)
+    return [
+        Picture(path, PurePosixPath(path.relative_to(root)), header)
+        for path, header in zip(paths, headers(paths, unreadable), strict=True)
+        if header is not None
+    ]
 
 
 def choose_size(shorter_sides: Sequence[int]) -> int:
@@ -135,13 +170,3 @@ def _check_any(pictures: list[Picture], name: str, unreadable: Unreadable) -> No
         f"data.name: {name!r} holds no image to train on; "
         f"expected files ending in {', '.join(ENDINGS)}"
     )
-
-
-def _pictures(root: Path, unreadable: Unreadable) -> list[Picture]:
-    """Returns the images below a folder whose headers can be read, sorted by relative path."""
-    paths = files_below(root, ENDINGS)
-    return [
-        Picture(path, PurePosixPath(path.relative_to(root)), header)
-        for path, header in zip(paths, headers(paths, unreadable), strict=True)
-        if header is not None
-    ]
