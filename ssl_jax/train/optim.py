@@ -1,6 +1,6 @@
 """Optimizers and their schedules, by config."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import jax
@@ -82,8 +82,8 @@ def make(config: ConfigDict) -> optax.GradientTransformation:
 
     Args:
       config: ``optimizer``, whose ``SETTINGS`` are above; ``data.batch_size``; ``train.steps``.
-        ``optimizer.groups.NAME`` has settings that differ for the parameters under the key
-        ``NAME``, which get an optimizer of their own.
+        ``optimizer.groups.NAME`` has settings that differ for the parameters under a key ``NAME``,
+        at any depth, which get an optimizer of their own.
 
     Returns:
       The gradient transformation.
@@ -96,17 +96,26 @@ def make(config: ConfigDict) -> optax.GradientTransformation:
         return _make(config)
 
     def owners(params: Any) -> Any:
+        owned = {key: _owner(key, part, groups) for key, part in params.items()}
         for name in groups:
-            if name not in params:
+            if name not in jax.tree.leaves(owned):
                 raise InputError(
                     f"optimizer.groups.{name}: there are no such parameters; "
                     f"expected one of {', '.join(params)}"
                 )
-        return {key: key if key in groups else "main" for key in params}
+        return owned
 
     return optax.multi_transform(
         {"main": _make(config)} | {name: _make(changed) for name, changed in groups.items()}, owners
     )
+
+
+def _owner(key: str, part: Any, groups: Container[str]) -> Any:
+    """Returns the group of the parameters under a key, or of each part if they have several."""
+    if key in groups:
+        return key
+    inner = {k: _owner(k, x, groups) for k, x in part.items()} if isinstance(part, dict) else {}
+    return inner if set(jax.tree.leaves(inner)) - {"main"} else "main"
 
 
 def _make(config: ConfigDict) -> optax.GradientTransformation:

@@ -186,6 +186,21 @@ def test_a_group_has_its_own_optimizer():
         np.testing.assert_allclose(update["backbone"]["kernel"], expected, atol=1e-7)
 
 
+def test_a_group_may_be_nested():
+    base = config("sgd", weight_decay=0.0, momentum=0.0)
+    base.optimizer.groups.critic = {"learning_rate": 0.03}
+    optimizer = optim.make(base)
+    params = {"tasks": {"a": {"critic": PARAMS, "head": PARAMS}, "b": PARAMS}}
+    gradient = {"tasks": {"a": {"critic": GRADIENT, "head": GRADIENT}, "b": GRADIENT}}
+    _, state = optimizer.update(gradient, optimizer.init(params), params)
+    update, _ = optimizer.update(gradient, state, params)
+    rate = rates(2)[1]
+    for part, factor in (("critic", 0.1), ("head", 1.0)):
+        found = update["tasks"]["a"][part]["kernel"]
+        np.testing.assert_allclose(found, -factor * rate * GRADIENT["kernel"], atol=1e-7)
+    np.testing.assert_allclose(update["tasks"]["b"]["bias"], -rate * GRADIENT["bias"], atol=1e-7)
+
+
 def test_a_group_that_names_no_parameters_is_refused():
     base = config("sgd")
     base.optimizer.groups.critics = {"learning_rate": 0.03}
