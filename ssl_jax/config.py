@@ -51,7 +51,7 @@ def defaults(method: str | None = None) -> ConfigDict:
     config = ConfigDict({name: _field(setting) for name, setting in TOP.items()})
     for block, table in BLOCKS.items():
         config[block] = ConfigDict({name: _field(setting) for name, setting in table.items()})
-    config.optimizer.groups = ConfigDict()  # changes to optimizer, by top-level key of params
+    config.optimizer.groups = ConfigDict()  # changes to optimizer, by key of params
     if method is not None:
         config.method = ConfigDict({"name": method})
         _complete(config)
@@ -60,8 +60,9 @@ def defaults(method: str | None = None) -> ConfigDict:
 
 def declared(config: Mapping[str, Any]) -> dict[str, Setting] | None:
     """Returns the settings that the config's method declares; None for a user's own method."""
-    name = config.get("method", {}).get("name")
-    return methods.settings_of(name) if name in methods.METHODS else None
+    block = config.get("method", {})
+    name = block.get("name")
+    return methods.settings_of(name, block) if name in methods.METHODS else None
 
 
 def meanings(config: Mapping[str, Any]) -> dict[str, str]:

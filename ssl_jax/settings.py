@@ -150,6 +150,26 @@ def names(default: Sequence[str], meaning: str, *, may_be_empty: bool = False) -
     return Setting(tuple(default), meaning, tuple, "layer names", accepts)
 
 
+def several(default: Sequence[str], meaning: str, options: Sequence[str]) -> Setting:
+    """Declares one or more different strings among a few."""
+    expected = f"some of {', '.join(options)}, each once"
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return 0 < len(value) == len(set(value)) and all(x in options for x in value)
+
+    return Setting(tuple(default), meaning, tuple, expected, accepts)
+
+
+def numbers(default: Sequence[float], meaning: str, *, at_least: float) -> Setting:
+    """Declares a list of numbers within bounds."""
+    bounds = _Bounds(at_least=at_least)
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return _numbers(value) and len(value) > 0 and all(map(bounds.hold, value))
+
+    return Setting(tuple(default), meaning, tuple, bounds.words("numbers"), accepts)
+
+
 def betas(default: tuple[float, float], meaning: str) -> Setting:
     """Declares the decay rates of two moving averages."""
 

@@ -70,6 +70,18 @@ M = "a meaning"
         ),
         (settings.names(("a",), M), "layer names", [("a", "b")], [(), (1,), "ab"]),
         (
+            settings.several(("a",), M, ("a", "b")),
+            "some of a, b, each once",
+            [("b", "a"), ["b"]],
+            [(), ("c",), ("a", "a"), ("a", 1), "a"],
+        ),
+        (
+            settings.numbers((1.0,), M, at_least=0),
+            "numbers of at least 0",
+            [(0, 2.5), [3]],
+            [(), (-1.0,), (math.nan,), ("1",), 1.0],
+        ),
+        (
             settings.betas((0.9, 0.99), M),
             "two numbers of at least 0 and below 1",
             [(0, 0.5)],

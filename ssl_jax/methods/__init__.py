@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Method as Method
 from ssl_jax.methods.base import no_update as no_update
+from ssl_jax.methods.common.combine import combine as combine
 from ssl_jax.settings import Setting
 
 MODULES = {
@@ -21,6 +23,7 @@ MODULES = {
     "mae": "masked.mae",
     "rotation": "pretext.rotation",
     "context_encoder": "pretext.context_encoder",
+    "combined": "pretext.combined",
     "next_word": "text.next_word",
     "frame_order": "video.frame_order",
     "finetune": "supervised.finetune",
@@ -28,7 +31,10 @@ MODULES = {
 
 
 def module(name: str) -> ModuleType:
-    """Returns the module of a method, which has ``make`` and ``SETTINGS``."""
+    """Returns the module of a method, which has ``make`` and ``SETTINGS``.
+
+    It may have ``further_settings(block)`` too: settings that depend on others.
+    """
     return import_module(f"{__name__}.{MODULES[name]}")
 
 
@@ -41,9 +47,16 @@ METHODS: Mapping[str, Callable[[ConfigDict], Method]] = {
 }
 
 
-def settings_of(name: str) -> dict[str, Setting]:
-    """Returns the settings that a method declares in ``config.method``, without ``name``."""
-    return module(name).SETTINGS
+def settings_of(name: str, block: Mapping[str, Any] = {}) -> dict[str, Setting]:
+    """Returns the settings that a method declares in ``config.method``, without ``name``.
+
+    Args:
+      name: of the method.
+      block: ``config.method``; some methods have further settings that depend on others.
+    """
+    found = module(name)
+    further = getattr(found, "further_settings", None)
+    return found.SETTINGS | (further(block) if further else {})
 
 
 def make(config: ConfigDict) -> Method:

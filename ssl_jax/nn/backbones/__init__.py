@@ -118,7 +118,14 @@ def make_gpt(config: ConfigDict, rngs: nnx.Rngs) -> gpt.GPT:
     Returns:
       A module ``(tokens [n, t], train) -> {"features": [n, d], "logits": [n, t, k], ...}`` whose
       ``features`` attribute is ``d``.
+
+    Raises:
+      InputError: ``network.name`` is not a GPT.
     """
+    if config.network.name not in GPTS:
+        raise InputError(
+            f"network.name: {config.network.name!r} is not a GPT; expected one of {', '.join(GPTS)}"
+        )
     return GPTS[config.network.name](
         vocabulary=config.data.vocabulary,
         tokens=config.data.tokens,

@@ -1,0 +1,66 @@
+"""Several tasks at once (Doersch & Zisserman 2017, https://arxiv.org/abs/1708.07860).
+
+    python experiments/pretrain.py --config configs/combined.py --workdir runs/combined
+
+``tasks=rotation+simclr`` after the colon names the tasks. Each has the settings of its own config
+(``--config.method.rotation.area=...``); the network, the data and the optimizer are the first
+one's.
+
+default: rotation and the context encoder, weighted alike, on 10,000 Fashion-MNIST images, a small
+ResNet, 12 epochs of batches of 128.
+smoke: 8 steps, for tests.
+paper: the same two tasks on ImageNet, ResNet-50. The paper's network is ResNet-101 and its tasks
+are relative position, colorization, exemplar and motion segmentation. Not measured here.
+"""
+
+from functools import partial
+from importlib import import_module
+
+from ml_collections import ConfigDict
+
+from configs import common
+from ssl_jax import settings
+from ssl_jax.methods import settings_of
+
+_FURTHER = {"tasks": lambda text: tuple(text.split("+"))}
+_BLOCKS = ("data", "network", "optimizer", "train", "evaluation")
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Builds the config of a preset; see ``configs/common.py``."""
+    declared = settings_of("combined")["tasks"]
+    tasks = common.parse(arg, _FURTHER).values.get("tasks", declared.default)
+    settings.check_value("method.tasks", tasks, declared)
+    return common.build(
+        "combined",
+        arg,
+        default=partial(_default, tasks),
+        paper=partial(_paper, tasks),
+        further=_FURTHER,
+    )
+
+
+def _default(tasks: tuple[str, ...], config: ConfigDict) -> None:
+    _combine(tasks, "default", config)
+    config.train.epochs = 12.0
+
+
+def _paper(tasks: tuple[str, ...], config: ConfigDict) -> None:
+    _combine(tasks, "paper", config)
+    config.data.image_size = 128
+    config.network.pool = "grid"
+    config.optimizer.update({"name": "adamw", "learning_rate": 1e-3})
+
+
+def _combine(tasks: tuple[str, ...], preset: str, config: ConfigDict) -> None:
+    """Takes the settings of each task from its own config."""
+    own = {task: import_module(f"configs.{task}").get_config(preset) for task in tasks}
+    for block in _BLOCKS:
+        config[block].update(own[tasks[0]][block].to_dict())
+    config.method = ConfigDict({"name": "combined", "tasks": tasks})
+    config.method.weights = (1.0,) * len(tasks)
+    for task, one in own.items():
+        block = one.unlock().method
+        del block.name
+        config.method[task] = block
+        config.optimizer.groups.update(one.optimizer.groups.to_dict())
