@@ -9,6 +9,7 @@ before and after. The deterministic counterparts of random functions are in the 
 from ssl_jax.augment import corruptions as corruptions
 from ssl_jax.augment import operations as operations
 from ssl_jax.augment import recipes as recipes
+from ssl_jax.augment.aberration import drop_colors as drop_colors
 from ssl_jax.augment.blur import gaussian_blur as gaussian_blur
 from ssl_jax.augment.color import color_jitter as color_jitter
 from ssl_jax.augment.color import grayscale as grayscale

@@ -24,3 +24,18 @@ def denormalize(
 ) -> Float[Array, "*b h w c"]:
     """Inverts ``normalize``."""
     return images * jnp.asarray(std, images.dtype) + jnp.asarray(mean, images.dtype)
+
+
+def standardize(images: Float[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
+    """Normalizes each image by its own statistics, which hides its brightness and contrast.
+
+    Args:
+      images: ``[..., h, w, c]`` in [0, 1].
+
+    Returns:
+      ``[..., h, w, c]``: every channel has mean 0, and all channels together have standard
+      deviation 1. An image that varies by less than a gray level, 1 / 255, stays fainter.
+    """
+    centered = images - images.mean(axis=(-3, -2), keepdims=True)
+    deviation = jnp.sqrt(jnp.square(centered).mean(axis=(-3, -2, -1), keepdims=True))
+    return centered / jnp.maximum(deviation, 1 / 255)

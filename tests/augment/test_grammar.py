@@ -30,6 +30,7 @@ CASES = [
     ("random_erasing", {}),
     ("random_erasing", {"value": 0.5, "probability": 1.0}),
     ("rotate90", {}),
+    ("drop_colors", {}),
 ]
 SQUARE = {"rotate90"}  # functions that take only square images
 BATCH = {"mixup", "cutmix"}  # functions of a batch and its targets
@@ -110,7 +111,7 @@ def test_grammar_of_recipes(name):
 def test_the_tables_are_complete():
     expected = {"random_resized_crop", "random_crop", "horizontal_flip", "color_jitter"}
     expected |= {"grayscale", "gaussian_blur", "solarize"}
-    expected |= {"randaugment", "random_erasing", "rotate90"}
+    expected |= {"randaugment", "random_erasing", "rotate90", "drop_colors"}
     assert expected <= set(PUBLIC)
     assert set(PUBLIC) == {name for name, _ in CASES}
     sometimes = {n for n, f in PUBLIC.items() if "probability" in inspect.signature(f).parameters}
@@ -140,6 +141,7 @@ def test_defaults_are_the_published_ones():
             "value": None,
         },
         "rotate90": {},
+        "drop_colors": {},
     }
     for name, defaults in expected.items():
         _, _, *rest = inspect.signature(PUBLIC[name]).parameters.values()
