@@ -1,0 +1,37 @@
+"""Relative position (Doersch et al. 2015, https://arxiv.org/abs/1505.05192).
+
+    python experiments/pretrain.py --config configs/relative_position.py --workdir runs/position
+
+default: 10,000 Fashion-MNIST images, nine patches of 7 x 7 pixels from each, a small ResNet with a
+stem of stride 1, 20 epochs of batches of 128.
+smoke: 8 steps, for tests.
+paper: patches of 96 x 96 pixels, 48 apart, from ImageNet at 448 x 448, whose number of pixels lies
+in the authors' range; ResNet-50 in place of CaffeNet, trained as in Kolesnikov et al. 2019
+(https://arxiv.org/abs/1901.09005): batch size 128, SGD, 35 epochs. Not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("relative_position", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_resnet(config)
+    config.network.stem = "small"
+    config.method.update({"tile": 7, "gap": 2, "jitter": 1, "code": 128, "hidden": (256,)})
+    config.train.epochs = 20.0
+
+
+def _paper(config: ConfigDict) -> None:
+    """Geometry and head of the authors' code; schedule of Kolesnikov et al.'s code."""
+    common.imagenet_resnet50(config)
+    config.data.update({"image_size": 448, "batch_size": 128})
+    config.train.epochs = 35.0
+    config.optimizer.update(
+        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
+    )
