@@ -22,6 +22,8 @@ MODULES = {
     "dino": "distillation.dino",
     "mae": "masked.mae",
     "rotation": "pretext.rotation",
+    "relative_position": "pretext.relative_position",
+    "jigsaw": "pretext.jigsaw",
     "context_encoder": "pretext.context_encoder",
     "combined": "pretext.combined",
     "next_word": "text.next_word",
