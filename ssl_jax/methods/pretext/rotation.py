@@ -1,13 +1,18 @@
-"""Rotation: by how many quarter turns has this image been rotated?
+"""Rotation: by which angle has this image been rotated?
 
 Gidaris, Singh, Komodakis, Unsupervised Representation Learning by Predicting Image Rotations, 2018,
 https://arxiv.org/abs/1803.07728, equations 2 and 3:
 
-    loss = mean over the four rotations y of -log softmax(F(rotate(image, y)))_y
+    loss = mean over the rotations y of -log softmax(F(rotate(image, y)))_y
 
 ``F`` is a backbone with a linear layer on its features. To tell which way up an object is, a
-network has to recognize it. Quarter turns only move pixels, so no traces of resampling give the
-rotation away. The four rotations of every image are in the batch.
+network has to recognize it. The rotations are the four quarter turns. They only move pixels, so no
+traces of resampling give the rotation away. All rotations of every image are in the batch.
+
+Table 2 compares these with ``method.ways`` 2, which is 0 and 180 degrees, and 8, the multiples of
+45 degrees. The latter have a shortcut: all eight show the same central region, enlarged, so that
+no border gives the angle away, but interpolation leaves traces by which odd and even multiples can
+be told apart, even in noise (``augment.turns.eighth_turn``).
 
 Deviations: the backbone is a ResNet, as in Kolesnikov et al. 2019
 (https://arxiv.org/abs/1901.09005); the authors use an AlexNet or a network in network. BatchNorm
@@ -23,8 +28,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
-from ssl_jax import augment
+from ssl_jax import augment, settings
 from ssl_jax.augment.pixels import to_float
+from ssl_jax.augment.turns import eighth_turn
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
@@ -32,16 +38,22 @@ from ssl_jax.methods.common.images import crop_area, normalizer
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.linear import Linear
 
-TURNS = 4
-SETTINGS = {"area": crop_area((0.08, 1.0))}
+SETTINGS = {
+    "ways": settings.choice(
+        4,
+        "number of rotations: 2 (by 0 and 180 degrees), 4 (by multiples of 90) or 8 (of 45)",
+        (2, 4, 8),
+    ),
+    "area": crop_area((0.08, 1.0)),
+}
 
 
 class Classifier(nnx.Module):
-    """The backbone's layers, and the ``logits`` of the four rotations."""
+    """The backbone's layers, and the ``logits`` of the rotations."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
         self.backbone = backbones.make(config, rngs)
-        self.head = Linear(self.backbone.features, TURNS, rngs=rngs)
+        self.head = Linear(self.backbone.features, config.method.ways, rngs=rngs)
 
     def __call__(
         self, images: Float[Array, "n h w c"], *, train: bool
@@ -60,16 +72,17 @@ def make(config: ConfigDict) -> Method:
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, h, c]}``; its views are ``image``
-      ``[4, n, h, h, c]`` and ``turns`` ``[4, n]``.
+      ``[ways, n, h, h, c]`` and ``turns`` ``[ways, n]``.
     """
+    ways = config.method.ways
     network = from_module(
         lambda rngs: Classifier(config, rngs), microbatches=config.train.microbatches
     )
     augmentation = jax.vmap(augment.recipes.crop_and_flip(area=config.method.area))
 
     def rotated(images: Float[Array, "n h h c"]) -> Views:
-        views = jnp.stack([jnp.rot90(images, k, axes=(1, 2)) for k in range(TURNS)])
-        turns = jnp.broadcast_to(jnp.arange(TURNS)[:, None], views.shape[:2])
+        views = jnp.stack([_rotate(images, k, ways) for k in range(ways)])
+        turns = jnp.broadcast_to(jnp.arange(ways)[:, None], views.shape[:2])
         return {"image": views, "turns": turns}
 
     normalize = normalizer(config)
@@ -90,7 +103,7 @@ def make(config: ConfigDict) -> Method:
         logits, turns = layers["logits"].astype(jnp.float32), views["turns"]
         value = optax.softmax_cross_entropy_with_integer_labels(logits, turns).mean()
         accuracy = (logits.argmax(-1) == turns).mean()
-        return value, (stats, {"accuracy": accuracy} | vitals.of_choice(TURNS))
+        return value, (stats, {"accuracy": accuracy} | vitals.of_choice(ways))
 
     def embed(params: Params, stats: Extra, batch: Batch) -> dict[str, Float[Array, "n ..."]]:
         images = normalize(to_float(batch["image"]))
@@ -118,3 +131,10 @@ def make(config: ConfigDict) -> Method:
         backbone=backbone,
         with_backbone=with_backbone,
     )
+
+
+def _rotate(images: Float[Array, "n h h c"], k: int, ways: int) -> Float[Array, "n h h c"]:
+    """Rotates by ``k / ways`` of a turn."""
+    if ways == 8:
+        return jax.vmap(lambda image: eighth_turn(image, k))(images)
+    return jnp.rot90(images, k * 4 // ways, axes=(1, 2))
