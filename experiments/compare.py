@@ -7,23 +7,18 @@ import sys
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 
 from ssl_jax import cli
 
 
 def main(*workdirs: str) -> None:
     """Reads the runs, prints the table, and writes the page."""
-    from ssl_jax.report import comparison_page, comparison_table, templates
-    from ssl_jax.runs.entries import read_runs
+    from rich.console import Console
 
-    output = Path(cli.required("output"))
-    entries = read_runs([Path(workdir) for workdir in workdirs])
+    from ssl_jax.runs.compare import compare
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    for table in comparison_table.tables(entries):
-        console.print(table)
-    templates.save(output, comparison_page.render(entries))
-    console.print(f"see {output}", soft_wrap=True, markup=False)
+    compare([Path(workdir) for workdir in workdirs], Path(cli.required("output")), console)
 
 
 if __name__ == "__main__":

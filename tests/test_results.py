@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.results import pages, record
+from experiments.results import few, pages, record
 from ssl_jax import config
 from ssl_jax.evaluation.scores import read
 from ssl_jax.methods import METHODS
@@ -94,3 +94,20 @@ def test_several_seeds_give_means_and_their_spread():
     assert pages._cells(result)["label"][0] == "40.5 ± 13.4 / 25.0 / 30.0"
     lines = pages.score_lines(result)
     assert "seeds 0, 1: mean ± standard deviation" in lines[0]
+
+
+def test_few_labels_are_measured_on_images_with_labels(tmp_path):
+    path = tmp_path / "a.json"
+    for data, expected in (("fashion_mnist_mini", True), ("python_docs", False)):
+        path.write_text(json.dumps({"protocol": {"data": data}}))
+        assert few.can(path) is expected
+    assert not few.can(tmp_path / "missing.json")
+
+
+def test_fine_tuning_stands_beside_training_from_scratch():
+    result = json.loads((ROOT / "docs/results/simclr.json").read_text())
+    scores = {"finetuned": {"scores": [0.75, 0.77]}, "scratch": {"scores": [0.5, 0.6]}}
+    titles = {"simclr": ("T", "P", "https://l")}
+    *_, row = pages._table({"simclr": result | {few.KEY: scores}}, titles)
+    assert row.endswith("| 76.0 / 55.0 |")
+    assert row.startswith("| T ([P](https://l)) | `configs/simclr.py` |")

@@ -2,61 +2,36 @@
 
 Regimes: the pretrained backbone fine-tuned, the same network trained from scratch, and a linear
 probe and nearest neighbors on the frozen pretrained features. All see the same labeled examples.
-Fine-tuning and scratch have the same number of steps and the same augmentation. The learning rate
-of each is chosen from one grid, at 10 labels per class, on draws and images that nothing else uses:
-2,000 images are held out of the training set to score it.
+``classifiers.py`` has the protocol of fine-tuning and scratch. The supervised ceiling is the
+default preset of ``configs/finetune.py`` from scratch: all labels, 2,000 steps, augmentation.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from ssl_jax import config as settings
-from ssl_jax import data, load, methods
+from configs import finetune
+from experiments.results.classifiers import accuracy, chosen_rate, config_of, labeled, trainer_of
+from ssl_jax import load
 from ssl_jax.data import Dataset
 from ssl_jax.evaluation import vote
-from ssl_jax.evaluation.features import Extracted, extract, make_embed, make_predict
+from ssl_jax.evaluation.features import Extracted, extract, make_embed
 from ssl_jax.evaluation.linear import linear_probe_predict
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.report.charts.label_curve import label_curve_chart
 from ssl_jax.report.charts.style import to_file
-from ssl_jax.runs.init_from import with_backbone_of
 from ssl_jax.runs.run import Run
-from ssl_jax.train import optim
-from ssl_jax.train.loop import run_keys
-from ssl_jax.train.state import TrainState, create
-from ssl_jax.train.step import make_step
 
 LABELS = (1, 2, 5, 10, 50, 100, None)
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)
 DRAWS = 5
-_CHOICE_DRAWS = (100, 101)
-_HELD_OUT = 2000
-_CEILING_STEPS = 2000
 REGIMES = {
     "finetuned": "fine-tuned",
     "linear": "linear probe",
     "knn": "nearest neighbors",
     "scratch": "from scratch",
 }
-
-
-class Trainer(NamedTuple):
-    """A classifier's training, compiled once for all draws.
-
-    Attributes:
-      init: ``seed -> state``.
-      step: of training.
-      method: that is trained.
-    """
-
-    init: Callable[[int], TrainState]
-    step: Callable[..., Any]
-    method: methods.Method
 
 
 def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -70,42 +45,31 @@ def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]
     Returns:
       ``rates``: the chosen learning rates; ``per_class``: how many labels per class all are;
       ``scores``: by regime and labels per class (``all`` for all), the accuracy of each draw;
-      ``ceiling``: training from scratch on all labels for 2,000 steps, one accuracy per seed.
+      ``ceiling``: the default preset from scratch, one accuracy per seed.
     """
-    base, placement = _config(steps), make_placement()
-    rates = {}
-    for regime in ("finetuned", "scratch"):
-        means = {}
-        for rate in RATES:
-            trainer = _trainer(base, rate, run if regime == "finetuned" else None, placement)
-            found = [
-                _accuracy(trainer, _data(base, 10, draw, _HELD_OUT), base, 0, placement)
-                for draw in _CHOICE_DRAWS
-            ]
-            means[rate] = float(np.mean(found))
-            say(f"{regime}, rate {rate:g}: {100 * means[rate]:.1f} on held-out images")
-        rates[regime] = max(means, key=means.__getitem__)
-
+    base, placement = config_of(steps), make_placement()
+    starts: dict[str, Path | None] = {"finetuned": run, "scratch": None}
+    rates = {name: chosen_rate(base, start, placement, say) for name, start in starts.items()}
     scores: dict[str, dict[str, list[float]]] = {regime: {} for regime in REGIMES}
     for regime, rate in rates.items():
-        trainer = _trainer(base, rate, run if regime == "finetuned" else None, placement)
+        trainer = trainer_of(base, rate, starts[regime], placement)
         for labels in LABELS:
             scores[regime][_key(labels)] = [
-                _accuracy(trainer, _data(base, labels, draw), base, draw, placement)
+                accuracy(trainer, labeled(base, labels, draw), base, draw, placement)
                 for draw in _draws(labels)
             ]
             say(_line(regime, labels, scores[regime][_key(labels)]))
-    features = _features(load(run), _data(base, None, 0), placement)
+    features = _features(load(run), labeled(base, None, 0), placement)
     for labels in LABELS:
-        drawn = [_chosen(features, _data(base, labels, draw)) for draw in _draws(labels)]
+        drawn = [_chosen(features, labeled(base, labels, draw)) for draw in _draws(labels)]
         for regime, classify in (("linear", _linear), ("knn", _knn)):
             if _can(regime, labels):
                 scores[regime][_key(labels)] = [classify(*each) for each in drawn]
                 say(_line(regime, labels, scores[regime][_key(labels)]))
-    long = _config(_CEILING_STEPS)
-    trainer = _trainer(long, rates["scratch"], None, placement)
-    everything = _data(long, None, 0)
-    ceiling = [_accuracy(trainer, everything, long, seed, placement) for seed in range(3)]
+    long = finetune.get_config()
+    trainer = trainer_of(long, long.optimizer.learning_rate, None, placement)
+    everything = labeled(long, None, 0)
+    ceiling = [accuracy(trainer, everything, long, seed, placement) for seed in range(3)]
     say(f"supervised ceiling: {_percent(ceiling)}")
     return {
         "steps": steps,
@@ -114,68 +78,6 @@ def measure(run: Path, steps: int, say: Callable[[str], None]) -> dict[str, Any]
         "scores": scores,
         "ceiling": ceiling,
     }
-
-
-def _config(steps: int) -> ConfigDict:
-    from configs import finetune
-
-    config = finetune.get_config()
-    with config.unlocked():
-        config.train.steps = steps
-    return config
-
-
-def _data(config: ConfigDict, labels: int | None, draw: int, holdout: int = 0) -> Dataset:
-    options = config.data.to_dict() | {"labels": labels, "draw": draw, "holdout": holdout}
-    return data.labeled(data.load(options), at_least=config.data.batch_size)
-
-
-def _trainer(base: ConfigDict, rate: float, run: Path | None, placement: Placement) -> Trainer:
-    dataset, config = _data(base, None, 0), ConfigDict(base.to_dict())
-    config.optimizer.learning_rate = rate
-    config = settings.resolve(
-        config,
-        dataset.facts,
-        len(dataset.pretrain),
-        placement.mesh.size,
-        dataset.label_names or (),
-    )
-    method, optimizer = methods.make(config), optim.make(config)
-    batch = {name: x[None] for name, x in dataset.train[0].items()}
-
-    def init(seed: int) -> TrainState:
-        state = create(method, optimizer, jax.random.key(seed), batch)
-        if run is not None:
-            params, extra, _ = with_backbone_of(
-                run, method, state.params, state.extra, placement, config.network
-            )
-            state = state._replace(params=params, extra=extra)
-        return placement.put_state(state)
-
-    return Trainer(init, make_step(method, optimizer, placement, init(0)), method)
-
-
-def _accuracy(
-    trainer: Trainer, dataset: Dataset, config: ConfigDict, seed: int, placement: Placement
-) -> float:
-    """Trains on the labeled examples of a dataset; returns the accuracy on its test set."""
-    state, stream = (
-        trainer.init(seed),
-        data.batches(dataset.pretrain, config.data.batch_size, seed=seed),
-    )
-    key = placement.put_state(run_keys(_seeded(config, seed))[1])
-    for _ in range(config.train.steps):
-        state, _ = trainer.step(key, state, placement.put_batch(next(stream)))
-    stream.close()
-    predict = make_predict(trainer.method, state.params, state.extra, placement)
-    found = extract(predict, dataset.test, config.evaluation.batch_size, placement)
-    return float((found.z.argmax(-1) == found.y).mean())
-
-
-def _seeded(config: ConfigDict, seed: int) -> ConfigDict:
-    seeded = ConfigDict(config.to_dict())
-    seeded.seed = seed
-    return seeded
 
 
 def _features(run: Run, dataset: Dataset, placement: Placement) -> tuple[Extracted, Extracted]:
@@ -242,8 +144,8 @@ def table(study: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"From the run `{study['run']}`; {study['steps']} steps of 128 images; learning rates "
         f"{rates['finetuned']:g} (fine-tuned) and {rates['scratch']:g} (from scratch); "
-        f"{DRAWS} draws, 3 for all labels. Ceiling, from scratch on all labels for "
-        f"{_CEILING_STEPS:,} steps: {_percent(study['ceiling'])}. {study['machine']}; Python "
+        f"{DRAWS} draws, 3 for all labels. Supervised ceiling, the default preset from scratch: "
+        f"{_percent(study['ceiling'])}. {study['machine']}; Python "
         f"{versions['python']}, jax {versions['jax']}; {study['date']}."
     )
 
@@ -258,6 +160,6 @@ def figure(study: Mapping[str, Any]) -> str:
         }
         for regime, name in REGIMES.items()
     }
-    ceiling = {f"from scratch, {_CEILING_STEPS:,} steps": float(np.mean(study["ceiling"]))}
+    ceiling = {"supervised ceiling": float(np.mean(study["ceiling"]))}
     ticks = {size: key for key, size in sizes.items()}
     return to_file(label_curve_chart(curves, ticks, levels=ceiling))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.results import labels, record
+from experiments.results import few, labels, record
 from ssl_jax import methods
 from ssl_jax.config import BLOCKS, TOP
 from ssl_jax.evaluation.scores import METRICS, PROBE, Score, read
@@ -107,7 +107,10 @@ def _filled(
 
 def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator[str]:
     """Yields one row per result and kind of labels, in the order of the methods' index."""
-    yield "| method | paper | config | kNN | linear probe | 10 labels per class |"
+    yield (
+        "| method | config | kNN | linear probe | 10 labels per class "
+        "| fine-tuned, 10 labels per class |"
+    )
     yield "|---|---|---|---|---|---|"
     for name in methods.METHODS:
         if name not in results:
@@ -115,8 +118,17 @@ def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator
         title, paper, link = titles[name]
         for column, cells in _cells(results[name]).items():
             full_title = title if column == "label" else f"{title}, {column}"
-            scores = " | ".join(cells)
-            yield f"| {full_title} | [{paper}]({link}) | `configs/{name}.py` | {scores} |"
+            tuned = _few_finetuned(results[name]) if column == "label" else ""
+            scores = " | ".join([*cells, tuned])
+            yield f"| {full_title} ([{paper}]({link})) | `configs/{name}.py` | {scores} |"
+
+
+def _few_finetuned(result: Result) -> str:
+    """Returns the accuracies fine-tuned / from scratch; empty if they were not measured."""
+    if few.KEY not in result:
+        return ""
+    regimes = [result[few.KEY][name]["scores"] for name in ("finetuned", "scratch")]
+    return " / ".join(_percent(float(np.mean(scores))) for scores in regimes)
 
 
 def _detail(result: Result) -> Iterator[str]:

@@ -182,8 +182,7 @@ def evaluate_again(workdir: Path, options: Options, console: Console) -> None:
             found = more.label_curve(sets, config.evaluation, subject.track)
             keep(found)
             tables.print_label_curve(console, found, input_name)
-            labels = read_labels(data.train)
-            chart = of_scores(found, input_name, len(data.train) / len(np.unique(labels)))
+            chart = of_scores(found, input_name, len(data.train) / _classes(data))
             write_whole(path.with_suffix(".svg"), to_file(chart).encode())
     if options.corruptions:
         found = more.corruptions(subject, layers)
@@ -243,6 +242,13 @@ def _check_labels(data: Dataset, source: str) -> None:
             raise InputError(f"{source}: all {name} examples have the same label; expected two")
     if np.unique(train, return_counts=True)[1].max() < 2:
         raise InputError(f"{source}: no class has two training examples; expected one that does")
+
+
+def _classes(data: Dataset) -> int:
+    """Returns the number of classes of labeled training examples."""
+    labels = read_labels(data.train)
+    assert labels is not None
+    return len(np.unique(labels))
 
 
 def _with(prefix: str, key: str) -> str:

@@ -1,6 +1,7 @@
 """The README's commands on what was learned, on a folder of pictures."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def test_the_commands_lead_from_pictures_to_predictions_and_embeddings(tmp_path)
     for line in block[1].strip().splitlines():
         for old, new in replaced.items():
             line = line.replace(old, new)
-        run(*line.split()[1:])
+        command = line.split()[1:]
+        run(*command, *(["--scratch"] if "finetune.py" in command[0] else []))
 
     names = sorted(str(p.relative_to(tmp_path / "new")) for p in (tmp_path / "new").glob("*/*"))
     rows = list(csv.reader((tmp_path / "predictions.csv").read_text().splitlines()))
@@ -62,3 +64,6 @@ def test_the_commands_lead_from_pictures_to_predictions_and_embeddings(tmp_path)
         assert found["names"].tolist() == names
         assert found["embeddings"].shape[0] == 12
     assert (Path(tuned) / "classes.json").exists()
+    assert json.loads((Path(tuned) / "config.json").read_text())["init_from"] == mine
+    assert json.loads((Path(tuned) / "scratch/config.json").read_text())["init_from"] is None
+    assert (Path(tuned) / "comparison.html").exists()
