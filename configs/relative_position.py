@@ -28,7 +28,7 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Geometry and head of the authors' code; schedule of Kolesnikov et al.'s code."""
+    """Geometry and head of the authors' code; Kolesnikov et al.'s schedule."""
     common.imagenet_resnet50(config)
     config.data.update({"image_size": 448, "batch_size": 128})
     config.train.epochs = 35.0
