@@ -19,9 +19,9 @@ Pixels = UInt8[Array | np.ndarray, "n h w c"]
 
 
 class Condition(NamedTuple):
-    """A corruption and its strength, from 1 to 5; 0 leaves pictures as they are."""
+    """A kind of corruption and its strength, from 1 to 5; 0 leaves pictures as they are."""
 
-    corruption: str
+    kind: str
     strength: int
 
 
@@ -102,11 +102,11 @@ def mean_accuracy(accuracies: Mapping[Condition, float]) -> float:
 
 @cache
 def _compiled(condition: Condition) -> Callable[..., Array]:
-    corruption = partial(CORRUPTIONS[condition.corruption], strength=condition.strength)
+    corrupt = partial(CORRUPTIONS[condition.kind], strength=condition.strength)
 
     def corrupted(key: Array, numbers: Array, pixels: Array) -> Array:
         keys = jax.vmap(partial(jax.random.fold_in, key))(numbers)
-        changed = jax.vmap(corruption)(keys, to_float(pixels))
+        changed = jax.vmap(corrupt)(keys, to_float(pixels))
         return jnp.round(255 * changed).astype(jnp.uint8)
 
     return jax.jit(corrupted)

@@ -223,7 +223,7 @@ def corruptions(subject: Subject, layers: Sequence[str]) -> Values:
         values[key_of(name, "uncorrupted_top1")] = accuracies[CLEAN]
         values[key_of(name, "corrupted_top1")] = mean_accuracy(accuracies)
         for condition in CONDITIONS:
-            key = f"corrupted_{condition.corruption}_{condition.strength}_top1"
+            key = f"corrupted_{condition.kind}_{condition.strength}_top1"
             values[key_of(name, key)] = accuracies[condition]
     return values
 

@@ -25,6 +25,7 @@ MODULES = {
     "relative_position": "pretext.relative_position",
     "jigsaw": "pretext.jigsaw",
     "context_encoder": "pretext.context_encoder",
+    "corruption": "pretext.corruption",
     "combined": "pretext.combined",
     "next_word": "text.next_word",
     "frame_order": "video.frame_order",

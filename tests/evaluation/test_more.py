@@ -193,7 +193,7 @@ def test_clean_and_corrupted_pictures_are_classified(sets, scored, data):
     for condition in (Condition("contrast", 5), Condition("pixelation", 5)):
         pixels = corrupt(rows["image"], np.arange(len(rows["image"])), condition)
         z = np.asarray(flat({"image": pixels}))
-        key = f"input_corrupted_{condition.corruption}_5_top1"
+        key = f"input_corrupted_{condition.kind}_5_top1"
         assert values[key] == pytest.approx((classify(z) == rows["label"]).mean())
     assert len({round(values[key], 6) for key in values}) > 3
 

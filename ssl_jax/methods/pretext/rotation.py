@@ -24,7 +24,6 @@ sees all rotations jointly. Features of layers before the last one classify best
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
@@ -35,8 +34,8 @@ from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, n
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.images import crop_area, normalizer
-from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.linear import Linear
+from ssl_jax.methods.common.networks import Classifier
+from ssl_jax.nn import from_module
 
 SETTINGS = {
     "ways": settings.choice(
@@ -46,21 +45,6 @@ SETTINGS = {
     ),
     "area": crop_area((0.08, 1.0)),
 }
-
-
-class Classifier(nnx.Module):
-    """The backbone's layers, and the ``logits`` of the rotations."""
-
-    def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.backbone = backbones.make(config, rngs)
-        self.head = Linear(self.backbone.features, config.method.ways, rngs=rngs)
-
-    def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
-    ) -> dict[str, Float[Array, "n ..."]]:
-        """Returns all layers of normalized images."""
-        layers = self.backbone(images, train=train)
-        return layers | {"logits": self.head(layers["features"])}
 
 
 def make(config: ConfigDict) -> Method:
@@ -76,7 +60,7 @@ def make(config: ConfigDict) -> Method:
     """
     ways = config.method.ways
     network = from_module(
-        lambda rngs: Classifier(config, rngs), microbatches=config.train.microbatches
+        lambda rngs: Classifier(config, ways, rngs), microbatches=config.train.microbatches
     )
     augmentation = jax.vmap(augment.recipes.crop_and_flip(area=config.method.area))
 
@@ -113,7 +97,7 @@ def make(config: ConfigDict) -> Method:
     def score(
         params: Params, stats: Extra, batch: Batch, key: PRNGKeyArray
     ) -> dict[str, Float[Array, " n"]]:
-        """Returns the share of each image's four rotations that are recognized."""
+        """Returns the share of each image's rotations that are recognized."""
         del key
         views = rotated(to_float(batch["image"]))
         layers, _ = network.apply_views(params, stats, normalize(views["image"]), train=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_jax.augment.turns import eighth_turn
+from ssl_jax.methods.common.networks import Classifier
 from ssl_jax.methods.pretext import rotation
 from ssl_jax.train import optim
 from ssl_jax.train.state import create
@@ -75,7 +76,7 @@ def test_the_classifier_has_one_output_per_rotation(ways):
 
 def logits_of(made, images, *, train):
     _, config, _, params, stats = made
-    network = rotation.from_module(lambda rngs: rotation.Classifier(config, rngs))
+    network = rotation.from_module(lambda rngs: Classifier(config, 4, rngs))
     normalized = (images - np.array(config.data.mean)) / np.array(config.data.std)
     run = jax.jit(lambda x: network.apply(params, stats, x, train=train)[0]["logits"])
     return np.asarray(run(jnp.asarray(normalized, jnp.float32)), np.float64)

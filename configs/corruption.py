@@ -1,0 +1,36 @@
+"""Corruption (Jenni & Favaro 2018, https://arxiv.org/abs/1806.05024).
+
+    python experiments/pretrain.py --config configs/corruption.py --workdir runs/corruption
+
+default: 10,000 Fashion-MNIST images, clean or corrupted in one of five ways, a small ResNet, 40
+epochs of batches of 128. ``--config.method.binary=True`` only asks whether they are corrupted.
+smoke: 8 steps, for tests.
+paper: ImageNet, ResNet-50, with the batch size, optimizer and epochs of ``configs/rotation.py``;
+the task in this form has no published setting. Not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("corruption", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_resnet(config)
+    config.method.area = (0.5, 1.0)
+    config.evaluation.probe_layers = ("stage1", "stage2", "stage3")
+    config.train.epochs = 40.0
+
+
+def _paper(config: ConfigDict) -> None:
+    common.imagenet_resnet50(config)
+    config.train.epochs = 35.0
+    config.data.batch_size = 192
+    config.optimizer.update(
+        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
+    )
+    config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")
