@@ -6,8 +6,8 @@ timm's ViTs equal ours; only the patch embedding is a convolution there and a li
 ResNets equal ours with the stem ``imagenet``. The other stems replace two modules of timm's model:
 max pooling is left out, and the first convolution is ``small``'s 3x3 or, for ``patch``, a 5x5 of
 stride 2 and padding 2 whose first row and column are zero. That equals ``patch``'s 4x4, which pads
-one zero before and two after. timm has no ResNet of three stages, such as resnet_small, and no
-encoder of DCGAN's kind.
+one zero before and two after. timm has no ResNet of three stages, such as resnet_small, no encoder
+of DCGAN's kind, and no MLP on pixels.
 """
 
 import re

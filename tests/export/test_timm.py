@@ -84,7 +84,7 @@ def test_a_grid_is_pooled_by_its_mean_in_timm():
     assert model.kwargs["global_pool"] == "avg"
 
 
-@pytest.mark.parametrize("name", ["resnet_small", "context_encoder", "gpt_nano"])
+@pytest.mark.parametrize("name", ["resnet_small", "context_encoder", "mlp", "gpt_nano"])
 def test_networks_that_timm_lacks_are_named(name):
     config = config_of(name, {"pool": "mean"})
     assert timm.obstacle({}, config) == f"timm has no {name}"

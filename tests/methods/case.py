@@ -28,6 +28,7 @@ class Case(NamedTuple):
 
 
 VIT = {"name": "vit_nano", "patch_size": 2, "pool": "mean"}
+MLP = {"name": "mlp", "widths": (8, 6, 4)}
 
 
 def case_of(method: str) -> Case:

@@ -12,13 +12,14 @@ NAMES = {
     "resnet18": (["stem", *(f"stage{i}" for i in (1, 2, 3, 4))], 8),
     "vit_nano": (["stem", *(f"block{i}" for i in (1, 2, 3, 4)), "norm"], 8),
     "context_encoder": ([f"layer{i}" for i in (1, 2, 3, 4, 5)], 0),
+    "mlp": (["layer1", "layer2"], 0),
 }
 
 
 def params_of(name):
     config = tiny.resolved(tiny.config(name="rotation", area=(0.5, 1.0)), tiny.data())
     with config.unlocked():
-        config.network.update({"name": name, "patch_size": 2, "pool": "mean"})
+        config.network.update({"name": name, "patch_size": 2, "pool": "mean", "widths": (6, 4)})
     network = from_module(lambda rngs: backbones.make(config, rngs))
     return jax.eval_shape(lambda: network.init(jax.random.key(0)))[0]
 

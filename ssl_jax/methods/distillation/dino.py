@@ -98,9 +98,14 @@ def make(config: ConfigDict) -> Method:
       ``[2, n, h, w, c]`` and ``small`` ``[v, n, h', w', c]``.
 
     Raises:
-      InputError: small crops do not split into a ViT's patches.
+      InputError: small crops do not split into a ViT's patches, or an MLP cannot read them.
     """
     side, patch = config.method.augment.small_size, config.network.patch_size
+    if config.network.name in backbones.MLPS and side != (only := config.data.image_size):
+        raise InputError(
+            f"method.augment.small_size: {side}, but {config.network.name} reads one size of "
+            f"images; expected {only}"
+        )
     if config.network.name in backbones.VITS and side % patch:
         raise InputError(
             f"method.augment.small_size: {side} does not split into patches of {patch}; "

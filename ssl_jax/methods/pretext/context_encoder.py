@@ -223,6 +223,10 @@ def _middle(side: int, size: int) -> tuple[slice, slice]:
 
 def _check(config: ConfigDict) -> None:
     method, size = config.method, config.data.image_size // 2
+    if config.network.name in backbones.MLPS:
+        raise InputError(
+            f"network.name: {config.network.name!r} has no map to paint from; expected another one"
+        )
     if config.network.pool != "grid":
         raise InputError(
             f"network.pool: {config.network.pool!r} leaves no map to paint from; expected grid"

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from ssl_jax import settings
 from ssl_jax.errors import InputError
-from ssl_jax.nn.backbones import dcgan, gpt, resnet, vit
+from ssl_jax.nn.backbones import dcgan, gpt, mlp, resnet, vit
 
 RESNETS = {
     "resnet_small": resnet.resnet_small,
@@ -24,14 +24,16 @@ VITS = {
     "vit_base": vit.vit_base,
     "vit_large": vit.vit_large,
 }
+MLPS = {"mlp": mlp.MLP}
 GPTS = {"gpt_nano": gpt.gpt_nano, "gpt2_small": gpt.gpt2_small}
-BACKBONES = RESNETS | CONVNETS | VITS
+BACKBONES = RESNETS | CONVNETS | VITS | MLPS
 READS = {"image": (*BACKBONES,), "video": (*BACKBONES,), "text": (*GPTS,)}  # by modality
 
 SETTINGS = {
     "name": settings.choice("resnet_small", "network architecture", (*BACKBONES, *GPTS)),
     **resnet.SETTINGS,
     **vit.SETTINGS,
+    **mlp.SETTINGS,
     "pool": settings.choice(
         "grid",
         "pooling of a map: mean, means over a 4 x 4 grid, or a ViT's class token",
@@ -57,7 +59,7 @@ def check(config: ConfigDict) -> None:
             f"network.name: {network.name!r} does not read {config.data.modality}; "
             f"expected one of {', '.join(suited)}"
         )
-    if network.pool == "cls" and network.name in RESNETS | CONVNETS:
+    if network.pool == "cls" and network.name in RESNETS | CONVNETS | MLPS:
         raise InputError(
             f"network.pool: 'cls', but {network.name} has no class token; expected mean or grid"
         )
@@ -70,12 +72,15 @@ def check(config: ConfigDict) -> None:
         )
 
 
-def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncoder | vit.ViT:
+def make(
+    config: ConfigDict, rngs: nnx.Rngs
+) -> resnet.ResNet | dcgan.DCGANEncoder | vit.ViT | mlp.MLP:
     """Builds the backbone of ``network.name`` for images.
 
     Args:
-      config: ``network``; only ResNets read its ``stem`` and only ViTs its ``patch_size``.
-        ``train.remat``; ``data.channels``; for ViTs ``data.image_size``.
+      config: ``network``; only ResNets read its ``stem``, only ViTs its ``patch_size``, and only
+        MLPs its ``widths`` and ``activation``, but not its ``pool``. ``train.remat``;
+        ``data.channels``; for ViTs and MLPs ``data.image_size``.
       rngs: ``params`` initializes.
 
     Returns:
@@ -84,6 +89,15 @@ def make(config: ConfigDict, rngs: nnx.Rngs) -> resnet.ResNet | dcgan.DCGANEncod
     """
     if config.network.name in VITS:
         return make_vit(config, rngs)
+    if config.network.name in MLPS:
+        return MLPS[config.network.name](
+            channels=config.data.channels,
+            image_size=config.data.image_size,
+            widths=config.network.widths,
+            activation=config.network.activation,
+            dtype=jnp.dtype(config.network.dtype),
+            rngs=rngs,
+        )
     if config.network.name in CONVNETS:
         return CONVNETS[config.network.name](**_shared(config), rngs=rngs)
     return RESNETS[config.network.name](stem=config.network.stem, **_shared(config), rngs=rngs)

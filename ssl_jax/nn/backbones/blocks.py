@@ -1,7 +1,8 @@
 """The blocks of a backbone in its tree of parameters, from the input to the output.
 
 A ResNet has ``stem``, ``stage1``, ``stage2``, ...; a ViT ``stem`` (patch embedding, class token and
-positions), ``block1``, ``block2``, ... and ``norm``; DCGAN's encoder ``layer1``, ``layer2``, ...
+positions), ``block1``, ``block2``, ... and ``norm``; DCGAN's encoder and an MLP ``layer1``,
+``layer2``, ...
 """
 
 from collections.abc import Mapping

@@ -26,20 +26,30 @@ _STRONGEST, _DIMMED = 0.85, 0.7  # the largest share of orange; the brightness o
 
 
 def filters(subject: Subject) -> Iterator[Tiles]:
-    """Yields the kernels of a convolutional network's first layer."""
-    is_vit = subject.config.network.name in backbones.VITS
-    if is_vit or (backbone := _backbone(subject)) is None:
+    """Yields the first layer's weights, of a convolutional network or an MLP, as pictures."""
+    config = subject.config
+    if config.network.name in backbones.VITS or (backbone := _backbone(subject)) is None:
         return
     first_block = next(iter(blocks(backbone[0]).values()))
-    (kernel,) = (x for x in jax.tree.leaves(first_block) if x.ndim == 4)
+    (kernel,) = (x for x in jax.tree.leaves(first_block) if x.ndim > 1)
+    if config.network.name in backbones.MLPS:
+        side = config.data.image_size
+        kernel = kernel.reshape(side, side, config.data.channels, -1)
+        what = "units of the first layer, each of which sees all"
+        advice = (
+            "Units that respond to a place look like blobs, those that respond to a part of an "
+        )
+        advice += "object like strokes or outlines, and those that have learned little like noise."
+    else:
+        what = "kernels of the first convolution,"
+        advice = "Large kernels trained on photographs often look like edges and blobs of color; "
+        advice += "small ones are hard to read."
     height, width, _, count = kernel.shape
     shown = f"The {count}" if count <= _FILTERS else f"{_FILTERS} of the {count}"
     yield Tiles(
         "First filters",
-        f"{shown} kernels of the first convolution, {height} x {width} pixels, each scaled to its "
-        "own range, from its smallest weight in black to its largest in white. Large kernels "
-        "trained on photographs often look like edges and blobs of color; small ones are hard to "
-        "read.",
+        f"{shown} {what} {height} x {width} pixels, each scaled to its own range, from its "
+        f"smallest weight in black to its largest in white. {advice}",
         "Filter",
         filter_pictures(kernel)[:_FILTERS],
     )

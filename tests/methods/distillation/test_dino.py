@@ -7,6 +7,7 @@ import pytest
 
 from configs.dino import get_config
 from ssl_jax import config as settings
+from ssl_jax.errors import InputError
 from ssl_jax.methods.distillation import dino
 from ssl_jax.nn import from_module
 from ssl_jax.report.collapse import verdict
@@ -77,6 +78,16 @@ def test_without_sharpening_the_output_becomes_uniform():
     assert not judged.healthy
     assert "the output is the same for all 32 prototypes" in judged.text
     assert "ln 32 = 3.4657" in judged.text
+
+
+def test_an_mlp_reads_small_crops_only_if_they_have_the_size_of_the_image():
+    config = make()[1].copy_and_resolve_references()
+    config.network.name = "mlp"
+    expected = r"^method.augment.small_size: 4, but mlp reads one size of images; expected 8$"
+    with pytest.raises(InputError, match=expected):
+        dino.make(config)
+    config.method.augment.small_size = 8
+    dino.make(config)
 
 
 @pytest.fixture(scope="module")

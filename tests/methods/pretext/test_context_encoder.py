@@ -245,6 +245,7 @@ def test_paper_preset_has_the_published_layers():
     [
         ({"overlap": 2}, r"^method.overlap: 2 leaves nothing of 4 pixels .* at most 1$"),
         ({"pool": "mean"}, r"^network.pool: 'mean' leaves no map .* expected grid$"),
+        ({"name": "mlp"}, r"^network.name: 'mlp' has no map to paint from; expected another one$"),
         ({"side": 40}, r"^method.decoder: \(8,\) makes 8 pixels; .* double 4 to 20$"),
     ],
 )
@@ -253,6 +254,7 @@ def test_configs_that_cannot_be_painted_are_rejected(start, change, message):
     with config.unlocked():
         config.method.overlap = change.get("overlap", 1)
         config.network.pool = change.get("pool", "grid")
+        config.network.name = change.get("name", "resnet_small")
         config.data.image_size = change.get("side", 8)
     with pytest.raises(InputError, match=message):
         context_encoder.make(config)

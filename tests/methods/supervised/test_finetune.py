@@ -15,7 +15,7 @@ from ssl_jax.train import optim
 from ssl_jax.train.state import create
 from ssl_jax.train.step import make_step
 from tests import tiny
-from tests.methods.case import VIT, Case
+from tests.methods.case import MLP, VIT, Case
 
 CASE = Case(
     {
@@ -68,6 +68,7 @@ def test_the_loss_is_the_cross_entropy_of_smoothed_labels():
         ({}, "backbone", ["stem", "stage1", "stage2"]),
         (VIT, "block1", ["stem", "block1"]),
         (VIT, "backbone", ["stem", "block1", "norm"]),
+        (MLP, "layer1", ["layer1"]),
     ],
 )
 def test_frozen_blocks_do_not_change_and_the_others_do(network, freeze, frozen):

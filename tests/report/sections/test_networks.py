@@ -13,6 +13,7 @@ from ssl_jax.evaluation.findings import Findings
 from ssl_jax.methods.base import Method, no_update
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.dcgan import DCGANEncoder
+from ssl_jax.nn.backbones.mlp import MLP
 from ssl_jax.nn.backbones.vit import ViT
 from ssl_jax.report.page import render
 from ssl_jax.report.run_page import make_page
@@ -87,6 +88,22 @@ def test_filters_are_gray_or_rgb_and_the_first_64(channels, monkeypatch):
     (found,) = filters(subject_of("context_encoder", channels=channels))
     assert found.pictures.shape == (64, 4, 4, channels)
     assert found.caption.startswith("64 of the 70 kernels")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_filters_of_an_mlp_are_the_weights_of_its_units_on_the_image(channels, monkeypatch):
+    monkeypatch.setitem(backbones.MLPS, "mlp", lambda widths, **k: MLP(widths=(7, 5), **k))
+    subject = subject_of("mlp", channels=channels)
+    (found,) = filters(subject)
+    kernel = np.asarray(subject.params["backbone"]["layers"]["0"]["kernel"])
+    assert found.pictures.shape == (7, tiny.SIDE, tiny.SIDE, channels)
+    assert found.caption.startswith("The 7 units of the first layer, each of which sees all 8 x 8")
+    image = RNG.uniform(size=(tiny.SIDE, tiny.SIDE, channels))
+    for unit, picture in enumerate(found.pictures):
+        weights = kernel[:, unit]
+        low, span = weights.min(), np.ptp(weights)
+        seen = (image * (picture * span + low)).sum()
+        np.testing.assert_allclose(seen, image.ravel() @ weights, rtol=1e-4, atol=1e-4)
 
 
 def test_each_filter_has_its_own_range_and_a_constant_one_is_gray():
