@@ -62,7 +62,7 @@ class ChannelWise(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """Squeezes all features through a few numbers: ``nBottleneck`` in the authors' code."""
+    """Squeezes all features through a few numbers: ``nBottleneck`` in Pathak et al.'s code."""
 
     def __init__(
         self, in_features: int, size: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -77,13 +77,24 @@ class Bottleneck(nnx.Module):
         return self.up(x).reshape(len(x), GRID, GRID, -1)
 
 
+class Dense(nnx.Module):
+    """A fully connected layer from features of any kind to a 4 x 4 map."""
+
+    def __init__(self, in_features: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.up = Linear(in_features, GRID**2 * width, use_bias=False, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n 4 4 o"]:
+        """Maps ``[n, in_features]`` to ``[n, 4, 4, width]``."""
+        del train
+        return self.up(x).reshape(len(x), GRID, GRID, -1)
+
+
 class Decoder(nnx.Module):
-    """Decodes the features of a 4 x 4 map into a square picture.
+    """Decodes features into a square picture.
 
     Args:
-      in_features: 16 times the channels of the map.
-      bottleneck: how many numbers the features are squeezed through; None connects the positions
-        of each channel instead (``ChannelWise``).
+      first: maps the features to a map ``[n, 4, 4, widths[0]]``: ``Dense``, ``Bottleneck`` or
+        ``ChannelWise``.
       widths: channels of the first 4 x 4 map and of each doubled map before the picture.
       channels: of the picture.
       side: of the picture, which is cropped from the center of the last map.
@@ -96,8 +107,7 @@ class Decoder(nnx.Module):
 
     def __init__(
         self,
-        in_features: int,
-        bottleneck: int | None,
+        first: Dense | Bottleneck | ChannelWise,
         widths: Sequence[int],
         channels: int,
         side: int,
@@ -109,11 +119,7 @@ class Decoder(nnx.Module):
         if made < side:
             raise ValueError(f"{len(widths)} doublings make {made} pixels; expected {side}")
         self.start, self.side = (made - side) // 2, side
-        self.first = (
-            ChannelWise(in_features, widths[0], dtype=dtype, rngs=rngs)
-            if bottleneck is None
-            else Bottleneck(in_features, bottleneck, widths[0], dtype=dtype, rngs=rngs)
-        )
+        self.first = first
         self.norms = nnx.List([batch_norm(width, dtype=dtype, rngs=rngs) for width in widths])
         self.layers = nnx.List(
             [
@@ -123,12 +129,12 @@ class Decoder(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n s s c"]:
-        """Maps ``[n, in_features]`` to pictures from -1 to 1, float32."""
+        """Maps features ``[n, i]`` to pictures of any range, float32."""
         x = self.first(x, train=train)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = layer(nnx.relu(norm(x, use_running_average=not train)))
         inside = slice(self.start, self.start + self.side)
-        return jnp.tanh(x[:, inside, inside].astype(jnp.float32))
+        return x[:, inside, inside].astype(jnp.float32)
 
 
 class Discriminator(nnx.Module):

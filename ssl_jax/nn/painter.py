@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -35,4 +36,4 @@ class Painter(nnx.Module):
         layers = self.encoder(images, train=train)
         joint = self.decoder(layers["features"], train=train)
         l2 = self.l2_decoder(jax.lax.stop_gradient(layers["features"]), train=train)
-        return layers | {"joint": joint, "l2": l2}
+        return layers | {"joint": jnp.tanh(joint), "l2": jnp.tanh(l2)}

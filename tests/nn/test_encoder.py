@@ -9,7 +9,7 @@ from ssl_jax.nn import from_module
 from ssl_jax.nn.backbones.dcgan import DCGANEncoder
 from ssl_jax.nn.backbones.resnet import ResNet
 from ssl_jax.nn.encoder import Encoder
-from ssl_jax.nn.generative import Decoder
+from ssl_jax.nn.generative import Decoder, Dense
 from ssl_jax.nn.heads import MLP
 from ssl_jax.nn.painter import Painter
 
@@ -50,14 +50,18 @@ def test_an_encoder_projects_the_features_and_keeps_the_backbone_s_layers():
 
 def painter(rngs: nnx.Rngs) -> Painter:
     encoder = DCGANEncoder(channels=1, widths=(3,), pool="grid", rngs=rngs)
-    decoders = [Decoder(encoder.features, None, (4,), 1, 6, rngs=rngs) for _ in range(2)]
-    return Painter(encoder, *decoders)
+    firsts = [Dense(encoder.features, 4, dtype=jnp.float32, rngs=rngs) for _ in range(2)]
+    return Painter(encoder, *(Decoder(first, (4,), 1, 6, rngs=rngs) for first in firsts))
 
 
 def test_a_painter_has_two_decoders_of_which_one_trains_the_encoder():
     network = from_module(painter)
     params, stats = network.init(jax.random.key(0))
     assert set(params) == {"encoder", "decoder", "l2_decoder"}
+    large = jax.tree.map(lambda x: 50 * x, params)
+    layers, _ = network.apply(large, stats, IMAGES, train=True)
+    for name in ("joint", "l2"):
+        assert 0.9 < np.abs(layers[name]).max() <= 1
 
     def total(params, name):
         layers, _ = network.apply(params, stats, IMAGES, train=True)

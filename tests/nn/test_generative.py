@@ -1,5 +1,7 @@
 """Decoders and discriminators: transposed convolutions, the channel-wise layer, shapes."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -40,25 +42,34 @@ def test_the_channel_wise_layer_connects_positions_per_channel_and_then_mixes_ch
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("bottleneck", [None, 5])
-def test_a_decoder_paints_a_picture_of_the_given_side(bottleneck):
-    decoder = from_module(
-        lambda rngs: generative.Decoder(16 * 3, bottleneck, (8, 6), 1, 14, rngs=rngs)
-    )
+FIRST = {
+    "channel_wise": (partial(generative.ChannelWise, 48, 8), 3 * 16 * 16 + 3 * 8),
+    "bottleneck": (partial(generative.Bottleneck, 48, 5, 8), 48 * 5 + 2 * 5 + 5 * 16 * 8),
+    "dense": (partial(generative.Dense, 48, 8), 48 * 16 * 8),
+}
+
+
+@pytest.mark.parametrize("kind", FIRST)
+def test_a_decoder_paints_a_picture_of_the_given_side(kind):
+    first, count = FIRST[kind]
+
+    def make(rngs):
+        return generative.Decoder(first(dtype=jnp.float32, rngs=rngs), (8, 6), 1, 14, rngs=rngs)
+
+    decoder = from_module(make)
     params, stats = jax.jit(decoder.init)(jax.random.key(0))
     x = jnp.asarray(RNG.normal(size=(4, 16 * 3)), jnp.float32)
     pictures, _ = jax.jit(lambda x: decoder.apply(params, stats, x, train=True))(x)
     assert pictures.shape == (4, 14, 14, 1)
-    assert 0 < np.abs(pictures).max() < 1
     assert not np.allclose(pictures[0], pictures[1])
     counts = {name: sum(x.size for x in jax.tree.leaves(part)) for name, part in params.items()}
-    first = 3 * 16 * 16 + 3 * 8 if bottleneck is None else 48 * 5 + 2 * 5 + 5 * 16 * 8
-    assert counts == {"first": first, "norms": 2 * (8 + 6), "layers": 16 * (8 * 6 + 6)}
+    assert counts == {"first": count, "norms": 2 * (8 + 6), "layers": 16 * (8 * 6 + 6)}
 
 
 def test_a_decoder_that_is_too_short_is_refused():
+    first = generative.Dense(16, 8, dtype=jnp.float32, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"^1 doublings make 8 pixels; expected 9$"):
-        generative.Decoder(16, None, (8,), 1, 9, rngs=nnx.Rngs(0))
+        generative.Decoder(first, (8,), 1, 9, rngs=nnx.Rngs(0))
 
 
 @pytest.mark.parametrize(("side", "left"), [(14, 4), (16, 4), (5, 2)])

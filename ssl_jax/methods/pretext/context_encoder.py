@@ -42,7 +42,7 @@ from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, n
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.images import crop_area, normalizer
 from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.generative import GRID, Decoder, Discriminator
+from ssl_jax.nn.generative import GRID, Bottleneck, ChannelWise, Decoder, Discriminator
 from ssl_jax.nn.painter import Painter
 
 _BORDER_WEIGHT = 10.0
@@ -190,19 +190,19 @@ def make(config: ConfigDict) -> Method:
 
 def _painter(config: ConfigDict, rngs: nnx.Rngs) -> Painter:
     encoder = backbones.make(config, rngs)
-    decoders = [
-        Decoder(
-            encoder.features,
-            config.method.bottleneck,
-            config.method.decoder,
-            config.data.channels,
-            config.data.image_size // 2,
-            dtype=jnp.dtype(config.network.dtype),
-            rngs=rngs,
-        )
-        for _ in range(2)
-    ]
-    return Painter(encoder, *decoders)
+    return Painter(encoder, *(_decoder(config, encoder.features, rngs) for _ in range(2)))
+
+
+def _decoder(config: ConfigDict, features: int, rngs: nnx.Rngs) -> Decoder:
+    method, dtype = config.method, jnp.dtype(config.network.dtype)
+    width, size = method.decoder[0], method.bottleneck
+    first = (
+        ChannelWise(features, width, dtype=dtype, rngs=rngs)
+        if size is None
+        else Bottleneck(features, size, width, dtype=dtype, rngs=rngs)
+    )
+    side = config.data.image_size // 2
+    return Decoder(first, method.decoder, config.data.channels, side, dtype=dtype, rngs=rngs)
 
 
 def _discriminator(config: ConfigDict, rngs: nnx.Rngs) -> Discriminator:
