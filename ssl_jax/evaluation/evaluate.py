@@ -76,7 +76,7 @@ def evaluate(
         method, params, extra, data.test, init_key, settings.batch_size, placement
     )
     values |= {f"test_{name}": value for name, value in own_scores.items()}
-    values |= dict(inputs.scores(data, values))
+    values |= dict(inputs.scores(data, config, values))
     classified = None
     if method.predict is not None and test.y is not None:
         predict = make_predict(method, params, extra, placement)

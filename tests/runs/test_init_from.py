@@ -25,7 +25,7 @@ from ssl_jax.train import checkpoint, optim
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.state import create
 from tests import tiny
-from tests.methods.case import VIT, case_of
+from tests.methods.case import MLP, VIT, case_of
 from tests.runs import own
 
 RESNET = {"pool": "mean"}
@@ -110,6 +110,9 @@ PAIRS = [
     ("dino", "mae", VIT),
     ("mae", "dino", VIT),
     ("mae", "simclr", VIT),
+    ("autoencoder", "super_resolution", RESNET),
+    ("super_resolution", "denoising_autoencoder", MLP),
+    ("denoising_autoencoder", "finetune", MLP),
     ("next_word", "next_word", {}),
 ]
 

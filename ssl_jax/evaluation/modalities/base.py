@@ -14,9 +14,11 @@ from ssl_jax.evaluation.features import Embed
 _INPUT_SIDE = 32
 
 
-def _no_scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def _no_scores(
+    data: Dataset, config: ConfigDict, values: Mapping[str, float]
+) -> Iterator[tuple[str, float]]:
     """The scores of a modality that has none of its own."""
-    del data, values
+    del data, config, values
     return iter(())
 
 
@@ -26,12 +28,14 @@ class Inputs(NamedTuple):
     Attributes:
       raw: ``config.data -> (batch -> [n, d])``: the raw input as features, a baseline without a
         network.
-      scores: ``(data, values) -> name, value``: further entries of ``evaluation.json``, given
-        the entries so far.
+      scores: ``(data, config, values) -> name, value``: further entries of ``evaluation.json``,
+        given those so far.
     """
 
     raw: Callable[[ConfigDict], Embed]
-    scores: Callable[[Dataset, Mapping[str, float]], Iterator[tuple[str, float]]] = _no_scores
+    scores: Callable[[Dataset, ConfigDict, Mapping[str, float]], Iterator[tuple[str, float]]] = (
+        _no_scores
+    )
 
 
 def flat_pixels(images: jax.Array) -> jax.Array:

@@ -29,8 +29,11 @@ def raw_input(data: ConfigDict) -> Embed:
     return counts
 
 
-def _scores(data: Dataset, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def _scores(
+    data: Dataset, config: ConfigDict, values: Mapping[str, float]
+) -> Iterator[tuple[str, float]]:
     """Yields the perplexity of a method that scores ``nats``, and those of n-gram models."""
+    del config
     if "test_nats" not in values:
         return
     train, test = (

@@ -9,6 +9,7 @@ import numpy as np
 from ssl_jax.data.dataset import Example, gather
 from ssl_jax.evaluation.features import Embed, extract
 from ssl_jax.evaluation.nearest import neighbors
+from ssl_jax.methods.base import Batch
 from ssl_jax.report.sections.base import Subject, evenly_spaced, shown
 from ssl_jax.report.sections.kinds import Neighbors, Pictures
 
@@ -32,10 +33,22 @@ def viewed(subject: Subject) -> Iterator[Pictures]:
             return
 
 
-def made(subject: Subject) -> Iterator[Pictures]:
-    """Yields what the method shows of test examples, as far as it is pictures."""
+def _nothing(batch: Batch) -> dict[str, np.ndarray]:
+    del batch
+    return {}
+
+
+def made(
+    subject: Subject, yardstick: Callable[[Batch], dict[str, np.ndarray]] = _nothing
+) -> Iterator[Pictures]:
+    """Yields what the method shows of test examples, as far as it is pictures.
+
+    Args:
+      subject: the run.
+      yardstick: returns pictures by title to show beside the method's.
+    """
     batch = gather(subject.data.test, evenly_spaced(subject.data.test, _EXAMPLES))
-    found = shown(subject, batch)
+    found = shown(subject, batch) | yardstick(batch)
     rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x)]
     if rows:
         titles = [title for title, _ in rows]

@@ -32,7 +32,7 @@ def test_the_raw_input_counts_each_token(data):
 
 
 def test_a_method_that_predicts_no_words_has_no_perplexities(data):
-    assert dict(TEXT.scores(data, {"rankme": 2.0})) == {}
+    assert dict(TEXT.scores(data, tiny.config(), {"rankme": 2.0})) == {}
 
 
 def test_a_trained_method_has_perplexities_and_those_of_ngrams_beside_it(data, tmp_path):

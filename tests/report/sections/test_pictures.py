@@ -16,17 +16,19 @@ def no_pictures(key, batch):
     return {"flat": jnp.zeros((1, 12, 4))}
 
 
-def sections_of(views, data=None, **others):
+def sections_of(views, data=None, settings=None, values=None, **others):
     """Returns the sections, all images, and the findings, whose features are random."""
     data = data or tiny.data()
-    config = tiny.resolved(tiny.config(), data)
+    config = tiny.resolved(tiny.config(**settings or {}), data)
     rng = np.random.default_rng(0)
     arrays = [source.take(np.arange(len(source))) for source in (data.train, data.test)]
     train, test = (
         Extracted(rng.normal(size=(len(a["image"]), 6)).astype(np.float32), a.get("label"))
         for a in arrays
     )
-    findings = Findings({"rankme": 3.0, "features": 6}, train, test, test.y, data.train)
+    findings = Findings(
+        {"rankme": 3.0, "features": 6} | (values or {}), train, test, test.y, data.train
+    )
     method = Method(None, views, None, no_update, None)._replace(**others)
     subject = Subject(method, {}, {}, data, config, findings, jax.random.key(0), tiny.placement(8))
     return SECTIONS["image"](subject), arrays, findings
@@ -92,3 +94,21 @@ def test_what_a_method_produces_from_test_examples_is_shown_under_its_names():
     assert [name for name, _ in rows] == ["the truth", "its negative"]
     np.testing.assert_allclose(rows[0][1][0], test["image"][0] / 255, rtol=1e-6)
     np.testing.assert_allclose(rows[1][1], 1 - rows[0][1], atol=1e-6)
+
+
+def test_principal_components_stand_beside_the_paintings_of_a_method_with_a_code():
+    def show(params, extra, batch, key):
+        return {"the painting": batch["image"] / 510.0}
+
+    whole = tiny.SIDE**2
+    for code, values in ((whole, {}), (None, {"test_mse": 0.1}), (2, {"test_mse": 0.1})):
+        settings = {} if code is None else {"code": code}
+        sections, *_ = sections_of(no_pictures, settings=settings, values=values, show=show)
+        ((_, caption, rows),) = pictures(sections)
+        if code != 2:
+            assert [name for name, _ in rows] == ["the painting"]
+    assert caption.endswith("the painting; from 2 principal components.")
+    (_, painted), (_, compressed) = rows
+    errors = np.square(compressed - 2 * painted).mean((1, 2, 3))
+    spread = np.square(2 * painted - 2 * painted.mean(0)).mean()
+    assert 0 < errors.mean() < spread

@@ -1,0 +1,33 @@
+"""Super-resolution (Dong et al. 2015, https://arxiv.org/abs/1501.00092).
+
+    python experiments/pretrain.py --config configs/super_resolution.py --workdir runs/super
+
+default: 10,000 Fashion-MNIST images, painted from 7 x 7 pixels, a small ResNet, 20 epochs of
+batches of 128; 5 minutes on 2 CPU cores. --config.method.factor=2 paints from 14 x 14.
+smoke: 8 steps, for tests.
+paper: ImageNet, as in the paper's largest experiments, four times enlarged, but with a ResNet-50 in
+place of the paper's three convolutions, since those make no features. Not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("super_resolution", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_resnet(config)
+    config.method.update({"factor": 4, "decoder": (64, 32, 16)})
+    config.train.epochs = 20.0
+
+
+def _paper(config: ConfigDict) -> None:
+    common.imagenet_resnet50(config)
+    config.network.pool = "grid"
+    config.method.update({"factor": 4, "decoder": (64, 64, 64, 64, 32, 16)})
+    config.data.batch_size = 256
+    config.train.epochs = 100.0
