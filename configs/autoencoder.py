@@ -1,4 +1,4 @@
-"""Autoencoder (Hinton and Salakhutdinov 2006, https://doi.org/10.1126/science.1127647).
+"""Autoencoder (Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647).
 
     python experiments/pretrain.py --config configs/autoencoder.py --workdir runs/autoencoder
 

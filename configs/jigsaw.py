@@ -1,4 +1,4 @@
-"""Jigsaw (Noroozi and Favaro 2016, https://arxiv.org/abs/1603.09246).
+"""Jigsaw (Noroozi & Favaro 2016, https://arxiv.org/abs/1603.09246).
 
     python experiments/pretrain.py --config configs/jigsaw.py --workdir runs/jigsaw
 

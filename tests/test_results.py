@@ -111,3 +111,8 @@ def test_fine_tuning_stands_beside_training_from_scratch():
     *_, row = pages._table({"simclr": result | {few.KEY: scores}}, titles)
     assert row.endswith("| 76.0 / 55.0 |")
     assert row.startswith("| T ([P](https://l)) | `configs/simclr.py` |")
+
+
+def test_a_method_without_a_result_is_listed_as_not_measured():
+    *_, row = pages._table({}, {"mae": ("T", "P", "https://l")})
+    assert row == "| T ([P](https://l)) | `configs/mae.py` | not measured | | | |"

@@ -40,7 +40,8 @@ def pages(root: Path) -> dict[Path, str]:
     """Returns the text of every generated page."""
     folder = root / "docs/results"
     results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
-    titles = {name: title_of(root / f"configs/{name}.py") for name in results}
+    pretraining = [name for name in methods.METHODS if name != "finetune"]
+    titles = {name: title_of(root / f"configs/{name}.py") for name in pretraining}
     texts: dict[Path, str] = {}
     study = record.read(root / "docs/labels.json")
     for path in (root / "README.md", root / "docs/results.md"):
@@ -106,16 +107,16 @@ def _filled(
 
 
 def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator[str]:
-    """Yields one row per result and kind of labels, in the order of the methods' index."""
+    """Yields one row per method and kind of labels, in the order of the methods' index."""
     yield (
         "| method | config | kNN | linear probe | 10 labels per class "
         "| fine-tuned, 10 labels per class |"
     )
     yield "|---|---|---|---|---|---|"
-    for name in methods.METHODS:
+    for name, (title, paper, link) in titles.items():
         if name not in results:
+            yield f"| {title} ([{paper}]({link})) | `configs/{name}.py` | not measured | | | |"
             continue
-        title, paper, link = titles[name]
         for column, cells in _cells(results[name]).items():
             full_title = title if column == "label" else f"{title}, {column}"
             tuned = _few_finetuned(results[name]) if column == "label" else ""
