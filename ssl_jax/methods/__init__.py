@@ -25,6 +25,7 @@ MODULES = {
     "relative_position": "pretext.relative_position",
     "jigsaw": "pretext.jigsaw",
     "context_encoder": "pretext.context_encoder",
+    "colorization": "pretext.colorization",
     "corruption": "pretext.corruption",
     "combined": "pretext.combined",
     "autoencoder": "reconstruction.autoencoder",

@@ -1,0 +1,36 @@
+"""Colorization (Zhang et al. 2016, https://arxiv.org/abs/1603.08511).
+
+    python experiments/pretrain.py --config configs/colorization.py --workdir runs/colorization
+
+default: 14,404 color tiles of 32 x 32 pixels, cut from 55 photographs; a small ResNet, colors on a
+map of 8 x 8, 10 epochs of batches of 128; 3 minutes on 2 CPU cores. Tiles have no labels:
+``python experiments/evaluate.py --workdir runs/colorization --data stamps`` scores the features.
+smoke: 8 steps, for tests.
+paper: the optimizer, the batch size of 40 and the 16 epochs of the authors' code, on ImageNet. A
+ResNet-50 on 256 x 256 pixels replaces their VGG on crops of 176 x 176. Not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Builds the config of a preset; see ``configs/common.py``."""
+    return common.build("colorization", arg, default=_default, paper=_paper)
+
+
+def _default(config: ConfigDict) -> None:
+    common.small_resnet(config)
+    config.data.name = "photo_tiles_mini"
+    config.method.decoder = (64, 64)
+    config.train.epochs = 10.0
+
+
+def _paper(config: ConfigDict) -> None:
+    """The code's solver: Adam with 3e-5; here with warm-up, cosine and decoupled weight decay."""
+    common.imagenet_resnet50(config)
+    config.network.pool = "grid"
+    config.data.update({"image_size": 256, "batch_size": 40})
+    config.train.epochs = 15.6
+    config.optimizer.update({"learning_rate": 1.92e-4, "weight_decay": 1e-3, "betas": (0.9, 0.99)})
