@@ -138,7 +138,8 @@ def evaluate_run(
             "features": f"{findings.test.z.shape[1]:,}",
             "devices": f"{mesh.size} x {mesh.devices.flat[0].device_kind}",
         }
-        if (fitted := len(findings.train.z)) < len(data.train):
+        fitted, labels = len(findings.train.z), findings.train.y
+        if labels is not None and fitted < len(data.train):
             facts["probes fitted to"] = f"{fitted:,} of {len(data.train):,} examples"
         if "method" in run.config:
             facts["network"] = run.config.network.name
