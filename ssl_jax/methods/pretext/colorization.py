@@ -18,12 +18,12 @@ bins and weights.
 
 Deviations: ``p`` is the mean of ``Z`` over all batches so far; the authors count the colors of
 ImageNet beforehand and smooth the counts by the Gaussian that ``Z`` has, too. ``Z`` has 5 neighbors
-as in the paper, whose code has 10 and leaves out images without color. ``F`` is any backbone whose
-map is pooled to 4 x 4, and ``G`` doubles that map until it has a quarter of the image's side;
-theirs is a VGG with dilated convolutions, on maps of an eighth, which are doubled once. ``F`` reads
-lightness as three equal channels, so that it also fits color images (``init_from``, export). As in
-their code, ``Y`` is the color of one pixel in each cell of the map. Run by
-``configs/colorization.py``.
+as in the paper; the authors' code has 10, and leaves out images without color. ``F`` is any
+backbone whose map is pooled to 4 x 4, and ``G`` doubles that map until it has about a quarter of
+the image's side; theirs is a VGG with dilated convolutions on maps of an eighth, which are doubled
+once. ``F`` reads lightness as three equal channels, so that it also fits color images
+(``init_from``, export). ``Y`` is the color of one pixel per cell of the map, as in their code. They
+train another network for the squared error. Run by ``configs/colorization.py``.
 """
 
 import jax
@@ -132,14 +132,15 @@ def make(config: ConfigDict) -> Method:
         layers, _ = run(params, extra, lightness, train=False)
         classified = color_bins.annealed_mean(layers["logits"], method.temperature)
         shape = (*lightness.shape[:3], 2)
-        l2 = _SCALE * layers["ab"]
-        return tuple(jax.image.resize(x, shape, "bilinear") for x in (classified, l2))
+        maps = classified, _SCALE * layers["ab"]
+        return tuple(jax.image.resize(x, shape, "bilinear") for x in maps)
 
     def score(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
         """Returns how far predicted colors are from the true ones, and how colorful they are.
 
-        ``ab_error`` is the mean distance in the plane of ``a`` and ``b``, and ``rebalanced_error``
-        the same with the weights of the loss. ``l2`` is ``H``; ``gray`` predicts no color.
+        ``ab_error`` is the mean distance in the plane of ``a`` and ``b``, for which ``H`` is
+        trained: the paper's AuC is 1 - ab_error / 150. ``rebalanced_error`` has the weights of the
+        loss of ``G``. ``gray`` predicts no color.
         """
         del key
         images = to_float(batch["image"])
