@@ -3,7 +3,7 @@
     python experiments/pretrain.py --config configs/colorization.py --workdir runs/colorization
 
 default: 14,404 color tiles of 32 x 32 pixels, cut from 55 photographs; a small ResNet, colors on a
-map of 8 x 8, 10 epochs of batches of 128; 3 minutes on 2 CPU cores. Tiles have no labels:
+map of 8 x 8, 5 epochs of batches of 128; 3 minutes on 2 CPU cores. Tiles have no labels:
 ``python experiments/evaluate.py --workdir runs/colorization --data stamps`` scores the features.
 smoke: 8 steps, for tests.
 paper: the optimizer, the batch size of 40 and the 16 epochs of the authors' code, on ImageNet. A
@@ -24,7 +24,7 @@ def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
     config.data.name = "photo_tiles_mini"
     config.method.decoder = (64, 64)
-    config.train.epochs = 10.0
+    config.train.epochs = 5.0
 
 
 def _paper(config: ConfigDict) -> None:
