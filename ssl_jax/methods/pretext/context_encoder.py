@@ -1,7 +1,7 @@
-"""Context encoder: paint the missing middle of an image.
+"""Context encoder: paint the missing part of an image.
 
 Pathak et al., Context Encoders: Feature Learning by Inpainting, 2016,
-https://arxiv.org/abs/1604.07379, equations 1 to 3, for an image ``x`` whose middle ``c`` is hidden
+https://arxiv.org/abs/1604.07379, equations 1 to 3, for an image ``x`` whose part ``c`` is hidden
 from the encoder ``F``, a decoder ``G`` and a discriminator ``D``:
 
     L = (1 - a) |c - G(F(x without c))|^2 + a softplus(-D(G(F(x without c)))),  a = .001
@@ -14,16 +14,21 @@ painting. Features are ``F(x)`` of the whole image.
 
 Besides ``G``, a decoder ``H`` of the same shape learns from the same features, by the first term
 only and without a gradient to ``F``: it shows what painting looks like without a discriminator.
-``F`` itself is trained by both terms.
+``F`` itself is trained by both terms. With ``a = 1`` they are trained by the discriminator alone.
+
+``c`` is the middle of the image or, with ``method.region`` ``random``, holes of random shape that
+hide a quarter of it (``pretext.holes``). As in the authors' code for those (``train_random.lua``),
+the whole image is then painted, with the same weight everywhere, and ``D`` sees all of it.
 
 Deviations: ``F`` and ``D`` are updated simultaneously, not in turn (in the authors' code, too, the
 generator's gradient uses ``D`` before its update). ``G`` minimizes ``-log D``, as in the authors'
 code; equation 2 has ``log(1 - D)``. ``F`` is any backbone whose feature map is pooled to a grid of
 4 x 4. The authors learn features with holes of random shape and without ``D``, and paint with holes
-in the middle. This is the latter, and ``method.shift`` moves the image behind the hole, so that the
-hole can lie anywhere on an object. The overlap is a setting: 7 of 227 pixels in the paper, 4 of 128
-in its code; the default preset has none, as in the code for random holes. Run by
-``configs/context_encoder.py``.
+in the middle. The default is the latter, and ``method.shift`` moves the image behind the hole, so
+that the hole can lie anywhere on an object. The overlap is a setting: 7 of 227 pixels in the paper,
+4 of 128 in its code; the default preset has none, as in the code for random holes. Random holes are
+smooth noise below a threshold, as in that code; there one mask serves a whole batch and hides 20 to
+30 % of it. The paper's own have the shapes of other objects. Run by ``configs/context_encoder.py``.
 """
 
 from functools import partial
@@ -39,8 +44,11 @@ from ssl_jax import augment, losses, settings
 from ssl_jax.augment.pixels import to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
+from ssl_jax.methods.common import quality
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.sharpness import sharpness
+from ssl_jax.methods.pretext import holes
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.generative import GRID, Bottleneck, ChannelWise, Decoder, Discriminator
 from ssl_jax.nn.painter import Painter
@@ -62,6 +70,9 @@ SETTINGS = {
     ),
     "decoder": settings.widths((512, 256, 128, 64), "channels of the decoder's layers"),
     "discriminator": settings.widths((64, 128, 256, 512), "channels of the discriminator's layers"),
+    "region": settings.choice(
+        "middle", "what is hidden: the middle, or holes of random shape", ("middle", "random")
+    ),
     "area": crop_area((0.8, 1.0)),
     "shift": settings.integer(0, "largest shift of an image, in pixels", at_least=0),
 }
@@ -75,8 +86,8 @@ def make(config: ConfigDict) -> Method:
         ``network.pool`` set to ``grid``; ``train.microbatches``; ``data.mean`` and ``data.std``.
 
     Returns:
-      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``; the middle square, half as
-        wide as the image, is painted.
+      The method. Its batch is ``{"image": uint8 [n, h, w, c]}``. Its views are ``context`` and
+      ``target``, what is to be painted: the middle square, half as wide as the image, or all of it.
 
     Raises:
       InputError: there is no feature map to decode, nothing is hidden, or the decoder has too few
@@ -84,11 +95,10 @@ def make(config: ConfigDict) -> Method:
     """
     _check(config)
     data, share, slices = config.data, config.method.adversarial, config.train.microbatches
-    size = data.image_size // 2
-    size_unseen = size - 2 * config.method.overlap
-    painted, hidden = _middle(data.image_size, size), _middle(data.image_size, size_unseen)
+    size, overlap, is_random = _size(config), config.method.overlap, _is_random(config)
+    kind = holes.random(size) if is_random else holes.middle(data.image_size, overlap)
     weights = np.full((size, size, 1), _BORDER_WEIGHT, np.float32)
-    weights[_middle(size, size_unseen)] = 1.0
+    weights[holes.square(size, size - 2 * overlap)] = 1.0
     painter = from_module(lambda rngs: _painter(config, rngs), microbatches=slices)
     discriminator = from_module(lambda rngs: _discriminator(config, rngs), microbatches=slices)
     shift = partial(augment.random_crop, padding=config.method.shift)
@@ -96,12 +106,12 @@ def make(config: ConfigDict) -> Method:
     augmentation = jax.vmap(augment.compose(view, shift))
     normalize = normalizer(config)
 
-    def without_middle(images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-        return images.at[:, *hidden].set(jnp.asarray(data.mean, images.dtype))
-
-    def unseen(painting: Float[Array, "n s s c"]) -> Float[Array, "n u u c"]:
-        """Returns the hidden part of the painting, in [0, 1]."""
-        return (painting[:, *_middle(size, size_unseen)] + 1) / 2
+    def filled(
+        images: Float[Array, "n h w c"], mask: holes.Masks, painting: Float[Array, "n s s c"]
+    ) -> Float[Array, "n h w c"]:
+        """Returns the images with their hidden pixels painted, in [0, 1]."""
+        canvas = jnp.zeros_like(images).at[:, *kind.painted].set((painting + 1) / 2)
+        return jnp.where(mask, canvas, images)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
@@ -112,15 +122,18 @@ def make(config: ConfigDict) -> Method:
         return {"painter": params, "discriminator": critic}, extra
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = augmentation(jax.random.split(key, len(batch["image"])), to_float(batch["image"]))
-        return {"context": without_middle(images)[None], "middle": images[:, *painted][None]}
+        n = len(batch["image"])
+        view_key, hole_key = jax.random.split(key) if is_random else (key, key)
+        images = augmentation(jax.random.split(view_key, n), to_float(batch["image"]))
+        context = kind.fill(images, kind.draw(hole_key, n), data.mean)
+        return {"context": context[None], "target": images[:, *kind.painted][None]}
 
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
         del key, step
-        (context,), (middle,), critic = views["context"], views["middle"], params["discriminator"]
-        real = 2 * middle - 1
+        (context,), (target,), critic = views["context"], views["target"], params["discriminator"]
+        real = 2 * target - 1
         paintings, stats = painter.apply(
             params["painter"], extra["painter"], normalize(context), train=True
         )
@@ -154,35 +167,38 @@ def make(config: ConfigDict) -> Method:
         return {name: x for name, x in layers.items() if name not in ("joint", "l2")}
 
     def score(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-        """Returns the mean squared error over the hidden pixels, whose values lie in [0, 1].
+        """Returns how good and how sharp the hidden pixels are, whose values lie in [0, 1].
 
-        ``hole_mse_context_mean`` fills the hole with the mean of the image's visible pixels.
+        These are the mean squared error, PSNR, SSIM (of square holes) and the mean length of the
+        gradient. ``context_mean`` fills the hole with the mean of the image's visible pixels.
         """
-        del key
         images = to_float(batch["image"])
-        paintings = run(params, extra, without_middle(images))
-        visible = np.ones((data.image_size, data.image_size, 1), bool)
-        visible[hidden] = False
-        mean = images.mean(axis=(1, 2), where=visible, keepdims=True)
-        fillings = {
-            "hole_mse": unseen(paintings["joint"]),
-            "hole_mse_l2_alone": unseen(paintings["l2"]),
-            "hole_mse_context_mean": mean,
+        mask = kind.draw(key, len(images))
+        paintings = run(params, extra, kind.fill(images, mask, data.mean))
+        truth = kind.hidden(images, mask)
+        mean = images.mean(axis=(1, 2), where=~mask, keepdims=True)
+        joint, l2 = ((kind.hidden(paintings[name], mask) + 1) / 2 for name in ("joint", "l2"))
+        found = (
+            quality.scores(joint, truth)
+            | quality.scores(l2, truth, "l2_alone")
+            | quality.scores(jnp.broadcast_to(mean, truth.shape), truth, "context_mean")
+        )
+        pictures = {
+            "sharpness": filled(images, mask, paintings["joint"]),
+            "sharpness_l2_alone": filled(images, mask, paintings["l2"]),
+            "sharpness_truth": images,
         }
-        return {
-            name: jnp.square(x - images[:, *hidden]).mean(axis=(1, 2, 3))
-            for name, x in fillings.items()
-        }
+        found |= {name: sharpness(x, mask) for name, x in pictures.items()}
+        return {f"hole_{name}": value for name, value in found.items()}
 
     def show(params: Params, extra: Extra, batch: Batch, key: PRNGKeyArray) -> dict[str, Array]:
-        del key
         images = to_float(batch["image"])
-        context = without_middle(images)
+        mask = kind.draw(key, len(images))
+        context = kind.fill(images, mask, data.mean)
         paintings = run(params, extra, context)
-        l2, joint = (
-            context.at[:, *hidden].set(unseen(paintings[name])) for name in ("l2", "joint")
-        )
-        return {"the hole": context, "L2": l2, "joint": joint, "the original": images}
+        l2, joint = (filled(images, mask, paintings[name]) for name in ("l2", "joint"))
+        title = "adversarial" if share == 1 else "joint"
+        return {"the hole": context, "L2": l2, title: joint, "the original": images}
 
     backbone, with_backbone = backbone_at("params/painter/encoder", "extra/painter/encoder")
     return Method(init, views, loss, no_update, embed, score, show, backbone, with_backbone)
@@ -201,28 +217,31 @@ def _decoder(config: ConfigDict, features: int, rngs: nnx.Rngs) -> Decoder:
         if size is None
         else Bottleneck(features, size, width, dtype=dtype, rngs=rngs)
     )
-    side = config.data.image_size // 2
-    return Decoder(first, method.decoder, config.data.channels, side, dtype=dtype, rngs=rngs)
+    channels = config.data.channels
+    return Decoder(first, method.decoder, channels, _size(config), dtype=dtype, rngs=rngs)
 
 
 def _discriminator(config: ConfigDict, rngs: nnx.Rngs) -> Discriminator:
     return Discriminator(
         config.data.channels,
         config.method.discriminator,
-        config.data.image_size // 2,
+        _size(config),
         dtype=jnp.dtype(config.network.dtype),
         rngs=rngs,
     )
 
 
-def _middle(side: int, size: int) -> tuple[slice, slice]:
-    """Returns the rows and columns of a central square: ``size`` pixels wide, of ``side``."""
-    start = (side - size) // 2
-    return (slice(start, start + size),) * 2
+def _is_random(config: ConfigDict) -> bool:
+    return config.method.region == "random"
+
+
+def _size(config: ConfigDict) -> int:
+    """Returns the side of the square that is painted, in pixels."""
+    return config.data.image_size if _is_random(config) else config.data.image_size // 2
 
 
 def _check(config: ConfigDict) -> None:
-    method, size = config.method, config.data.image_size // 2
+    method, size = config.method, _size(config)
     if config.network.name in backbones.MLPS:
         raise InputError(
             f"network.name: {config.network.name!r} has no map to paint from; expected another one"
@@ -230,6 +249,11 @@ def _check(config: ConfigDict) -> None:
     if config.network.pool != "grid":
         raise InputError(
             f"network.pool: {config.network.pool!r} leaves no map to paint from; expected grid"
+        )
+    if _is_random(config) and method.overlap:
+        raise InputError(
+            f"method.overlap: {method.overlap}; expected 0 with method.region random, for which "
+            "the whole image is painted"
         )
     if 2 * method.overlap >= size:
         raise InputError(

@@ -69,7 +69,7 @@ def start():
 
 def test_context_hides_the_middle_of_the_image_except_a_border(start):
     _, config, batch, _, _, views = start
-    context, middle = views["context"][0], views["middle"][0]
+    context, middle = views["context"][0], views["target"][0]
     whole, flipped = 0, 0
     for visible, target, image in zip(context, middle, batch["image"] / 255, strict=True):
         candidates = (image, image[:, ::-1])
@@ -89,7 +89,7 @@ def test_views_are_cropped_and_shifted_as_configured(changed):
     whole = batch["image"][:, MIDDLE, MIDDLE] / 255
     near = [
         any(np.allclose(a, x, atol=1e-3) for x in (b, b[:, ::-1]))
-        for a, b in zip(views["middle"][0], whole, strict=True)
+        for a, b in zip(views["target"][0], whole, strict=True)
     ]
     assert np.mean(near) < 0.3
 
@@ -102,7 +102,7 @@ def test_loss_is_the_weighted_sum_of_its_terms(start):
     painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
     discriminator = context_encoder.from_module(lambda rngs: Discriminator(3, (4, 8), 4, rngs=rngs))
     context = (views["context"][0] - np.array(config.data.mean)) / np.array(config.data.std)
-    real = 2 * views["middle"][0] - 1
+    real = 2 * views["target"][0] - 1
 
     @jax.jit
     def run(context, real):
@@ -206,6 +206,10 @@ def test_scores_and_pictures_cover_the_hidden_pixels(start):
         np.testing.assert_allclose(pictures[:, HIDDEN, HIDDEN], expected, atol=1e-5)
     assert not np.allclose(made["l2"], made["joint"])
     means = truth[:, ~hidden].mean(axis=1, keepdims=True)
+    names = {"mse", "psnr", "sharpness"}
+    expected = {f"hole_{name}{end}" for name in names for end in ("", "_l2_alone")}
+    expected |= {"hole_mse_context_mean", "hole_psnr_context_mean", "hole_sharpness_truth"}
+    assert scores.keys() == expected
     for name, filling in (
         ("hole_mse", joint[:, hidden]),
         ("hole_mse_l2_alone", l2[:, hidden]),
@@ -213,6 +217,69 @@ def test_scores_and_pictures_cover_the_hidden_pixels(start):
     ):
         expected = ((filling - truth[:, hidden]) ** 2).mean(axis=(1, 2))
         np.testing.assert_allclose(scores[name], expected, rtol=1e-4, err_msg=name)
+
+
+RANDOM = {"region": "random", "overlap": 0, "decoder": (8, 4), "discriminator": (4, 8, 8)}
+
+
+def test_random_holes_are_filled_and_the_whole_image_is_painted():
+    method, config, batch = make(**RANDOM)
+    params, extra = jax.jit(method.init)(jax.random.key(0), batch)
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+    context, target = np.asarray(views["context"][0]), np.asarray(views["target"][0])
+    for visible, whole, image in zip(context, target, batch["image"] / 255, strict=True):
+        assert min(np.abs(whole - x).max() for x in (image, image[:, ::-1])) < 1e-6
+        changed = (visible != whole).any(-1)
+        assert changed.sum() == 16  # a quarter of 64
+        np.testing.assert_allclose(visible[changed], [config.data.mean] * 16, atol=1e-6)
+    _, (_, metrics) = jax.jit(method.loss)(params, extra, views, jax.random.key(2), jnp.int32(0))
+    painter = context_encoder.from_module(lambda rngs: context_encoder._painter(config, rngs))
+    normalized = (context - np.array(config.data.mean)) / np.array(config.data.std)
+    run = jax.jit(lambda x: painter.apply(params["painter"], extra["painter"], x, train=True)[0])
+    made = np.asarray(run(normalized.astype(np.float32))["joint"], np.float64)
+    assert made.shape == target.shape
+    np.testing.assert_allclose(metrics["l2"], ((made - (2 * target - 1)) ** 2).mean(), rtol=1e-4)
+
+
+def test_scores_of_random_holes_cover_the_hidden_pixels():
+    method, _, batch = make(**RANDOM)
+    params, extra = jax.jit(method.init)(jax.random.key(0), batch)
+    key = jax.random.key(5)
+    run = jax.jit(lambda *a: (method.score(*a), method.show(*a)))
+    scores, pictures = run(params, extra, batch, key)
+    truth = np.asarray(pictures["the original"], np.float64)
+    hole = np.asarray(pictures["the hole"], np.float64)
+    hidden = (np.abs(hole - truth) > 1e-6).any(-1)
+    np.testing.assert_array_equal(hidden.sum((1, 2)), 16)
+    fillings = {"": pictures["joint"], "_l2_alone": pictures["L2"]}
+    for n, image in enumerate(truth):
+        for ending, filled in fillings.items():
+            picture = np.asarray(filled[n], np.float64)
+            np.testing.assert_array_equal(picture[~hidden[n]], image[~hidden[n]])
+            error = ((picture - image)[hidden[n]] ** 2).mean()
+            np.testing.assert_allclose(scores[f"hole_mse{ending}"][n], error, rtol=1e-3)
+            np.testing.assert_allclose(
+                scores[f"hole_psnr{ending}"][n], -10 * np.log10(error), rtol=1e-3
+            )
+        mean = image[~hidden[n]].mean()
+        error = ((mean - image[hidden[n]]) ** 2).mean()
+        np.testing.assert_allclose(scores["hole_mse_context_mean"][n], error, rtol=1e-3)
+
+
+def test_the_adversarial_loss_alone_trains():
+    """Only the generator's loss reaches the encoder, and 30 updates keep everything finite."""
+    method, config, batch = make(adversarial=1.0)
+    with config.unlocked():
+        config.train.steps, config.optimizer.learning_rate = 30, 2e-2
+    history = tiny.rows(method, config, batch)
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    assert all(row["skipped"] == 0 for row in history)
+    last = history[-1]
+    expected = last["generator_loss"] + last["discriminator_loss"] + last["l2_alone"]
+    np.testing.assert_allclose(last["loss"], expected, rtol=1e-5)
+    shapes = jax.eval_shape(method.init, jax.random.key(0), batch)
+    shown = jax.eval_shape(lambda p, e: method.show(p, e, batch, jax.random.key(0)), *shapes)
+    assert set(shown) == {"the hole", "L2", "adversarial", "the original"}
 
 
 def test_paper_preset_has_the_published_layers():
@@ -247,12 +314,18 @@ def test_paper_preset_has_the_published_layers():
         ({"pool": "mean"}, r"^network.pool: 'mean' leaves no map .* expected grid$"),
         ({"name": "mlp"}, r"^network.name: 'mlp' has no map to paint from; expected another one$"),
         ({"side": 40}, r"^method.decoder: \(8,\) makes 8 pixels; .* double 4 to 20$"),
+        ({"region": "random"}, r"^method.overlap: 1; expected 0 with method.region random"),
+        (
+            {"region": "random", "overlap": 0, "side": 12},
+            r"^method.decoder: \(8,\) makes 8 pixels; .* double 4 to 12$",
+        ),
     ],
 )
 def test_configs_that_cannot_be_painted_are_rejected(start, change, message):
     config = start[1].copy_and_resolve_references()
     with config.unlocked():
         config.method.overlap = change.get("overlap", 1)
+        config.method.region = change.get("region", "middle")
         config.network.pool = change.get("pool", "grid")
         config.network.name = change.get("name", "resnet_small")
         config.data.image_size = change.get("side", 8)
