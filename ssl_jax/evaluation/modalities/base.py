@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
+import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from ssl_jax.augment.geometry import crop_and_resize
 from ssl_jax.augment.pixels import to_float
 from ssl_jax.data import Dataset
+from ssl_jax.data.dataset import gather
 from ssl_jax.evaluation.features import Embed
 
 _INPUT_SIDE = 32
+_NUMBERS = 2**27  # of pixels that are in memory at once, half a gigabyte
 
 
 def _no_scores(
@@ -49,3 +53,13 @@ def flat_pixels(images: jax.Array) -> jax.Array:
         with jax.default_matmul_precision("highest"):  # do not round a baseline
             images = jax.vmap(lambda image: crop_and_resize(image, *box, size=_INPUT_SIDE))(images)
     return images.reshape(len(images), -1)
+
+
+def training_images(data: Dataset) -> Float[np.ndarray, "n h w c"]:
+    """Returns the images that a method trained on, in [0, 1].
+
+    If there are more than fit into memory, they are evenly spaced ones.
+    """
+    count = min(len(data.pretrain), max(1, _NUMBERS // data.train[0]["image"].size))
+    chosen = np.linspace(0, len(data.pretrain) - 1, count).astype(int)
+    return gather(data.pretrain, chosen)["image"].astype(np.float32) / 255

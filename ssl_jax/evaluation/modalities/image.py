@@ -10,12 +10,12 @@ from sklearn.decomposition import PCA
 
 from ssl_jax.data import Dataset
 from ssl_jax.data.dataset import gather
-from ssl_jax.evaluation.modalities.base import Inputs, flat_pixels
+from ssl_jax.evaluation.modalities import nearest_hole
+from ssl_jax.evaluation.modalities.base import Inputs, flat_pixels, training_images
 from ssl_jax.methods.base import Batch
 
 Reconstruct = Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n h w c"]]
 
-_NUMBERS = 2**27  # that principal components are fitted to, half a gigabyte of pixels
 _PICTURES = 500  # that are reconstructed at once
 
 
@@ -45,9 +45,8 @@ def principal_components(
     code = config.get("method", {}).get("code")
     if not isinstance(code, int) or "test_mse" not in values:
         return None
-    count = min(len(data.pretrain), max(1, _NUMBERS // data.train[0]["image"].size))
-    chosen = np.linspace(0, len(data.pretrain) - 1, count).astype(int)
-    pixels = _flat(gather(data.pretrain, chosen)["image"])
+    images = training_images(data)
+    pixels = images.reshape(len(images), -1)
     basis = PCA(min(code, *pixels.shape), random_state=0).fit(pixels)
 
     def reconstruct(images: np.ndarray) -> np.ndarray:
@@ -64,7 +63,8 @@ def _flat(images: np.ndarray) -> Float[np.ndarray, "n d"]:
 def _scores(
     data: Dataset, config: ConfigDict, values: Mapping[str, float]
 ) -> Iterator[tuple[str, float]]:
-    """Yields the error of PCA beside that of a method with a code."""
+    """Yields the errors of the yardsticks beside those of methods that paint."""
+    yield from nearest_hole.scores(data, config, values)
     reconstruct = principal_components(data, config, values)
     if reconstruct is None:
         return

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from ssl_jax.data.dataset import Subset
-from ssl_jax.evaluation.modalities import INPUTS, image
+from ssl_jax.evaluation.modalities import INPUTS, base, image
 from ssl_jax.evaluation.modalities.image import raw_input
 from tests import tiny
 
@@ -59,5 +59,5 @@ def test_a_part_of_many_images_is_fitted(monkeypatch):
     few = data._replace(pretrain=Subset(data.pretrain, np.linspace(0, 39, 10).astype(int)))
     whole = scores(data, {"test_mse": 0.1}, code=4)
     expected = scores(few, {"test_mse": 0.1}, code=4)
-    monkeypatch.setattr(image, "_NUMBERS", 10 * tiny.SIDE**2 + 1)
+    monkeypatch.setattr(base, "_NUMBERS", 10 * tiny.SIDE**2 + 1)
     assert scores(data, {"test_mse": 0.1}, code=4) == expected != whole

@@ -261,7 +261,7 @@ def test_scores_of_random_holes_cover_the_hidden_pixels():
             np.testing.assert_allclose(
                 scores[f"hole_psnr{ending}"][n], -10 * np.log10(error), rtol=1e-3
             )
-        mean = image[~hidden[n]].mean()
+        mean = image[~hidden[n]].mean(axis=0)
         error = ((mean - image[hidden[n]]) ** 2).mean()
         np.testing.assert_allclose(scores["hole_mse_context_mean"][n], error, rtol=1e-3)
 

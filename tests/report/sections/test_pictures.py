@@ -112,3 +112,18 @@ def test_principal_components_stand_beside_the_paintings_of_a_method_with_a_code
     errors = np.square(compressed - 2 * painted).mean((1, 2, 3))
     spread = np.square(2 * painted - 2 * painted.mean(0)).mean()
     assert 0 < errors.mean() < spread
+
+
+def test_the_hole_of_the_nearest_neighbor_stands_beside_the_paintings():
+    def show(params, extra, batch, key):
+        return {"the hole": batch["image"] / 510.0}
+
+    settings, values = {"region": "middle", "overlap": 0}, {"test_hole_mse": 0.1}
+    sections, *_ = sections_of(no_pictures, settings=settings, values=values, show=show)
+    ((_, caption, rows),) = pictures(sections)
+    assert caption.endswith("the hole; nearest neighbor.")
+    (_, shown), (_, filled) = rows
+    changed = np.abs(filled - 2 * shown).max(axis=(0, 3)) > 1e-6
+    expected = np.zeros((tiny.SIDE, tiny.SIDE), bool)
+    expected[2:6, 2:6] = True
+    np.testing.assert_array_equal(changed, expected)
