@@ -290,6 +290,17 @@ def test_the_config_takes_each_task_from_its_own_config():
         preset.get_config("tasks=mae+clr")
 
 
+def test_paper_preset_is_a_combination_of_two_of_the_paper_s_tasks():
+    config = preset.get_config("paper").copy_and_resolve_references()
+    assert config.method.tasks == ("relative_position", "colorization")
+    facts = {"modality": "image", "channels": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    method = methods.make(settings.resolve(config, facts, 1_281_167, 1))
+    side = config.data.image_size
+    batch = {"image": jax.ShapeDtypeStruct((8, side, side, 3), jnp.uint8)}
+    params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
+    assert params["tasks"].keys() == set(config.method.tasks)
+
+
 def test_an_optimizer_of_a_task_stays_its_own():
     config = preset.get_config()
     assert config.optimizer.groups.discriminator.learning_rate < config.optimizer.learning_rate
