@@ -13,8 +13,7 @@ Scores (docs/results.md), seed 0:
 smoke: 8 steps, for tests.
 paper: the setting of the authors' code for painting the middle of 128 x 128 images, on ImageNet: an
 encoder of five convolutions, a bottleneck of 4,000, Adam, batch size 64, 500 epochs. Crops cover 80
-to 100 % of the image and are resized; the code's are 128 pixels of 350. Published, on Paris
-StreetView: 10.33 % mean L1 loss, 2.35 % mean L2 loss, 17.59 dB (Table 1). Not measured here.
+to 100 % of the image and are resized; the code's are 128 pixels of 350. Not measured here.
 """
 
 from ml_collections import ConfigDict

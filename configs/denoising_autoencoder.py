@@ -4,12 +4,13 @@
         --workdir runs/denoising
 
 default: 10,000 Fashion-MNIST images, a quarter of whose pixels is set to 0, one layer of 1,000
-sigmoid units with tied weights, 40 epochs of batches of 128; 3 minutes on 2 CPU cores. The first
-filters in the report are what the paper shows for --config.method.level=0.0, 0.1, 0.25 and 0.5.
+sigmoid units with tied weights, 40 epochs of batches of 128; 3 minutes on 2 CPU cores. The
+report shows the first filters; compare them for --config.method.level=0.0, 0.1, 0.25 and 0.5.
 smoke: 8 steps, for tests.
 paper: the setting of the authors' tutorial (https://github.com/lisa-lab/DeepLearningTutorials,
 code/dA.py): MNIST, 500 units, 30 % noise, SGD with a batch size of 20, 15 epochs. Its loss is the
-sum over pixels; the learning rate is scaled accordingly. Not measured here.
+sum over pixels; the learning rate is scaled accordingly. There the noise of each pixel is drawn by
+itself. Not measured here.
 """
 
 from ml_collections import ConfigDict

@@ -12,8 +12,9 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     10 per class 75.4 ± 0.6 / 69.3 / 72.0
     seed 0: test rotation accuracy 0.9633
 smoke: 8 steps, for tests.
-paper: ImageNet, ResNet-50, batch size 192, SGD, 35 epochs, as in Kolesnikov et al. 2019
-(https://arxiv.org/abs/1901.09005). Not measured here.
+paper: ImageNet, ResNet-50, SGD, 35 epochs, as in Kolesnikov et al. 2019
+(https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
+measured here.
 """
 
 from ml_collections import ConfigDict

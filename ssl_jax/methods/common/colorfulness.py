@@ -11,13 +11,13 @@ def colorfulness(pictures: Float[Array, "n h w 3"]) -> Float[Array, " n"]:
 
         |(std(rg), std(yb))| + .3 |(mean(rg), mean(yb))|
 
-    People call 0 "not colorful", 33 "moderately" and 82 "highly" (table 2).
+    People call 0 "not colorful", 33 "moderately" and 82 "highly".
 
     Args:
       pictures: ``[n, h, w, 3]`` in [0, 1].
 
     References:
-      Hasler and Süsstrunk, Measuring Colorfulness in Natural Images, 2003, section 7,
+      Hasler and Süsstrunk, Measuring Colorfulness in Natural Images, 2003,
       https://doi.org/10.1117/12.477378
     """
     red, green, blue = 255 * jnp.moveaxis(pictures, -1, 0)

@@ -139,8 +139,8 @@ def make(config: ConfigDict) -> Method:
         """Returns how far predicted colors are from the true ones, and how colorful they are.
 
         ``ab_error`` is the mean distance in the plane of ``a`` and ``b``, for which ``H`` is
-        trained: the paper's AuC is 1 - ab_error / 150. ``rebalanced_error`` has the weights of the
-        loss of ``G``. ``gray`` predicts no color.
+        trained: the paper's AuC is 1 - ab_error / 150 if no distance is above 150.
+        ``rebalanced_error`` has the weights of the loss of ``G``. ``gray`` predicts no color.
         """
         del key
         images = to_float(batch["image"])

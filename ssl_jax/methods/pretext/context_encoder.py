@@ -20,15 +20,15 @@ only and without a gradient to ``F``: it shows what painting looks like without 
 hide a quarter of it (``pretext.holes``). As in the authors' code for those (``train_random.lua``),
 the whole image is then painted, with the same weight everywhere, and ``D`` sees all of it.
 
-Deviations: ``F`` and ``D`` are updated simultaneously, not in turn (in the authors' code, too, the
-generator's gradient uses ``D`` before its update). ``G`` minimizes ``-log D``, as in the authors'
-code; equation 2 has ``log(1 - D)``. ``F`` is any backbone whose feature map is pooled to a grid of
-4 x 4. The authors learn features with holes of random shape and without ``D``, and paint with holes
-in the middle. The default is the latter, and ``method.shift`` moves the image behind the hole, so
-that the hole can lie anywhere on an object. The overlap is a setting: 7 of 227 pixels in the paper,
-4 of 128 in its code; the default preset has none, as in the code for random holes. Random holes are
-smooth noise below a threshold, as in that code; there one mask serves a whole batch and hides 20 to
-30 % of it. The paper's own have the shapes of other objects. Run by ``configs/context_encoder.py``.
+Deviations: ``F`` and ``D`` are updated simultaneously, not in turn. ``G`` minimizes ``-log D``, as
+in the authors' code; equation 2 has ``log(1 - D)``. ``F`` is any backbone whose feature map is
+pooled to a grid of 4 x 4. The authors learn features with holes of random shape and without ``D``,
+and paint with holes in the middle. The default is the latter, and ``method.shift`` moves the image
+behind the hole, so that the hole can lie anywhere on an object. The overlap is a setting: 7 pixels
+in the paper, 4 of 128 in its code; the default preset has none, as in the code for random holes.
+Random holes are smooth noise below a threshold, as in that code; there one mask serves a whole
+batch and hides 20 to 30 % of it. The paper's own have the shapes of other objects. Run by
+``configs/context_encoder.py``.
 """
 
 from functools import partial

@@ -13,11 +13,13 @@ Favaro, Self-Supervised Feature Learning by Learning to Spot Artifacts, 2018,
 https://arxiv.org/abs/1806.05024. Jenni, Jin, Favaro, Steering Self-Supervised Feature Learning
 Beyond Local Pixel Statistics, 2020, https://arxiv.org/abs/2004.02331, classify transformations.
 
-Deviations from both: there the corrupted images come from an autoencoder or inpainter that learns
-to repair them against a discriminator, so that local cues vanish. Here noise, blur, pixelation and
-the edges of patches are such cues, and a network can solve most of the task without looking at
-objects. Noise, blur and pixelation are also what ``evaluate.py`` tests robustness with: that test
-says nothing about a network that trained on them. Run by ``configs/corruption.py``.
+Deviations from both: in 2018 the code of a frozen autoencoder is damaged, and a repair network
+learns to hide the damage from the network whose features are used; in 2020 one of the
+transformations is an inpainter's, trained against a discriminator. So local cues vanish. Here
+noise, blur, pixelation and the edges of patches are such cues, and a network can solve most of the
+task without looking at objects. Noise, blur and pixelation are also what ``evaluate.py`` tests
+robustness with: that test says nothing about a network that trained on them. Run by
+``configs/corruption.py``.
 """
 
 from collections.abc import Callable

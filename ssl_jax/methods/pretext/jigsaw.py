@@ -15,10 +15,10 @@ the color channels of each tile are shifted. Features are the backbone's of the 
 Deviations: the tower is ``network.name`` and a layer of width ``method.code``; the authors' is an
 AlexNet up to fc6 with a first stride of 2. BatchNorm replaces dropout, and sees all tiles of a
 batch jointly. Tiles stay within their cells including the shifts of channels, so they move by less
-than in the authors' code (https://github.com/MehdiNoroozi/JigsawPuzzleSolver). Several puzzles of
-the same tiles can be solved per step (``method.puzzles``), as in Kolesnikov et al. 2019
-(https://arxiv.org/abs/1901.09005): tiles are encoded once, and their codes are shuffled. Run by
-``configs/jigsaw.py``.
+than in the authors' code (https://github.com/MehdiNoroozi/JigsawPuzzleSolver), which does not
+normalize them. Several puzzles of the same tiles can be solved per step (``method.puzzles``), as in
+Kolesnikov et al. 2019 (https://arxiv.org/abs/1901.09005): tiles are encoded once, and their codes
+are shuffled. Run by ``configs/jigsaw.py``.
 """
 
 from functools import partial

@@ -10,14 +10,15 @@ network has to recognize it. The rotations are the four quarter turns. They only
 traces of resampling give the rotation away. All rotations of every image are in the batch.
 
 Table 2 compares these with ``method.ways`` 2, which is 0 and 180 degrees, and 8, the multiples of
-45 degrees. The latter have a shortcut: all eight show the same central region, enlarged, so that
-no border gives the angle away, but interpolation leaves traces by which odd and even multiples can
-be told apart, even in noise (``augment.turns.eighth_turn``).
+45 degrees (and with 90 and 270 degrees, which is not offered here). The eight have a shortcut: all
+show the same central region, enlarged, so that no border gives the angle away, but interpolation
+leaves traces by which odd and even multiples can be told apart, even in noise
+(``augment.turns.eighth_turn``).
 
 Deviations: the backbone is a ResNet, as in Kolesnikov et al. 2019
 (https://arxiv.org/abs/1901.09005); the authors use an AlexNet or a network in network. BatchNorm
-sees all rotations jointly. Features of layers before the last one classify best (the paper's tables
-1 and 4), so each layer has a probe of its own (``evaluation.probe_layers``). Run by
+sees all rotations jointly. Features of layers before the last one classify best (the paper's table
+1), so each layer has a probe of its own (``evaluation.probe_layers``). Run by
 ``configs/rotation.py``.
 """
 

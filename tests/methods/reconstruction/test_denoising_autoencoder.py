@@ -58,6 +58,8 @@ def test_gaussian_noise_has_its_deviation_and_is_not_clipped():
     assert added.max() > 0.5
     np.testing.assert_allclose(added.std(), 0.4, rtol=0.02)
     np.testing.assert_allclose(added.mean(), 0, atol=0.01)
+    correlations = np.corrcoef(added.reshape(len(added), -1).T)[np.triu_indices(90, 1)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(len(added))
     np.testing.assert_array_equal(noisy("gaussian", GRAY, 0.0), 0.5)
 
 
