@@ -11,6 +11,7 @@ from ssl_jax.report.charts.curves import curve, running_mean, series, window
 from ssl_jax.report.charts.feature_map import feature_map
 from ssl_jax.report.confusion import confusion
 from ssl_jax.report.formatting import number, printable, setting
+from ssl_jax.report.own_task import own_task
 from ssl_jax.report.per_class import per_class
 from ssl_jax.report.picture import CRISP_SIDE
 from ssl_jax.report.sections.kinds import Section, content
@@ -82,6 +83,7 @@ def render(page: Page) -> str:
         features_in_words=features_in_words(page.values),
         curves=_curves(page.metrics),
         layers=layer_table(page.values),
+        own_task=own_task(page.values),
         sections=list(map(content, page.sections)),
         crisp=CRISP_SIDE,
         map=None if page.features is None else feature_map(page.features, page.labels, names),

@@ -112,8 +112,8 @@ def classifier_scores(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def further_numbers(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns the entries that the tables of scores and layers do not show."""
-    shown = scores.write(scores.read(values))
+    """Returns the entries that no table shows."""
+    shown = scores.write(scores.read(values)).keys() | own_scores(values).keys()
     return {name: value for name, value in values.items() if name not in shown}
 
 
