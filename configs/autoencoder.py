@@ -2,9 +2,15 @@
 
     python experiments/pretrain.py --config configs/autoencoder.py --workdir runs/autoencoder
 
-default: 10,000 Fashion-MNIST images, a small ResNet, a code of 32 numbers beside 32 principal
-components, 20 epochs of batches of 128; 5 minutes on 2 CPU cores. The code is what is evaluated.
---config.method.variational=True makes it the variational autoencoder.
+default: 10,000 Fashion-MNIST images, one layer of 1,000 rectified units and a code of 32 numbers,
+40 epochs of batches of 128; 2 minutes on 2 CPU cores. The code is evaluated, and compared with 32
+principal components. --config.method.variational=True makes it the variational autoencoder.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 85.5 / 79.9 / 84.1
+    linear 82.3 / 75.8 / 85.0
+    10 per class 71.7 / 62.6 / 72.0
+    its own task: error 0.009, PCA 0.0146
 smoke: 8 steps, for tests.
 paper: MNIST, layers of 1000, 500 and 250 sigmoid units, a code of 30 numbers, 200 epochs. The
 authors train the layers one by one, then all by conjugate gradients; here AdamW trains all. For the
@@ -23,10 +29,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _default(config: ConfigDict) -> None:
-    common.small_resnet(config)
+    config.network.update({"name": "mlp", "widths": (1000,), "activation": "relu"})
     config.evaluation.layers = ("code",)
-    config.method.decoder = (64, 32, 16)
-    config.train.epochs = 20.0
+    config.data.batch_size = 128
+    config.optimizer.update({"learning_rate": 4e-3, "weight_decay": 1e-2})
+    config.train.epochs = 40.0
 
 
 def _paper(config: ConfigDict) -> None:

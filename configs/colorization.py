@@ -3,8 +3,14 @@
     python experiments/pretrain.py --config configs/colorization.py --workdir runs/colorization
 
 default: 14,404 color tiles of 32 x 32 pixels, cut from 55 photographs; a small ResNet, colors on a
-map of 8 x 8, 5 epochs of batches of 128; 3 minutes on 2 CPU cores. Tiles have no labels:
+map of 8 x 8, 5 epochs of batches of 128; 2 minutes on 2 CPU cores. Tiles have no labels:
 ``python experiments/evaluate.py --workdir runs/colorization --data stamps`` scores the features.
+Scores (docs/results.md), seed 0, on stamps:
+    learned / untrained / raw pixels
+    kNN 54.6 / 55.1 / 42.9
+    linear 56.1 / 54.1 / 47.3
+    10 per class 44.3 / 40.0 / 24.2
+    its own task: error 34.1, no color 43.5
 smoke: 8 steps, for tests.
 paper: the optimizer, the batch size of 40 and the 16 epochs of the authors' code, on ImageNet. A
 ResNet-50 on 256 x 256 pixels replaces their VGG on crops of 176 x 176. Not measured here.

@@ -115,6 +115,20 @@ def imagenet_resnet50(config: ConfigDict) -> None:
     )
 
 
+def kolesnikov(config: ConfigDict) -> None:
+    """ImageNet, ResNet-50 and the schedule of Kolesnikov et al. 2019, for pretext tasks.
+
+    https://arxiv.org/abs/1901.09005 and its code (google/revisiting-self-supervised): 35 epochs,
+    whose first 5 warm up; the learning rate is divided by 10 after 15 and after 25.
+    """
+    imagenet_resnet50(config)
+    config.train.epochs = 35.0
+    config.optimizer.update(
+        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 5 / 35}
+        | {"schedule": "steps", "drops": (15 / 35, 25 / 35)}
+    )
+
+
 def small_vit(config: ConfigDict) -> None:
     """Minutes on two CPU cores: the smallest ViT, batch size 128, 4 x 4 patches per image."""
     config.network.update({"name": "vit_nano", "patch_size": 7, "pool": "grid"})

@@ -2,14 +2,14 @@
 
     python experiments/pretrain.py --config configs/context_encoder.py --workdir runs/context
 
-default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128; 7 minutes on
+default: 10,000 Fashion-MNIST images, a small ResNet, 38.4 epochs of batches of 128; 5 minutes on
 2 CPU cores.
 Scores (docs/results.md), seed 0:
     learned / untrained / raw pixels
     kNN 84.5 / 81.9 / 84.1
     linear 87.2 / 85.5 / 85.0
     10 per class 72.0 / 69.4 / 72.0
-    test hole mse 0.03395, test hole mse context mean 0.1785, test hole mse l2 alone 0.03608
+    its own task: PSNR 16.2, nearest neighbor 14.6
 smoke: 8 steps, for tests.
 paper: the setting of the authors' code for painting the middle of 128 x 128 images, on ImageNet: an
 encoder of five convolutions, a bottleneck of 4,000, Adam, batch size 64, 500 epochs. Crops cover 80

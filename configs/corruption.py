@@ -3,7 +3,14 @@
     python experiments/pretrain.py --config configs/corruption.py --workdir runs/corruption
 
 default: 10,000 Fashion-MNIST images, clean or corrupted in one of five ways, a small ResNet, 40
-epochs of batches of 128. ``--config.method.binary=True`` only asks whether they are corrupted.
+epochs of batches of 128; 4 minutes on 2 CPU cores. ``--config.method.binary=True`` only asks
+whether they are corrupted.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 83.0 / 82.7 / 84.1
+    linear 85.0 / 84.0 / 85.0
+    10 per class 68.0 / 68.9 / 72.0
+    its own task: accuracy 92.7 %, chance 16.7 %
 smoke: 8 steps, for tests.
 paper: ImageNet, ResNet-50, with the batch size, optimizer and epochs of ``configs/rotation.py``;
 the task in this form has no published setting. Not measured here.
@@ -27,10 +34,6 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    common.imagenet_resnet50(config)
-    config.train.epochs = 35.0
+    common.kolesnikov(config)
     config.data.batch_size = 192
-    config.optimizer.update(
-        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
-    )
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")

@@ -4,8 +4,14 @@
         --workdir runs/denoising
 
 default: 10,000 Fashion-MNIST images, a quarter of whose pixels is set to 0, one layer of 1,000
-sigmoid units with tied weights, 40 epochs of batches of 128; 3 minutes on 2 CPU cores. The
+sigmoid units with tied weights, 40 epochs of batches of 128; 2 minutes on 2 CPU cores. The
 report shows the first filters; compare them for --config.method.level=0.0, 0.1, 0.25 and 0.5.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 84.8 / 84.0 / 84.1
+    linear 87.0 / 84.8 / 85.0
+    10 per class 74.4 / 72.1 / 72.0
+    its own task: PSNR 20.8, noisy image 13.6
 smoke: 8 steps, for tests.
 paper: the setting of the authors' tutorial (https://github.com/lisa-lab/DeepLearningTutorials,
 code/dA.py): MNIST, 500 units, 30 % noise, SGD with a batch size of 20, 15 epochs. Its loss is the

@@ -3,7 +3,14 @@
     python experiments/pretrain.py --config configs/jigsaw.py --workdir runs/jigsaw
 
 default: 10,000 Fashion-MNIST images, nine tiles of 7 x 7 pixels from each, 4 puzzles per image and
-step out of 100, a small ResNet with a stem of stride 1, 20 epochs of batches of 128.
+step out of 100, a small ResNet with a stem of stride 1, 20 epochs of batches of 128; 3 minutes on
+2 CPU cores.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 85.3 / 82.4 / 84.1
+    linear 88.4 / 86.4 / 85.0
+    10 per class 73.5 / 69.7 / 72.0
+    its own task: accuracy 98.2 %, chance 1.0 %
 smoke: 8 steps, for tests.
 paper: tiles of 64 x 64 pixels from cells of 85 x 85, ImageNet at 256 x 256, 100 permutations;
 ResNet-50 in place of AlexNet, trained as in Kolesnikov et al. 2019
@@ -30,9 +37,5 @@ def _default(config: ConfigDict) -> None:
 
 def _paper(config: ConfigDict) -> None:
     """Geometry and number of permutations of the authors' code; Kolesnikov et al.'s schedule."""
-    common.imagenet_resnet50(config)
+    common.kolesnikov(config)
     config.data.update({"image_size": 256, "batch_size": 128})
-    config.train.epochs = 35.0
-    config.optimizer.update(
-        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
-    )

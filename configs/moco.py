@@ -39,4 +39,5 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 800.0
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.03, "weight_decay": 1e-4, "warmup": 0.0}
+        | {"weight_decay_of": "all"}
     )

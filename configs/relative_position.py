@@ -3,7 +3,13 @@
     python experiments/pretrain.py --config configs/relative_position.py --workdir runs/position
 
 default: 10,000 Fashion-MNIST images, nine patches of 7 x 7 pixels from each, a small ResNet with a
-stem of stride 1, 20 epochs of batches of 128.
+stem of stride 1, 20 epochs of batches of 128; 3 minutes on 2 CPU cores.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 84.7 / 82.4 / 84.1
+    linear 88.8 / 86.4 / 85.0
+    10 per class 73.6 / 69.7 / 72.0
+    its own task: accuracy 73.0 %, chance 12.5 %
 smoke: 8 steps, for tests.
 paper: patches of 96 x 96 pixels, 48 apart, from ImageNet at 448 x 448, whose number of pixels lies
 in the authors' range; ResNet-50 in place of CaffeNet, trained as in Kolesnikov et al. 2019
@@ -29,9 +35,5 @@ def _default(config: ConfigDict) -> None:
 
 def _paper(config: ConfigDict) -> None:
     """Geometry and head of the authors' code; Kolesnikov et al.'s schedule."""
-    common.imagenet_resnet50(config)
+    common.kolesnikov(config)
     config.data.update({"image_size": 448, "batch_size": 128})
-    config.train.epochs = 35.0
-    config.optimizer.update(
-        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
-    )

@@ -10,7 +10,7 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     kNN 86.0 ± 0.7 / 83.1 / 84.1
     linear 87.5 ± 0.3 / 84.4 / 85.0
     10 per class 75.4 ± 0.6 / 69.3 / 72.0
-    seed 0: test rotation accuracy 0.9633
+    its own task, seed 0: accuracy 96.3 %, chance 25.0 %
 smoke: 8 steps, for tests.
 paper: ImageNet, ResNet-50, SGD, 35 epochs, as in Kolesnikov et al. 2019
 (https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
@@ -35,11 +35,8 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Kolesnikov et al., section 3.3 (batch size, learning rate and epochs)."""
-    common.imagenet_resnet50(config)
-    config.train.epochs = 35.0
+    """Kolesnikov et al.'s config/rotation/imagenet.sh, except for its batch size of 64."""
+    common.kolesnikov(config)
     config.data.batch_size = 192
-    config.optimizer.update(
-        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 0.14}
-    )
+    config.method.update({"area": (0.05, 1.0), "color": True})
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")

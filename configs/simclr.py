@@ -28,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
-    config.method.projector = (512, 128)
+    config.method.update({"projector": (512, 128), "output_norm": False})
     config.method.augment.update({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.train.epochs = 25.6
 
@@ -36,6 +36,7 @@ def _default(config: ConfigDict) -> None:
 def _paper(config: ConfigDict) -> None:
     """Section 4.2; the learning rate is 0.3 x batch size / 256."""
     common.imagenet_resnet50(config)
+    config.network.zero_residual = True
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
@@ -44,12 +45,14 @@ def _paper(config: ConfigDict) -> None:
 
 
 def _paper_cifar(config: ConfigDict) -> None:
-    """Appendix B.9."""
+    """Appendix B.9, and the command in the authors' README."""
     config.train.update({"epochs": 1000.0, "log_every": 50, "checkpoint_every": 2000})
     config.data.batch_size = 512
-    config.network.update({"name": "resnet18", "stem": "small", "pool": "mean"})
+    config.network.update(
+        {"name": "resnet18", "stem": "small", "pool": "mean", "zero_residual": True}
+    )
     config.optimizer.update(
         {"name": "lars", "learning_rate": 1.0, "weight_decay": 1e-4, "warmup": 0.01}
     )
-    config.method.update({"temperature": 0.5, "projector": (512, 128)})
+    config.method.update({"temperature": 0.5, "projector": (512, 512, 128)})
     config.method.augment.update({"strength": 0.5, "blur": 0.0})

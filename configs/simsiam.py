@@ -35,11 +35,13 @@ def _default(config: ConfigDict) -> None:
 def _paper(config: ConfigDict) -> None:
     """Section 3, with MoCo v2's augmentations; learning rate .05 x batch size / 256, no warm-up."""
     common.imagenet_resnet50(config)
+    config.network.zero_residual = True
     _constant_predictor(config)
     config.train.epochs = 100.0
     config.data.batch_size = 512
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.05, "weight_decay": 1e-4, "warmup": 0.0}
+        | {"weight_decay_of": "all"}
     )
 
 

@@ -3,7 +3,13 @@
     python experiments/pretrain.py --config configs/super_resolution.py --workdir runs/super
 
 default: 10,000 Fashion-MNIST images, painted from 7 x 7 pixels, a small ResNet, 20 epochs of
-batches of 128; 5 minutes on 2 CPU cores. --config.method.factor=2 paints from 14 x 14.
+batches of 128; 3 minutes on 2 CPU cores. --config.method.factor=2 paints from 14 x 14.
+Scores (docs/results.md), seed 0:
+    learned / untrained / raw pixels
+    kNN 84.5 / 82.7 / 84.1
+    linear 85.5 / 84.7 / 85.0
+    10 per class 69.6 / 69.0 / 72.0
+    its own task: PSNR 20.6, bicubic 16
 smoke: 8 steps, for tests.
 paper: ImageNet, as in the paper's largest experiments, four times enlarged, but with a ResNet-50 in
 place of the paper's three convolutions, since those make no features. Not measured here.

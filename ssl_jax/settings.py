@@ -85,9 +85,9 @@ def integer(
     return Setting(default, meaning, int, bounds.words(noun), accepts, optional)
 
 
-def flag(default: bool, meaning: str) -> Setting:
+def flag(default: bool, meaning: str, *, earlier: Callable[[Values], Any] | None = None) -> Setting:
     """Declares a switch: True or False."""
-    return Setting(default, meaning, bool, "True or False", lambda _: True)
+    return Setting(default, meaning, bool, "True or False", lambda _: True, earlier=earlier)
 
 
 def text(default: str | None, meaning: str, *, optional: bool = False) -> Setting:

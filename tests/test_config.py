@@ -237,6 +237,12 @@ def test_lars_runs_without_a_trust_coefficient_get_the_one_they_used():
         assert settings.from_json(given).optimizer.trust_coefficient == 0.001
 
 
+def test_simclr_runs_from_before_its_output_norm_have_none():
+    values = settings.resolve(valid(), FACTS, 100, 1).to_dict()
+    assert values["method"].pop("output_norm") is True
+    assert settings.from_json(values).method.output_norm is False
+
+
 def test_config_argument_parses_presets_and_pairs():
     assert common.parse(None).preset == "default"
     assert common.parse("epochs=3,paper").preset == "paper"

@@ -23,6 +23,8 @@ class MLP(nnx.Module):
       in_features: width of the input.
       widths: width of each layer; the last is that of the output.
       norm: whether there is BatchNorm; without it, as in MoCo v2, hidden layers have biases.
+      output_norm: whether the output is normalized too, without learned offsets, as in SimCLR's
+        code; then the last layer has no biases.
       dtype: of the computation; parameters and statistics are float32.
       rngs: ``params`` initializes.
     """
@@ -33,6 +35,7 @@ class MLP(nnx.Module):
         widths: Sequence[int],
         *,
         norm: bool = True,
+        output_norm: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -44,27 +47,32 @@ class MLP(nnx.Module):
         self.norms = nnx.List(
             [batch_norm(o, dtype=dtype, rngs=rngs) if norm else None for _, o in pairs[:-1]]
         )
-        self.last = Linear(*pairs[-1], dtype=dtype, rngs=rngs)
+        self.last = Linear(*pairs[-1], use_bias=not output_norm, dtype=dtype, rngs=rngs)
+        self.output_norm = (
+            batch_norm(widths[-1], center=False, dtype=dtype, rngs=rngs) if output_norm else None
+        )
 
     def __call__(self, x: Float[Array, "n i"], *, train: bool) -> Float[Array, "n o"]:
         """Maps ``[n, in_features]`` to ``[n, widths[-1]]``."""
         for layer, norm in zip(self.hidden, self.norms, strict=True):
             x = layer(x)
             x = nnx.relu(x if norm is None else norm(x, use_running_average=not train))
-        return self.last(x)
+        x = self.last(x)
+        return x if self.output_norm is None else self.output_norm(x, use_running_average=not train)
 
 
 class PrototypeHead(nnx.Module):
     """DINO's head: an MLP with GELU, then the cosine to each prototype.
 
-    ``logits_k = cos(mlp(x), prototype_k)``: the last layer is weight-normalized with its scales
-    fixed at 1. There is no BatchNorm. Weights start from a truncated normal with a standard
-    deviation of .02.
+    ``logits_k = s_k cos(mlp(x), prototype_k)``: the last layer is weight-normalized. Its scales
+    ``s_k`` start at 1 and may be learned. There is no BatchNorm. Weights start from a normal
+    distribution with a standard deviation of .02.
 
     Args:
       in_features: width of the input.
       widths: width of each layer of the MLP; the last is a bottleneck.
       prototypes: number of prototypes.
+      scaled: whether the scales are learned; otherwise they stay 1.
       dtype: of the computation; parameters and logits are float32.
       rngs: ``params`` initializes.
 
@@ -79,6 +87,7 @@ class PrototypeHead(nnx.Module):
         widths: Sequence[int],
         prototypes: int,
         *,
+        scaled: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -86,13 +95,15 @@ class PrototypeHead(nnx.Module):
         layer = partial(Linear, kernel_init=initializer, dtype=dtype, rngs=rngs)
         self.layers = nnx.List([layer(i, o) for i, o in pairs])
         self.prototypes = nnx.Param(initializer(rngs.params(), (widths[-1], prototypes)))
+        self.scales = nnx.Param(jnp.ones((1, prototypes))) if scaled else None
 
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n k"]:
-        """Maps ``[n, in_features]`` to logits ``[n, prototypes]``, from -1 to 1."""
+        """Maps ``[n, in_features]`` to logits ``[n, prototypes]``, from -1 to 1 times the scale."""
         for layer in self.layers[:-1]:
             x = gelu(layer(x))
         x = self.layers[-1](x).astype(jnp.float32)
-        return _unit(x) @ _unit(self.prototypes[...].T).T
+        cosines = _unit(x) @ _unit(self.prototypes[...].T).T
+        return cosines if self.scales is None else self.scales[...] * cosines
 
 
 def _unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:

@@ -1,5 +1,6 @@
 """BatchNorm and LayerNorm, with flax's shapes and state. Sums are in float32."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -33,8 +34,8 @@ class BatchNorm(nnx.BatchNorm):
         if use_running_average or platform.form() != "cpu":
             return super().__call__(x, use_running_average=use_running_average)
         assert self.scale is not None
-        assert self.bias is not None
-        y, mean, var = cpu.batch_norm(x, self.scale[...], self.bias[...], self.epsilon)
+        bias = jnp.zeros_like(self.scale[...]) if self.bias is None else self.bias[...]
+        y, mean, var = cpu.batch_norm(x, self.scale[...], bias, self.epsilon)
         for running, batch in ((self.mean, mean), (self.var, var)):
             running[...] = self.momentum * running[...] + (1 - self.momentum) * batch
         return y.astype(self.dtype)
@@ -69,9 +70,33 @@ class LayerNorm(nnx.LayerNorm):
         return cpu.layer_norm(x.astype(self.dtype), self.scale[...], self.bias[...], self.epsilon)
 
 
-def batch_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> BatchNorm:
-    """Builds BatchNorm with the settings of most papers' code: momentum .9, epsilon 1e-5."""
-    return BatchNorm(features, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
+def batch_norm(
+    features: int,
+    *,
+    zero_scale: bool = False,
+    center: bool = True,
+    dtype: DTypeLike,
+    rngs: nnx.Rngs,
+) -> BatchNorm:
+    """Builds BatchNorm with the settings of most papers' code: momentum .9, epsilon 1e-5.
+
+    Args:
+      features: size of the last axis.
+      zero_scale: whether scales start at 0 and not at 1.
+      center: whether there are learned offsets.
+      dtype: of the result.
+      rngs: ``params`` initializes.
+    """
+    scale_init = jax.nn.initializers.zeros if zero_scale else jax.nn.initializers.ones
+    return BatchNorm(
+        features,
+        momentum=0.9,
+        epsilon=1e-5,
+        scale_init=scale_init,
+        use_bias=center,
+        dtype=dtype,
+        rngs=rngs,
+    )
 
 
 def layer_norm(features: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> LayerNorm:

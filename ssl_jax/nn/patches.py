@@ -1,5 +1,7 @@
 """Images as patches, and MAE's decoder, which predicts all patches from the code of some."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,8 @@ from jaxtyping import Array, Float, Int, Shaped
 from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import layer_norm
 from ssl_jax.nn.transformer import Block
+
+xavier = jax.nn.initializers.glorot_uniform()
 
 
 def patches(images: Shaped[Array, "n h w c"], size: int) -> Shaped[Array, "n t p"]:
@@ -88,7 +92,8 @@ def put(
 class PatchDecoder(nnx.Module):
     """MAE's decoder: a transformer over the code and mask tokens, each at the place of its patch.
 
-    He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, section 3.
+    He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, section 3. Weights start from
+    Xavier's uniform distribution.
 
     Args:
       code: width of the code.
@@ -111,11 +116,13 @@ class PatchDecoder(nnx.Module):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.embedding = Linear(code, width, dtype=dtype, rngs=rngs)
+        layer = partial(Linear, kernel_init=xavier, dtype=dtype, rngs=rngs)
+        block = partial(Block, kernel_init=xavier, dtype=dtype, rngs=rngs)
+        self.embedding = layer(code, width)
         self.mask_token = nnx.Param(0.02 * jax.random.normal(rngs.params(), (width,)))
-        self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(depth)])
+        self.blocks = nnx.List([block(width, heads) for _ in range(depth)])
         self.norm = layer_norm(width, dtype=dtype, rngs=rngs)
-        self.head = Linear(width, pixels, dtype=dtype, rngs=rngs)
+        self.head = layer(width, pixels)
 
     def __call__(
         self, code: Float[Array, "n m d"], visible: Int[Array, "n k"], count: int

@@ -1,10 +1,12 @@
 """Optimizers and their schedules, by config."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from ssl_jax import settings
@@ -28,6 +30,11 @@ SETTINGS = {
     "weight_decay_end": settings.real(
         None, "weight decay at the end, reached along half a cosine", at_least=0, optional=True
     ),
+    "weight_decay_of": settings.choice(
+        "matrices",
+        "what decays: arrays with two or more axes, so no biases and norms, or all",
+        ("matrices", "all"),
+    ),
     "momentum": settings.real(0.9, "momentum of lars and sgd", at_least=0, at_most=0.9999),
     "betas": settings.betas((0.9, 0.999), "decay rates of adamw's moving averages"),
     "trust_coefficient": settings.real(
@@ -36,8 +43,14 @@ SETTINGS = {
     "warmup": settings.share(0.05, "share of all steps in which the learning rate warms up"),
     "schedule": settings.choice(
         "cosine",
-        "learning rate after warm-up: half a cosine to 0, or constant",
-        ("cosine", "constant"),
+        "learning rate after warm-up: half a cosine, constant, or divided by 10 at each drop",
+        ("cosine", "constant", "steps"),
+    ),
+    "learning_rate_end": settings.real(
+        0.0, "learning rate at the end of the cosine, for any batch size", at_least=0
+    ),
+    "drops": settings.numbers(
+        (0.5, 0.75), "shares of all steps after which steps divides the rate by 10", at_least=0
     ),
     "layer_decay": settings.real(
         1.0,
@@ -52,14 +65,15 @@ SETTINGS = {
 
 
 def schedule(config: ConfigDict) -> optax.Schedule:
-    """Builds the learning rate: linear warm-up from 0, then half a cosine down to 0, or constant.
+    """Builds the learning rate: linear warm-up from 0, then half a cosine, a constant, or steps.
 
     Without warm-up the rate starts at its peak.
 
     Args:
       config: ``optimizer.learning_rate`` for a batch of 256, scaled by ``data.batch_size / 256``
         (Goyal et al. 2017, https://arxiv.org/abs/1706.02677); ``optimizer.warmup``, the share
-        of all steps that warm up; ``optimizer.schedule``; ``train.steps``.
+        of all steps that warm up; ``optimizer.schedule``, ``learning_rate_end`` and ``drops``;
+        ``train.steps``.
 
     Returns:
       ``step -> learning rate``.
@@ -68,17 +82,29 @@ def schedule(config: ConfigDict) -> optax.Schedule:
     peak = config.optimizer.learning_rate * config.data.batch_size / 256
     warmup = min(round(config.optimizer.warmup * steps), steps - 1)
     if config.optimizer.schedule == "cosine":
-        return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps)
+        end = config.optimizer.learning_rate_end
+        return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end)
+    if config.optimizer.schedule == "steps":
+        return _steps(peak, warmup, [round(share * steps) for share in config.optimizer.drops])
     if warmup:
         return optax.warmup_constant_schedule(0.0, peak, warmup)
     return optax.constant_schedule(peak)  # optax's warm-up over 0 steps stays at 0
 
 
+def _steps(peak: float, warmup: int, drops: Sequence[int]) -> optax.Schedule:
+    def rate(step: Array | int) -> Array:
+        warm = jnp.minimum(1, step / warmup) if warmup else 1.0
+        dropped = (jnp.asarray(step)[..., None] >= jnp.array(drops)).sum(axis=-1)
+        return peak * warm * 0.1**dropped
+
+    return rate
+
+
 def make(config: ConfigDict) -> optax.GradientTransformation:
     """Builds the optimizer of ``config.optimizer``.
 
-    Weight decay and LARS's trust ratio apply to arrays with two or more axes, so not to biases and
-    the scales of norms.
+    LARS's trust ratio applies to arrays with two or more axes, so not to biases and the scales of
+    norms, and so does weight decay if ``weight_decay_of`` is ``matrices``.
 
     Args:
       config: ``optimizer``, whose ``SETTINGS`` are above; ``data.batch_size``; ``train.steps``.
@@ -177,7 +203,7 @@ def _adamw(
     config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
 ) -> optax.GradientTransformation:
     b1, b2 = config.optimizer.betas
-    return optax.adamw(rate, b1, b2, weight_decay=decay, mask=_matrices)
+    return optax.adamw(rate, b1, b2, weight_decay=decay, mask=_decayed(config))
 
 
 def _lars(
@@ -192,7 +218,7 @@ def _lars(
     return optax.lars(
         rate,
         weight_decay=decay,
-        weight_decay_mask=_matrices,
+        weight_decay_mask=_decayed(config),
         trust_coefficient=config.optimizer.trust_coefficient,
         trust_ratio_mask=_matrices,
         momentum=config.optimizer.momentum,
@@ -203,9 +229,16 @@ def _sgd(
     config: ConfigDict, rate: optax.Schedule, decay: optax.Schedule | float
 ) -> optax.GradientTransformation:
     return optax.chain(
-        optax.add_decayed_weights(decay, mask=_matrices),
+        optax.add_decayed_weights(decay, mask=_decayed(config)),
         optax.sgd(rate, momentum=config.optimizer.momentum),
     )
+
+
+def _decayed(config: ConfigDict) -> Callable[[Any], Any]:
+    """Returns the mask of the arrays that decay, as a function of the parameters."""
+    if config.optimizer.weight_decay_of == "matrices":
+        return _matrices
+    return lambda params: jax.tree.map(lambda _: True, params)
 
 
 def _matrices(params: Any) -> Any:

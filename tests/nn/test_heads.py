@@ -1,5 +1,7 @@
 """Heads match NumPy."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +18,8 @@ X = np.random.default_rng(0).normal(size=(6, 3))
 class Prototypes(nnx.Module):
     """The head as a module that ``from_module`` accepts, which is called with ``train``."""
 
-    def __init__(self, rngs):
-        self.head = PrototypeHead(3, (5, 4), 7, rngs=rngs)
+    def __init__(self, rngs, scaled=False):
+        self.head = PrototypeHead(3, (5, 4), 7, scaled=scaled, rngs=rngs)
 
     def __call__(self, x, *, train):
         return self.head(x)
@@ -49,6 +51,37 @@ def test_mlp_has_a_norm_or_a_bias_before_each_relu(norm):
         x = np.maximum(x, 0)
     expected = x @ np.asarray(params["last"]["kernel"]) + params["last"]["bias"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_output_may_be_normalized_without_offsets():
+    network = from_module(lambda rngs: MLP(3, (5, 2), output_norm=True, rngs=rngs))
+    params, stats = moved(network)
+    assert params["last"].keys() == {"kernel"}
+    assert params["output_norm"].keys() == {"scale"}
+    plain = from_module(lambda rngs: MLP(3, (5, 2), rngs=rngs))
+    without = {name: x for name, x in params.items() if name != "output_norm"}
+    without["last"] = params["last"] | {"bias": jnp.zeros(2)}
+    kept = {"norms": stats["norms"]}
+    x = jnp.asarray(X, jnp.float32)
+    y, _ = plain.apply(without, kept, x, train=True)
+    found, _ = network.apply(params, stats, x, train=True)
+    y = np.asarray(y, np.float64)
+    expected = (y - y.mean(0)) / np.sqrt(y.var(0) + 1e-5) * params["output_norm"]["scale"]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_logits_may_be_scaled_prototype_by_prototype():
+    plain, scaled = (from_module(partial(Prototypes, scaled=flag)) for flag in (False, True))
+    params, _ = moved(scaled)
+    x = jnp.asarray(X, jnp.float32)
+    found, _ = scaled.apply(params, {}, x, train=True)
+    scales = params["head"]["scales"]
+    assert scales.shape == (1, 7)  # two axes, as in PyTorch's weight_norm: it decays
+    without = {"head": {k: v for k, v in params["head"].items() if k != "scales"}}
+    cosines, _ = plain.apply(without, {}, x, train=True)
+    np.testing.assert_allclose(found, scales * cosines, rtol=1e-6)
+    start, _ = scaled.init(jax.random.key(0))
+    assert (start["head"]["scales"] == 1).all()
 
 
 def test_logits_are_the_cosines_to_the_prototypes():

@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones import resnet
+from tests import tiny
 
 
 def shapes(name: str, stem: str, images: tuple[int, ...], pool: str = "mean"):
@@ -73,3 +75,29 @@ def test_layers_of_the_small_network(pool, cells):
     _, layers = shapes("resnet_small", "patch", (5, 28, 28, 1), pool=pool)
     widths = {"stage1": 16, "stage2": 32, "stage3": 64, "features": 64}
     assert layers == {name: (5, cells * width) for name, width in widths.items()}
+
+
+@pytest.mark.parametrize("block", [resnet.BasicBlock, resnet.Bottleneck])
+def test_a_block_whose_branch_starts_at_zero_is_the_identity(block):
+    """As the ResNets of SimCLR's, BYOL's and SimSiam's code; MoCo's do not."""
+    width = 8 if block is resnet.BasicBlock else 2
+    x = jax.random.normal(jax.random.key(1), (2, 4, 4, 8))
+    found = {}
+    for zero in (True, False):
+        made = block(
+            8, width, stride=1, zero_residual=zero, dtype=jnp.float32, rngs=nnx.Rngs(params=0)
+        )
+        found[zero] = made(x, train=True)
+    np.testing.assert_array_equal(found[True], nnx.relu(x))
+    assert np.abs(found[False] - nnx.relu(x)).max() > 0.1
+
+
+def test_every_block_starts_so_if_the_config_says_so():
+    config = tiny.config()
+    config.network.update({"name": "resnet18", "zero_residual": True})
+    config = tiny.resolved(config, tiny.data())
+    params, _ = from_module(lambda rngs: backbones.make(config, rngs)).init(jax.random.key(0))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = jax.tree_util.keystr(path)
+        if "scale" in name:
+            assert (leaf == (0 if "norm2" in name else 1)).all(), name

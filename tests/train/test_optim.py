@@ -42,7 +42,26 @@ def test_a_constant_schedule_stays_at_its_peak_after_warm_up():
     np.testing.assert_allclose([rate(s) for s in (10, 55, 100)], peak, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["cosine", "constant"])
+def test_a_cosine_may_end_above_zero_whatever_the_batch_size():
+    base = config("sgd", learning_rate_end=0.05)
+    peak = 0.3 * 512 / 256
+    for size, expected in ((512, peak), (256, peak / 2)):
+        base.data.batch_size = size
+        rate = optim.schedule(base)
+        np.testing.assert_allclose([rate(10), rate(100)], [expected, 0.05], rtol=1e-6)
+        np.testing.assert_allclose(rate(55), (expected + 0.05) / 2, rtol=1e-5)
+
+
+def test_steps_divide_the_rate_by_ten():
+    rate = jax.jit(optim.schedule(config("sgd", schedule="steps", drops=(0.3, 0.6))))
+    peak = 0.3 * 512 / 256
+    expected = {0: 0.0, 5: peak / 2, 10: peak, 29: peak, 30: peak / 10, 59: peak / 10}
+    expected |= {60: peak / 100, 100: peak / 100}
+    for step, value in expected.items():
+        np.testing.assert_allclose(rate(step), value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "constant", "steps"])
 def test_without_warm_up_the_rate_starts_at_its_peak(kind):
     rate = optim.schedule(config("sgd", schedule=kind, warmup=0.0))
     np.testing.assert_allclose(rate(0), 0.3 * 512 / 256, rtol=1e-6)
@@ -125,6 +144,18 @@ def test_sgd_decays_only_matrices():
         trace["bias"] = momentum * trace["bias"] + GRADIENT["bias"]
         for name in trace:
             np.testing.assert_allclose(update[name], -rate * trace[name], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_everything_decays_if_so_configured(name):
+    """As in PyTorch's optimizers, with which the authors of MoCo and SimSiam train."""
+    settings = {"weight_decay": 0.1, "momentum": 0.0}
+    matrices, everything = (
+        updates(name, 2, weight_decay_of=of, **settings)[1] for of in ("matrices", "all")
+    )
+    np.testing.assert_array_equal(matrices["kernel"], everything["kernel"])
+    decayed = everything["bias"] - matrices["bias"]
+    np.testing.assert_allclose(decayed, -0.06 * 0.1 * PARAMS["bias"], rtol=1e-4)
 
 
 def test_adamw_decays_only_matrices():

@@ -10,7 +10,9 @@ from ssl_jax.nn.encoder import Encoder
 from ssl_jax.nn.linear import Linear
 
 
-def backbone_and_projector(config: ConfigDict, rngs: nnx.Rngs, *, norm: bool = True) -> Encoder:
+def backbone_and_projector(
+    config: ConfigDict, rngs: nnx.Rngs, *, norm: bool = True, output_norm: bool = False
+) -> Encoder:
     """Builds a backbone followed by a projector.
 
     Args:
@@ -18,12 +20,14 @@ def backbone_and_projector(config: ConfigDict, rngs: nnx.Rngs, *, norm: bool = T
         projector's layers.
       rngs: the ``params`` stream initializes the parameters.
       norm: whether the projector has BatchNorm.
+      output_norm: whether it ends in one; see ``heads.MLP``.
     """
     backbone = backbones.make(config, rngs)
     projector = heads.MLP(
         backbone.features,
         config.method.projector,
         norm=norm,
+        output_norm=output_norm,
         dtype=jnp.dtype(config.network.dtype),
         rngs=rngs,
     )

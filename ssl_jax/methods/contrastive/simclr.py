@@ -8,8 +8,8 @@ https://arxiv.org/abs/2002.05709, Algorithm 1:
 ``f`` is a ResNet, ``g`` a projector that is discarded after pretraining; features are ``h``.
 
 Deviations: none in the loss. BatchNorm sees both views of the batch jointly and over all devices,
-as in the authors' code. On images with one channel, color operations that would change nothing are
-skipped. Run by ``configs/simclr.py``.
+and the projector ends in one, as in the authors' code. On images with one channel, color operations
+that would change nothing are skipped. Run by ``configs/simclr.py``.
 """
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -27,6 +27,11 @@ from ssl_jax.nn import from_module
 SETTINGS = {
     "temperature": settings.real(0.1, "temperature of the softmax over similarities", above=0),
     "projector": settings.widths((2048, 128), "widths of the projector's layers"),
+    "output_norm": settings.flag(
+        True,
+        "whether the projector ends in BatchNorm, without learned offsets",
+        earlier=lambda _: False,
+    ),
     **simclr_augmentation(area=(0.08, 1.0), strength=1.0, blur=0.5),
 }
 
@@ -42,7 +47,8 @@ def make(config: ConfigDict) -> Method:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
     """
     network = from_module(
-        lambda rngs: backbone_and_projector(config, rngs), microbatches=config.train.microbatches
+        lambda rngs: backbone_and_projector(config, rngs, output_norm=config.method.output_norm),
+        microbatches=config.train.microbatches,
     )
     views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
     normalize = normalizer(config)

@@ -10,13 +10,16 @@ https://arxiv.org/abs/2104.14294, Algorithm 1 and equations 1 to 4:
 ``f`` is a ViT, ``g`` ends in prototypes; features are the teacher's ``f'``. The center ``c`` keeps
 the teacher from choosing one prototype for every crop; its low temperature ``T'`` keeps it from
 choosing all of them equally. At first the prototypes are frozen and the teacher's temperature
-rises. Over the run ``m`` rises to 1 and the weight decay rises too, each along half a cosine.
+rises. Over the run ``m`` rises to 1 and the weight decay rises too, each along half a cosine. The
+student may leave out residual branches (``method.drop_path``).
 
 Deviations: the gradient is clipped by its global norm (``optimizer.clip_norm``); the authors clip
 each parameter's gradient by its own norm. Frozen prototypes keep their weight decay, which does not
-change their directions. Student and teacher are the same network, without the authors' stochastic
-depth. Run by ``configs/dino.py``.
+change their directions. The teacher's temperature rises and the prototypes thaw at a step, not at
+an epoch. Run by ``configs/dino.py``.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +36,8 @@ from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.images import crop_area, normalizer
 from ssl_jax.methods.common.schedules import cosine, linear
 from ssl_jax.nn import backbones, from_module
+from ssl_jax.nn.backbones.blocks import branches
+from ssl_jax.nn.drop_path import drop_path
 from ssl_jax.nn.heads import PrototypeHead
 
 SETTINGS = {
@@ -40,6 +45,10 @@ SETTINGS = {
         (2048, 2048, 256), "widths of the head's layers; the last one is the bottleneck"
     ),
     "prototypes": settings.integer(65_536, "number of prototypes", at_least=2),
+    "scaled": settings.flag(False, "whether each prototype's logit has a scale that is learned"),
+    "drop_path": settings.real(
+        0.0, "probability to leave out the student's last residual branch", at_least=0, below=1
+    ),
     "student_temperature": settings.real(0.1, "softmax temperature of the student", above=0),
     "teacher_temperature": settings.real(
         0.07, "softmax temperature of the teacher after warm-up", above=0
@@ -56,10 +65,10 @@ SETTINGS = {
     ),
     "center_momentum": settings.share(0.9, "momentum of the center's moving average"),
     "local_views": settings.integer(8, "number of small crops", at_least=1),
-    "augment.area": crop_area((0.25, 1.0)),
+    "augment.area": crop_area((0.4, 1.0)),
     "augment.small_size": settings.integer(96, "side of the small crops in pixels", at_least=4),
     "augment.small_area": settings.area(
-        (0.05, 0.25), "smallest and largest share of the image that a small crop takes"
+        (0.05, 0.4), "smallest and largest share of the image that a small crop takes"
     ),
 }
 
@@ -74,15 +83,20 @@ class Network(nnx.Module):
             self.backbone.features,
             method.head,
             method.prototypes,
+            scaled=method.scaled,
             dtype=jnp.dtype(config.network.dtype),
             rngs=rngs,
         )
 
     def __call__(
-        self, images: Float[Array, "n h w c"], *, train: bool
+        self,
+        images: Float[Array, "n h w c"],
+        keep: Float[Array, "n r"] | None = None,
+        *,
+        train: bool,
     ) -> dict[str, Float[Array, "n ..."]]:
-        """Returns all layers of normalized images."""
-        layers = self.backbone(images, train=train)
+        """Returns all layers of normalized images; ``keep`` is drawn by ``drop_path``."""
+        layers = self.backbone(images, keep, train=train)
         return layers | {"logits": self.head(layers["features"])}
 
 
@@ -133,14 +147,28 @@ def make(config: ConfigDict) -> Method:
         crops = [f(k, images) for f, k in zip(functions, keys, strict=True)]
         return {"large": jnp.stack(crops[:2]), "small": jnp.stack(crops[2:])}
 
+    def kept(
+        key: PRNGKeyArray, params: Params, *shapes: tuple[int, ...]
+    ) -> list[Float[Array, "v n r"] | None]:
+        """Draws the residual branches that the student keeps, for views and examples."""
+        if not method.drop_path:
+            return [None] * len(shapes)
+        count = branches(params["backbone"])
+        return [
+            drop_path(k, math.prod(shape), count, method.drop_path).reshape(*shape, count)
+            for k, shape in zip(jax.random.split(key, len(shapes)), shapes, strict=True)
+        ]
+
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
-        del key
         large, small = normalize(views["large"]), normalize(views["small"])
         params = _freeze_prototypes(params, step < method.frozen * steps)
-        student_large, stats = network.apply_views(params, extra["stats"], large, train=True)
-        student_small, stats = network.apply_views(params, stats, small, train=True)
+        large_keep, small_keep = kept(key, params, large.shape[:2], small.shape[:2])
+        student_large, stats = network.apply_views(
+            params, extra["stats"], large, large_keep, train=True
+        )
+        student_small, stats = network.apply_views(params, stats, small, small_keep, train=True)
         old = extra["teacher"]
         teacher_large, teacher_stats = network.apply_views(
             old["params"], old["stats"], large, train=True
@@ -185,6 +213,8 @@ def make(config: ConfigDict) -> Method:
 
 def _freeze_prototypes(params: Params, frozen: Array) -> Params:
     """Returns the same parameters; if ``frozen``, no gradient reaches the prototypes."""
-    prototypes = params["head"]["prototypes"]
-    prototypes = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
-    return params | {"head": params["head"] | {"prototypes": prototypes}}
+    last = {
+        name: params["head"][name] for name in ("prototypes", "scales") if name in params["head"]
+    }
+    last = {name: jnp.where(frozen, jax.lax.stop_gradient(x), x) for name, x in last.items()}
+    return params | {"head": params["head"] | last}

@@ -29,7 +29,7 @@ from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, n
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.images import crop_area, normalizer
 from ssl_jax.nn import backbones, from_module
-from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched
+from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched, xavier
 
 SETTINGS = {
     "mask_ratio": settings.real(0.75, "share of patches that are hidden", above=0, below=1),
@@ -47,7 +47,7 @@ class MaskedAutoencoder(nnx.Module):
     """A ViT, and a decoder that predicts patches from its code."""
 
     def __init__(self, config: ConfigDict, rngs: nnx.Rngs):
-        self.encoder = backbones.make_vit(config, rngs)
+        self.encoder = backbones.make_vit(config, rngs, kernel_init=xavier)
         self.decoder = PatchDecoder(
             self.encoder.class_token.shape[-1],
             config.network.patch_size**2 * config.data.channels,

@@ -22,6 +22,8 @@ sees all rotations jointly. Features of layers before the last one classify best
 ``configs/rotation.py``.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -45,7 +47,17 @@ SETTINGS = {
         (2, 4, 8),
     ),
     "area": crop_area((0.08, 1.0)),
+    "color": settings.flag(False, "whether brightness, contrast and colors change at random"),
 }
+# as tensorflow/models' inception_preprocessing.py, where brightness is added and not multiplied
+_jitter = partial(
+    augment.color_jitter,
+    brightness=32 / 255,
+    contrast=0.5,
+    saturation=0.5,
+    hue=0.2,
+    probability=1.0,
+)
 
 
 def make(config: ConfigDict) -> Method:
@@ -63,7 +75,8 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Classifier(config, ways, rngs), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.crop_and_flip(area=config.method.area))
+    view = augment.recipes.crop_and_flip(area=config.method.area)
+    augmentation = jax.vmap(augment.compose(view, _jitter) if config.method.color else view)
 
     def rotated(images: Float[Array, "n h h c"]) -> Views:
         views = jnp.stack([_rotate(images, k, ways) for k in range(ways)])

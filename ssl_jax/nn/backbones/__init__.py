@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.nn.initializers import Initializer
 from ml_collections import ConfigDict
 
 from ssl_jax import settings
@@ -78,9 +79,9 @@ def make(
     """Builds the backbone of ``network.name`` for images.
 
     Args:
-      config: ``network``; only ResNets read its ``stem``, only ViTs its ``patch_size``, and only
-        MLPs its ``widths`` and ``activation``, but not its ``pool``. ``train.remat``;
-        ``data.channels``; for ViTs and MLPs ``data.image_size``.
+      config: ``network``; only ResNets read its ``stem`` and ``zero_residual``, only ViTs its
+        ``patch_size``, and only MLPs its ``widths`` and ``activation``, but not its ``pool``.
+        ``train.remat``; ``data.channels``; for ViTs and MLPs ``data.image_size``.
       rngs: ``params`` initializes.
 
     Returns:
@@ -100,11 +101,21 @@ def make(
         )
     if config.network.name in CONVNETS:
         return CONVNETS[config.network.name](**_shared(config), rngs=rngs)
-    return RESNETS[config.network.name](stem=config.network.stem, **_shared(config), rngs=rngs)
+    return RESNETS[config.network.name](
+        stem=config.network.stem,
+        zero_residual=config.network.zero_residual,
+        **_shared(config),
+        rngs=rngs,
+    )
 
 
-def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
+def make_vit(config: ConfigDict, rngs: nnx.Rngs, kernel_init: Initializer | None = None) -> vit.ViT:
     """Builds the ViT of ``network.name``, for methods that use parts of it; see ``make``.
+
+    Args:
+      config: see ``make``.
+      rngs: ``params`` initializes.
+      kernel_init: of all weights, in place of DINO's.
 
     Raises:
       InputError: ``network.name`` is not a ViT.
@@ -116,6 +127,7 @@ def make_vit(config: ConfigDict, rngs: nnx.Rngs) -> vit.ViT:
     return VITS[config.network.name](
         image_size=config.data.image_size,
         patch_size=config.network.patch_size,
+        kernel_init=kernel_init,
         **_shared(config),
         rngs=rngs,
     )

@@ -16,7 +16,13 @@ from ssl_jax.nn.functional import rematerialized
 from ssl_jax.nn.norm import batch_norm
 
 STEMS = {"imagenet": (7, 2), "small": (3, 1), "patch": (4, 2)}  # kernel size and stride
-SETTINGS = {"stem": settings.choice("patch", "stem of ResNets", tuple(STEMS))}
+SETTINGS = {
+    "stem": settings.choice("patch", "stem of ResNets", tuple(STEMS)),
+    "zero_residual": settings.flag(
+        False,
+        "whether a ResNet's residual branches start at zero: the scale of their last BatchNorm",
+    ),
+}
 
 
 class ResNet(nnx.Module):
@@ -31,6 +37,8 @@ class ResNet(nnx.Module):
         stride 1, for 32x32 images) or ``patch`` (4x4 of stride 2, for small images on a CPU).
       pool: ``mean`` over all positions, as in the paper, or ``grid``: means over the cells of a
         4 x 4 grid, concatenated, which keep the layout of the image.
+      zero_residual: whether the last BatchNorm of each block starts with a scale of 0, so that
+        every block starts as the identity (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
       remat: whether the backward pass recomputes the blocks, and so holds the activations of one
         at a time.
       dtype: of the computation; parameters and statistics are float32.
@@ -46,6 +54,7 @@ class ResNet(nnx.Module):
         bottleneck: bool,
         stem: str,
         pool: str = "mean",
+        zero_residual: bool = False,
         remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
@@ -56,13 +65,18 @@ class ResNet(nnx.Module):
         self.cells = {"mean": 1, "grid": 4}[pool]
         self.conv = Conv(channels, widths[0], kernel_size, stride=stride, dtype=dtype, rngs=rngs)
         self.norm = batch_norm(widths[0], dtype=dtype, rngs=rngs)
-        block = Bottleneck if bottleneck else BasicBlock
+        block = partial(
+            Bottleneck if bottleneck else BasicBlock,
+            zero_residual=zero_residual,
+            dtype=dtype,
+            rngs=rngs,
+        )
         stages, features = [], widths[0]
         for stage, (depth, width) in enumerate(zip(blocks, widths, strict=True)):
             layers = []
             for position in range(depth):
                 stride = 2 if stage > 0 and position == 0 else 1
-                layers.append(block(features, width, stride=stride, dtype=dtype, rngs=rngs))
+                layers.append(block(features, width, stride=stride))
                 features = layers[-1].features
             stages.append(nnx.List(layers))
         self.stages = nnx.List(stages)
@@ -113,13 +127,20 @@ class BasicBlock(nnx.Module):
     """Two 3x3 convolutions and a residual connection."""
 
     def __init__(
-        self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
+        self,
+        in_features: int,
+        width: int,
+        *,
+        stride: int,
+        zero_residual: bool = False,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.features = width
         self.conv1 = Conv(in_features, width, 3, stride=stride, dtype=dtype, rngs=rngs)
         self.norm1 = batch_norm(width, dtype=dtype, rngs=rngs)
         self.conv2 = Conv(width, width, 3, dtype=dtype, rngs=rngs)
-        self.norm2 = batch_norm(width, dtype=dtype, rngs=rngs)
+        self.norm2 = batch_norm(width, zero_scale=zero_residual, dtype=dtype, rngs=rngs)
         self.shortcut = _shortcut(in_features, width, stride, dtype, rngs)
 
     def __call__(
@@ -136,7 +157,14 @@ class Bottleneck(nnx.Module):
     """Convolutions 1x1, 3x3 (strided) and 1x1 to four times the width; a residual connection."""
 
     def __init__(
-        self, in_features: int, width: int, *, stride: int, dtype: DTypeLike, rngs: nnx.Rngs
+        self,
+        in_features: int,
+        width: int,
+        *,
+        stride: int,
+        zero_residual: bool = False,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.features = 4 * width
         self.conv1 = Conv(in_features, width, 1, dtype=dtype, rngs=rngs)
@@ -144,7 +172,7 @@ class Bottleneck(nnx.Module):
         self.conv2 = Conv(width, width, 3, stride=stride, dtype=dtype, rngs=rngs)
         self.norm2 = batch_norm(width, dtype=dtype, rngs=rngs)
         self.conv3 = Conv(width, self.features, 1, dtype=dtype, rngs=rngs)
-        self.norm3 = batch_norm(self.features, dtype=dtype, rngs=rngs)
+        self.norm3 = batch_norm(self.features, zero_scale=zero_residual, dtype=dtype, rngs=rngs)
         self.shortcut = _shortcut(in_features, self.features, stride, dtype, rngs)
 
     def __call__(

@@ -1,9 +1,9 @@
 """Vision Transformers (Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929).
 
 As in DeiT, DINO and MAE: LayerNorm (epsilon 1e-6) before attention and before the MLP, biases on
-queries, keys and values, exact GELU, and learned positions. Initialization is DINO's: a truncated
-normal with a standard deviation of .02 for weights, class token and positions, zero for biases, and
-a patch embedding scaled by its fan-in.
+queries, keys and values, exact GELU, and learned positions. Initialization is DINO's: a normal
+distribution with a standard deviation of .02 for weights, class token and positions, zero for
+biases, and a patch embedding scaled by its fan-in.
 """
 
 from collections.abc import Collection
@@ -12,6 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
@@ -19,6 +20,7 @@ from ssl_jax import settings
 from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import layer_norm
+from ssl_jax.nn.positions import interpolated
 from ssl_jax.nn.transformer import Block, block_outputs, initializer
 
 SETTINGS = {"patch_size": settings.integer(4, "side of a ViT's patches", at_least=1)}
@@ -40,6 +42,7 @@ class ViT(nnx.Module):
       heads: number of attention heads.
       pool: ``mean`` over the patches, ``cls`` for the class token, or ``grid``: means over the
         cells of a 4 x 4 grid of patches, concatenated.
+      kernel_init: of all weights, in place of DINO's.
       remat: whether the backward pass recomputes the blocks, and so holds the activations of one
         at a time.
       dtype: of the computation; parameters and LayerNorm's sums are float32.
@@ -59,6 +62,7 @@ class ViT(nnx.Module):
         depth: int,
         heads: int,
         pool: str = "mean",
+        kernel_init: Initializer | None = None,
         remat: bool = False,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
@@ -69,12 +73,17 @@ class ViT(nnx.Module):
         self.dtype = dtype
         side = self._count(image_size)
         self.embedding = Linear(
-            patch_size**2 * channels, width, kernel_init=_by_fan_in, dtype=dtype, rngs=rngs
+            patch_size**2 * channels,
+            width,
+            kernel_init=kernel_init or _by_fan_in,
+            dtype=dtype,
+            rngs=rngs,
         )
         self.class_token = nnx.Param(initializer(rngs.params(), (1, width)))
         self.class_position = nnx.Param(initializer(rngs.params(), (1, width)))
         self.patch_positions = nnx.Param(initializer(rngs.params(), (side, side, width)))
-        self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(depth)])
+        block = partial(Block, kernel_init=kernel_init or initializer, dtype=dtype, rngs=rngs)
+        self.blocks = nnx.List([block(width, heads) for _ in range(depth)])
         self.norm = layer_norm(width, dtype=dtype, rngs=rngs)
         self.features = {"mean": 1, "cls": 1, "grid": 16}[pool] * width
 
@@ -156,12 +165,11 @@ class ViT(nnx.Module):
         return (x + self.positions(rows, columns)).astype(self.dtype)
 
     def positions(self, rows: int, columns: int) -> Float[Array, "t d"]:
-        """Returns the learned positions, interpolated (bicubic) to the given number of patches.
+        """Returns the learned positions, interpolated to the given number of patches.
 
         A method that masks patches adds these to its mask tokens.
         """
-        learned = self.patch_positions[...]
-        resized = jax.image.resize(learned, (rows, columns, learned.shape[-1]), "bicubic")
+        resized = interpolated(self.patch_positions[...], rows, columns)
         return resized.reshape(rows * columns, -1)
 
     def with_class_token(self, tokens: Float[Array, "n t d"]) -> Float[Array, "n t+1 d"]:

@@ -44,7 +44,7 @@ def test_loss_is_nt_xent_of_the_projections_of_both_views():
     assert not np.array_equal(views["image"][0], views["image"][1])
     value, _ = method.loss(params, extra, views, jax.random.key(2), jnp.int32(0))
 
-    network = from_module(lambda rngs: backbone_and_projector(config, rngs))
+    network = from_module(lambda rngs: backbone_and_projector(config, rngs, output_norm=True))
     both = np.concatenate([views["image"][0], views["image"][1]])
     normalized = (both - np.array(config.data.mean)) / np.array(config.data.std)
     layers, _ = network.apply(params, extra, jnp.asarray(normalized, jnp.float32), train=True)

@@ -155,6 +155,60 @@ def test_only_prototypes_are_frozen_at_first(made):
         assert a.shape == b.shape
 
 
+def test_scales_of_prototypes_are_frozen_with_them_and_then_learned():
+    method, _, batch = make(frozen=0.5, scaled=True)
+    params, extra = method.init(jax.random.key(0), batch)
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+
+    @jax.jit
+    def gradient(params, step):
+        def loss(params):
+            return method.loss(params, extra, views, jax.random.key(2), step)[0]
+
+        return jax.value_and_grad(loss)(params)
+
+    first, early = gradient(params, jnp.int32(29))
+    _, late = gradient(params, jnp.int32(30))
+    assert not np.any(early["head"]["scales"])
+    assert np.any(late["head"]["scales"])
+    sharper = params | {"head": params["head"] | {"scales": 2 * params["head"]["scales"]}}
+    assert gradient(sharper, jnp.int32(30))[0] != first
+
+
+def test_the_student_alone_drops_branches():
+    method, _, batch = make(drop_path=0.5)
+    plain, *_ = make()
+    params, extra = method.init(jax.random.key(0), batch)
+    views = jax.jit(method.views)(jax.random.key(1), batch)
+
+    def run(method, key):
+        value, (after, _) = jax.jit(method.loss)(params, extra, views, jax.random.key(key), 30)
+        return float(value), np.asarray(after["center"])
+
+    (first, center), (again, _), (other, same) = run(method, 2), run(method, 2), run(method, 3)
+    whole, expected = run(plain, 2)
+    assert first == again
+    assert len({first, other, whole}) == 3
+    for found in (center, same):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_paper_preset_is_the_authors_command():
+    """The boosted run of the README of facebookresearch/dino, and the defaults of main_dino.py."""
+    config = get_config("paper")
+    method, optimizer = config.method, config.optimizer
+    assert (method.augment.area, method.augment.small_area) == ((0.4, 1.0), (0.05, 0.4))
+    assert (method.local_views, method.augment.small_size) == (8, 96)
+    assert (method.teacher_temperature_start, method.teacher_temperature) == (0.04, 0.07)
+    assert (method.warmup, method.frozen) == (30 / 300, 1 / 300)
+    assert (method.momentum, method.center_momentum, method.prototypes) == (0.996, 0.9, 65_536)
+    assert (method.scaled, method.drop_path, method.head) == (True, 0.1, (2048, 2048, 256))
+    assert (optimizer.learning_rate, optimizer.learning_rate_end) == (5e-4, 1e-6)
+    assert (optimizer.warmup, optimizer.clip_norm) == (10 / 300, 3.0)
+    assert (optimizer.weight_decay, optimizer.weight_decay_end) == (0.04, 0.4)
+    assert (config.data.batch_size, config.train.epochs) == (1024, 300)
+
+
 def test_features_come_from_the_teacher(made):
     method, _, batch, params, extra = made
     other = jax.tree.map(lambda x: x + 1, params)

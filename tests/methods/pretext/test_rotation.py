@@ -58,6 +58,19 @@ def test_two_rotations_are_half_a_turn_apart_and_eight_an_eighth(ways):
         assert min(np.abs(rotated - x).max() for x in expected) < 1e-5
 
 
+def test_colors_change_before_the_image_is_rotated():
+    dataset = tiny.data(channels=3)
+    base = tiny.config(name="rotation", area=(1.0, 1.0), color=True)
+    method, batch = rotation.make(tiny.resolved(base, dataset)), tiny.batch(dataset)
+    images = np.asarray(jax.jit(method.views)(jax.random.key(1), batch)["image"])
+    for turns in range(4):
+        np.testing.assert_array_equal(images[turns], np.rot90(images[0], turns, axes=(1, 2)))
+    for seen, original in zip(images[0], batch["image"] / 255, strict=True):
+        assert min(np.abs(seen - x).max() for x in (original, original[:, ::-1])) > 0.01
+        assert (seen >= 0).all()
+        assert (seen <= 1).all()
+
+
 @pytest.mark.parametrize("ways", [2, 8])
 def test_the_classifier_has_one_output_per_rotation(ways):
     dataset = tiny.data()
