@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.results import few, labels, record
+from experiments.results import comparisons, few, labels, record, tasks
 from ssl_jax import methods
 from ssl_jax.config import BLOCKS, TOP
 from ssl_jax.evaluation.scores import METRICS, PROBE, Score, read
@@ -39,19 +39,23 @@ def write(root: Path) -> None:
 def pages(root: Path) -> dict[Path, str]:
     """Returns the text of every generated page."""
     folder = root / "docs/results"
-    results = {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
+    results, variants = _read(folder), _read(folder / "variants")
     pretraining = [name for name in methods.METHODS if name != "finetune"]
     titles = {name: title_of(root / f"configs/{name}.py") for name in pretraining}
     texts: dict[Path, str] = {}
     study = record.read(root / "docs/labels.json")
     for path in (root / "README.md", root / "docs/results.md"):
-        texts[path] = _filled(path.read_text(), results, titles, study)
+        texts[path] = _filled(path.read_text(), results, variants, titles, study)
     for name, result in results.items():
         path = root / f"configs/{name}.py"
         texts[path] = with_scores(path.read_text(), result)
     texts[root / "docs/labels.svg"] = labels.figure(study)
     texts[root / "docs/settings.md"] = settings_page()
     return texts
+
+
+def _read(folder: Path) -> dict[str, Result]:
+    return {path.stem: record.read(path) for path in sorted(folder.glob("*.json"))}
 
 
 def title_of(config: Path) -> tuple[str, str, str]:
@@ -76,19 +80,23 @@ def score_lines(result: Result) -> list[str]:
     """Returns the score lines of a config's docstring."""
     values, raw = result["values"], result["protocol"]["input"]
     seeds = _seeds_in_words(result)
-    lines = [f"Scores (docs/results.md), {seeds}:", f"    learned / untrained / {raw}"]
+    on = f", on {result['transfer']['data']}" if "transfer" in result else ""
+    lines = [f"Scores (docs/results.md), {seeds}{on}:", f"    learned / untrained / {raw}"]
     for column, cells in _cells(result).items():
         labels = "" if column == "label" else f"{column}: "
         scores = [f"{name} {cell}" for name, cell in zip(_NAMES, cells, strict=True)]
         lines += [f"    {labels}{score.replace('**', '')}" for score in scores]
-    own = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in own_scores(values).items()]
-    if own and result.get("further_seeds"):
-        own[0] = f"seed {result['seed']}: {own[0]}"
-    return lines + [f"    {', '.join(own)}"] * bool(own)
+    seed = f", seed {result['seed']}" if result.get("further_seeds") else ""
+    solved = tasks.solved_in_words(Path(result["config"]).stem, values)
+    return lines + [f"    its own task{seed}: {words}" for words in solved]
 
 
 def _filled(
-    text: str, results: Mapping[str, Result], titles: Mapping[str, Any], study: Mapping[str, Any]
+    text: str,
+    results: Mapping[str, Result],
+    variants: Mapping[str, Result],
+    titles: Mapping[str, Any],
+    study: Mapping[str, Any],
 ) -> str:
     """Replaces the text between ``<!-- results: NAME -->`` and ``<!-- end -->``."""
 
@@ -99,6 +107,11 @@ def _filled(
             lines = list(_table(results, titles))
         elif name == "labels":
             lines = list(labels.table(study))
+        elif name == "tasks":
+            lines = list(tasks.table(results, titles, _cells, study))
+        elif name in comparisons.COMPARISONS:
+            compared = comparisons.COMPARISONS[name]
+            lines = list(comparisons.table(compared, {**results, **variants}))
         elif name in results:
             lines = list(_detail(results[name]))
         return "\n".join([f"<!-- results: {name} -->", *lines, "<!-- end -->"])
@@ -119,29 +132,21 @@ def _table(results: Mapping[str, Result], titles: Mapping[str, Any]) -> Iterator
             continue
         for column, cells in _cells(results[name]).items():
             full_title = title if column == "label" else f"{title}, {column}"
-            tuned = _few_finetuned(results[name]) if column == "label" else ""
+            tuned = few.in_words(results[name]) if column == "label" else ""
             scores = " | ".join([*cells, tuned])
             yield f"| {full_title} ([{paper}]({link})) | `configs/{name}.py` | {scores} |"
 
 
-def _few_finetuned(result: Result) -> str:
-    """Returns the accuracies fine-tuned / from scratch; empty if they were not measured."""
-    if few.KEY not in result:
-        return ""
-    regimes = [result[few.KEY][name]["scores"] for name in ("finetuned", "scratch")]
-    return " / ".join(_percent(float(np.mean(scores))) for scores in regimes)
-
-
 def _detail(result: Result) -> Iterator[str]:
     """Yields all scores of the first seed, the scores of all seeds, and the provenance."""
-    values, protocol = result["values"], result["protocol"]
+    values, protocol, scored = result["values"], result["protocol"], _scored(result)
     yield f"| | learned | untrained | {protocol['input']} | lead, ± twice its standard error |"
     yield "|---|---|---|---|---|"
-    for row in score_table(values):
+    for row in score_table(scored):
         lead = f"{100 * row.lead:+.1f} ± {100 * row.uncertainty:.1f}"
         numbers = (_bold(row), _percent(row.random_init), _percent(row.input), lead)
         yield f"| {row.name} | {' | '.join(numbers)} |"
-    for score in read(values):
+    for score in read(scored):
         if score.metric == PROBE:
             untrained = _percent(score.baselines["random_init"])
             yield f"| Linear, {score.layer} alone | {_percent(score.value)} | {untrained} | | |"
@@ -160,17 +165,29 @@ def _detail(result: Result) -> Iterator[str]:
         f"`{result['config']}`, {result['preset']} preset, seed {result['seed']}, step "
         f"{result['step']:,}; {protocol['data']}, {protocol['split']} split, "
         f"{values['examples']:,.0f} examples; features {', '.join(protocol['layers'])}; "
-        f"few labels: {protocol['few_labels']}. {_votes(result)} "
+        f"few labels: {protocol['few_labels']}. {_transfer(result)}{_votes(result)} "
         f"{result['machine']}; Python {versions['python']}, jax {versions['jax']}, flax "
         f"{versions['flax']}; {result['date']}{took}."
     )
+
+
+def _scored(result: Result) -> Mapping[str, float]:
+    """Returns the scores on labels: on the run's own data, or on other data if that has none."""
+    return result.get("transfer", result)["values"]
+
+
+def _transfer(result: Result) -> str:
+    if "transfer" not in result:
+        return ""
+    data, values = result["transfer"]["data"], result["transfer"]["values"]
+    return f"Probes and neighbors: {data}, test split, {values['examples']:,.0f} examples. "
 
 
 def _votes(result: Result) -> str:
     """Says how the neighbors voted: chosen for each representation, or fixed for all."""
     knn = result["protocol"]["knn"]
     fixed = f"kNN with k {knn['k']}, temperature {knn['temperature']}, for all representations."
-    return " ".join(votes_in_words(result["values"])) or fixed
+    return " ".join(votes_in_words(_scored(result))) or fixed
 
 
 def _cells(result: Result) -> dict[str, list[str]]:
@@ -179,7 +196,7 @@ def _cells(result: Result) -> dict[str, list[str]]:
     With several seeds these are means, the learned one with the standard deviation over seeds. A
     learned score is bold if every seed is ahead of both baselines.
     """
-    every = [result["values"], *(each["values"] for each in result.get("further_seeds", ()))]
+    every = [_scored(result), *(each["values"] for each in result.get("further_seeds", ()))]
     tables = [
         {(score.column, score.metric): row for score, row in zip(scores, rows, strict=True)}
         for scores, rows in ((_on_labels(values), score_table(values)) for values in every)

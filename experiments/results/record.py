@@ -11,10 +11,18 @@ from typing import Any
 
 import jax
 from ml_collections import ConfigDict
+from rich.console import Console
 
+from experiments.results import filters
+from experiments.results.comparisons import VARIANTS
 from ssl_jax import data, fit, methods
 from ssl_jax.data.modalities import MODALITIES
+from ssl_jax.nn import backbones
+from ssl_jax.runs.evaluate_again import Options, evaluate_again, file_name
 from ssl_jax.runs.workdir import EVALUATION, finished, read_evaluation, write_json
+
+LABELED = {"photo_tiles_mini": "stamps"}
+"""For data without labels, other data that scores its features."""
 
 _THREE_SEEDS = ("simclr", "byol", "mae", "dino", "rotation")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -25,25 +33,42 @@ def run(name: str, workdirs: Path, folder: Path) -> None:
     """Runs the default preset of a config, some with three seeds, and writes ``folder/name.json``.
 
     Args:
-      name: name of the config.
+      name: of the config, or of a variant.
       workdirs: holds the folders of the runs, ``name``, ``name-seed1``, ...; a run that is finished
         is only recorded.
-      folder: folder of the results.
+      folder: folder of the results; variants are in ``folder/variants``.
     """
     results = []
+    preset, changes = VARIANTS.get(name, (name, {}))
     for seed in range(3 if name in _THREE_SEEDS else 1):
         workdir = workdirs / (f"{name}-seed{seed}" if seed else name)
-        config = import_module(f"configs.{name}").get_config(f"seed={seed}")
+        config = import_module(f"configs.{preset}").get_config(f"seed={seed}")
+        config.update_from_flattened_dict(changes)
         began, measured = time.monotonic(), not workdir.exists()
         result = fit(methods.make, data.load(config.data), config, workdir=workdir)
         seconds = round(time.monotonic() - began) if measured else None
-        results.append(record(name, result.config, workdir, seconds))
+        results.append(record(preset, result.config, workdir, seconds))
     first, *others = results
     first["further_seeds"] = [
         {key: each[key] for key in ("seed", "values", "seconds")} for each in others
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", first)
+    if changes:
+        first["changes"] = dict(changes)
+    first |= _transfer(workdirs / name, first["protocol"]["data"])
+    if import_module(f"configs.{preset}").get_config().network.name in backbones.MLPS:
+        first["values"]["filter_pixels"] = filters.pixels(filters.first(workdirs / name))
+    path = folder / "variants" / f"{name}.json" if changes else folder / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, first)
+
+
+def _transfer(workdir: Path, name: str) -> dict[str, Any]:
+    """Scores the features on other data if the run's own has no labels."""
+    if name not in LABELED:
+        return {}
+    evaluate_again(workdir, Options(data=LABELED[name]), Console(highlight=False))
+    values = json.loads((workdir / file_name(LABELED[name])).read_text())
+    return {"transfer": {"data": LABELED[name], "values": values}}
 
 
 def record(name: str, config: ConfigDict, workdir: Path, seconds: int | None) -> dict[str, Any]:
