@@ -28,6 +28,7 @@ def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
     config.method.update(
         {"temperature": 0.1, "momentum": 0.99, "queue": 1024, "projector": (512, 128)}
+        | {"groups": 1}
     )
     config.method.augment.update({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.train.epochs = 38.4

@@ -74,6 +74,7 @@ def integer(
     at_most: int | None = None,
     multiple_of: int = 1,
     optional: bool = False,
+    earlier: Callable[[Values], Any] | None = None,
 ) -> Setting:
     """Declares a whole number within bounds."""
     bounds = _Bounds(at_least=at_least, at_most=at_most)
@@ -82,7 +83,7 @@ def integer(
     def accepts(value: int) -> bool:
         return bounds.hold(value) and value % multiple_of == 0
 
-    return Setting(default, meaning, int, bounds.words(noun), accepts, optional)
+    return Setting(default, meaning, int, bounds.words(noun), accepts, optional, earlier)
 
 
 def flag(default: bool, meaning: str, *, earlier: Callable[[Values], Any] | None = None) -> Setting:

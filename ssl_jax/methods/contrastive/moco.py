@@ -10,10 +10,17 @@ https://arxiv.org/abs/2003.04297:
 
 ``f`` is a ResNet, ``g`` a projector that is discarded; features are the student's ``f(v)``.
 
-Deviations: BatchNorm statistics cover the batch on all devices, so keys are not shuffled among
-devices: no device's statistics reveal which query and key belong together. Run by
+A query and its key are from one batch, the queue's keys are from others. If one BatchNorm sees the
+whole batch, its statistics are a signature by which the key can be told from the queue's. So
+BatchNorm sees the batch in ``method.groups`` parts, and keys are shuffled among the parts (He et
+al., section 3.3): a query's statistics are then those of other examples than its key's.
+
+Deviations: the parts do not depend on the number of devices; the authors' are those of 8 GPUs.
+Running statistics are the mean over the parts, theirs are the first GPU's. Run by
 ``configs/moco.py``.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +29,7 @@ from ml_collections import ConfigDict
 
 from ssl_jax import augment, losses, settings
 from ssl_jax.augment.pixels import to_float
+from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
 from ssl_jax.methods.common import teacher, vitals
 from ssl_jax.methods.common.backbone import backbone_at
@@ -34,6 +42,12 @@ SETTINGS = {
     "momentum": settings.share(0.999, "momentum of the teacher's moving average"),
     "queue": settings.integer(65_536, "number of keys in the queue", at_least=1),
     "projector": settings.widths((2048, 128), "widths of the projector's layers"),
+    "groups": settings.integer(
+        8,
+        "parts of a batch that have BatchNorm statistics of their own",
+        at_least=1,
+        earlier=lambda _: 1,
+    ),
     **simclr_augmentation(area=(0.2, 1.0), strength=0.5, blur=0.5),
 }
 
@@ -47,7 +61,11 @@ def make(config: ConfigDict) -> Method:
 
     Returns:
       The method. Its batch is ``{"image": uint8 [n, h, w, c]}``.
+
+    Raises:
+      InputError: the groups do not divide the batch, or a slice of it (``train.microbatches``).
     """
+    _check(config)
     network = from_module(
         lambda rngs: backbone_and_projector(config, rngs, norm=False),
         microbatches=config.train.microbatches,
@@ -63,15 +81,27 @@ def make(config: ConfigDict) -> Method:
         queue = jax.random.normal(queue_key, queue_shape)
         return params, {"stats": stats, "teacher": teacher.start(params, stats), "queue": queue}
 
+    def encoded(
+        params: Params, stats: Any, images: Float[Array, "n h w c"]
+    ) -> tuple[Float[Array, "n d"], Any]:
+        """Returns the projections, and the statistics; each group is normalized by its own."""
+        parts = images.reshape(config.method.groups, -1, *images.shape[1:])
+        layers, stats = jax.vmap(lambda part: network.apply(params, stats, part, train=True))(parts)
+        z = layers["z"].reshape(len(images), -1)
+        return z, jax.tree.map(lambda x: x.mean(axis=0), stats)
+
     def loss(
         params: Params, extra: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], tuple[Extra, Metrics]]:
-        del key, step
+        del step
         query_view, key_view = normalize(views["image"])
-        student, stats = network.apply(params, extra["stats"], query_view, train=True)
+        queries, stats = encoded(params, extra["stats"], query_view)
         teacher_params, teacher_stats = extra["teacher"]["params"], extra["teacher"]["stats"]
-        targets, teacher_stats = network.apply(teacher_params, teacher_stats, key_view, train=True)
-        queries, keys = student["z"], jax.lax.stop_gradient(targets["z"])
+        order = jnp.arange(len(key_view))
+        if config.method.groups > 1:
+            order = jax.random.permutation(key, order)
+        keys, teacher_stats = encoded(teacher_params, teacher_stats, key_view[order])
+        keys = jax.lax.stop_gradient(keys[jnp.argsort(order)])
         temperature, queue = config.method.temperature, extra["queue"]
         value = losses.queue_info_nce(queries, keys, queue, temperature=temperature).mean()
         extra = {
@@ -93,3 +123,10 @@ def make(config: ConfigDict) -> Method:
         copies=[("extra/teacher/params/backbone", "extra/teacher/stats/backbone")],
     )
     return Method(init, views, loss, update, embed, backbone=backbone, with_backbone=with_backbone)
+
+
+def _check(config: ConfigDict) -> None:
+    groups, slices, size = config.method.groups, config.train.microbatches, config.data.batch_size
+    if size % (groups * slices):
+        of = f"data.batch_size {size}" if slices == 1 else f"slices of {size // slices} examples"
+        raise InputError(f"method.groups: {groups} does not divide {of}; expected a divisor")
