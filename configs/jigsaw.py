@@ -39,3 +39,4 @@ def _paper(config: ConfigDict) -> None:
     """Geometry and number of permutations of the authors' code; Kolesnikov et al.'s schedule."""
     common.kolesnikov(config)
     config.data.update({"image_size": 256, "batch_size": 128})
+    config.method.update({"jitter": 9, "channel_jitter": 1, "gray": 0.5})

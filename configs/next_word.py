@@ -14,7 +14,7 @@ Scores (docs/results.md), seed 0:
 smoke: 8 steps, for tests.
 paper: GPT-2 small, 124 M parameters, a vocabulary of 50,257, windows of 1,024, batch size 512. The
 paper states neither the optimizer nor the number of steps. They are taken from GPT-3 small (Brown
-et al. 2020, table 2.1, 300 B tokens), except that the learning rate decays to 0, not to a tenth.
+et al. 2020, table 2.1, 300 B tokens), whose rate has reached its tenth after 260 B tokens.
 GPT-2's data, WebText, was never released: name yours with ``paper,data=text:/path``. Published: a
 perplexity of 29.41 on WikiText2, without training on it (table 3). Not measured here.
 """
@@ -54,6 +54,7 @@ def _paper(config: ConfigDict) -> None:
     config.optimizer.update(
         {
             "learning_rate": 3e-4,
+            "learning_rate_end": 6e-5,
             "weight_decay": 0.1,
             "betas": (0.9, 0.95),
             "clip_norm": 1.0,

@@ -12,8 +12,8 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     10 per class 75.4 ± 0.6 / 69.3 / 72.0
     its own task, seed 0: accuracy 96.3 %, chance 25.0 %
 smoke: 8 steps, for tests.
-paper: ImageNet, ResNet-50, SGD, 35 epochs, as in Kolesnikov et al. 2019
-(https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
+paper: ImageNet, ResNet-50 (their code: a wide RevNet-50), SGD, 35 epochs, as in Kolesnikov et al.
+2019 (https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
 measured here.
 """
 
@@ -35,7 +35,7 @@ def _default(config: ConfigDict) -> None:
 
 
 def _paper(config: ConfigDict) -> None:
-    """Kolesnikov et al.'s config/rotation/imagenet.sh, except for its batch size of 64."""
+    """Kolesnikov et al.'s config/rotation/imagenet.sh, except for batch size and network."""
     common.kolesnikov(config)
     config.data.batch_size = 192
     config.method.update({"area": (0.05, 1.0), "color": True})

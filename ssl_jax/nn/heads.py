@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from ssl_jax.nn.gelu import gelu
 from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import batch_norm
-from ssl_jax.nn.transformer import initializer
+from ssl_jax.nn.transformer import by_fan_in, initializer
 
 
 class MLP(nnx.Module):
@@ -66,7 +66,7 @@ class PrototypeHead(nnx.Module):
 
     ``logits_k = s_k cos(mlp(x), prototype_k)``: the last layer is weight-normalized. Its scales
     ``s_k`` start at 1 and may be learned. There is no BatchNorm. Weights start from a normal
-    distribution with a standard deviation of .02.
+    distribution with a standard deviation of .02, prototypes as PyTorch's linear layers do.
 
     Args:
       in_features: width of the input.
@@ -94,7 +94,7 @@ class PrototypeHead(nnx.Module):
         pairs = itertools.pairwise([in_features, *widths])
         layer = partial(Linear, kernel_init=initializer, dtype=dtype, rngs=rngs)
         self.layers = nnx.List([layer(i, o) for i, o in pairs])
-        self.prototypes = nnx.Param(initializer(rngs.params(), (widths[-1], prototypes)))
+        self.prototypes = nnx.Param(by_fan_in(rngs.params(), (widths[-1], prototypes)))
         self.scales = nnx.Param(jnp.ones((1, prototypes))) if scaled else None
 
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n k"]:

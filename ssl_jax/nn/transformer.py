@@ -24,6 +24,8 @@ from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import layer_norm
 
 initializer = jax.nn.initializers.normal(0.02)
+by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""The default of PyTorch's linear layers and convolutions."""
 
 
 class Block(nnx.Module):

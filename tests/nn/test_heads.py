@@ -84,6 +84,20 @@ def test_logits_may_be_scaled_prototype_by_prototype():
     assert (start["head"]["scales"] == 1).all()
 
 
+def test_prototypes_start_as_in_pytorch_and_the_rest_of_the_head_small():
+    class Large(nnx.Module):
+        def __init__(self, rngs):
+            self.head = PrototypeHead(64, (48, 32), 200, rngs=rngs)
+
+    start, _ = from_module(Large).init(jax.random.key(0))
+    prototypes = start["head"]["prototypes"]
+    assert np.abs(prototypes).max() <= 32**-0.5
+    assert np.isclose(prototypes.std(), (3 * 32) ** -0.5, rtol=0.05)
+    for layer in start["head"]["layers"].values():
+        assert np.isclose(layer["kernel"].std(), 0.02, rtol=0.1)
+        assert not layer["bias"].any()
+
+
 def test_logits_are_the_cosines_to_the_prototypes():
     network = from_module(Prototypes)
     params, _ = moved(network)

@@ -12,11 +12,11 @@ embeddings become one point, which minimizes the loss.
 
 As in most of the paper, the learning rate of ``h`` is constant (``optimizer.groups.predictor``).
 
-Deviations: the loss is ``1 + L``, which has the same gradient and a minimum of 0. Weight decay does
-not apply to biases and norms. The projector's last BatchNorm has a scale and a shift, which the
-authors' code leaves out. BatchNorm sees both views of the batch jointly and over all devices; in
-the authors' code it sees each view alone. On images with one channel, color operations that would
-change nothing are skipped. Run by ``configs/simsiam.py``.
+Deviations: the loss is ``1 + L``, which has the same gradient and a minimum of 0. The projector's
+last BatchNorm has a scale and a shift, which the authors' code leaves out. BatchNorm sees both
+views of the batch jointly and over all devices; in the authors' code it sees each view alone. On
+images with one channel, color operations that would change nothing are skipped. Run by
+``configs/simsiam.py``.
 """
 
 from collections.abc import Sequence

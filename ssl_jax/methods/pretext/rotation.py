@@ -47,16 +47,11 @@ SETTINGS = {
         (2, 4, 8),
     ),
     "area": crop_area((0.08, 1.0)),
-    "color": settings.flag(False, "whether brightness, contrast and colors change at random"),
+    "color": settings.flag(False, "whether brightness and saturation change at random"),
 }
-# as tensorflow/models' inception_preprocessing.py, where brightness is added and not multiplied
+# as the fast mode of tensorflow/models' inception_preprocessing.py, which adds brightness, in order
 _jitter = partial(
-    augment.color_jitter,
-    brightness=32 / 255,
-    contrast=0.5,
-    saturation=0.5,
-    hue=0.2,
-    probability=1.0,
+    augment.color_jitter, brightness=32 / 255, contrast=0, saturation=0.5, hue=0, probability=1
 )
 
 

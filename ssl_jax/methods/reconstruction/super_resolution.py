@@ -15,8 +15,9 @@ on.
 
 Deviations: the papers' networks keep the image's resolution throughout, and read patches, in most
 experiments of the luminance alone; here ``f`` is any backbone, ``g`` decodes its features, and both
-see whole images in all channels. Dong et al. shrink images by a Gaussian blur and subsampling, not
-by means. Run by ``configs/super_resolution.py``.
+see whole images in all channels. Dong et al. shrink images by a Gaussian blur and subsampling
+(their training code bicubically), not by means, and do not flip them. Run by
+``configs/super_resolution.py``.
 """
 
 from functools import partial

@@ -7,8 +7,8 @@ deviation of .02; as the section asks, the last weights of each residual branch 
 sqrt(2 depth). Biases start from zero.
 
 The blocks are those of ``nn.transformer``, so some details differ from GPT-2: LayerNorm's epsilon
-is 1e-6 (GPT-2: 1e-5), GELU is exact (GPT-2: approximated by tanh), the normal distribution is
-truncated, and there is no dropout.
+is 1e-6 (GPT-2: 1e-5), GELU is exact (GPT-2: approximated by tanh), positions start like the rest
+(GPT-2's code: .01), and there is no dropout.
 """
 
 from functools import partial

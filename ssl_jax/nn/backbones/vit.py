@@ -21,10 +21,9 @@ from ssl_jax.nn.backbones.pool import cell_means
 from ssl_jax.nn.linear import Linear
 from ssl_jax.nn.norm import layer_norm
 from ssl_jax.nn.positions import interpolated
-from ssl_jax.nn.transformer import Block, block_outputs, initializer
+from ssl_jax.nn.transformer import Block, block_outputs, by_fan_in, initializer
 
 SETTINGS = {"patch_size": settings.integer(4, "side of a ViT's patches", at_least=1)}
-_by_fan_in = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ViT(nnx.Module):
@@ -75,7 +74,7 @@ class ViT(nnx.Module):
         self.embedding = Linear(
             patch_size**2 * channels,
             width,
-            kernel_init=kernel_init or _by_fan_in,
+            kernel_init=kernel_init or by_fan_in,
             dtype=dtype,
             rngs=rngs,
         )
