@@ -129,6 +129,33 @@ def test_crop_and_flip_flips_half_and_changes_nothing_else():
     assert happens(same[:, 1], 0.5)
 
 
+HALVES = np.repeat([0.1, 0.2], 4)[None, :, None] * FLAT
+
+
+@cache
+def sides(name):
+    """Brightness at the left and right edge, where no blur reaches from the other half."""
+    drawn = draws(RECIPES[name](**WHOLE), HALVES, 1000).astype(np.float64)
+    return drawn[:, :, :2].mean((1, 2, 3)), drawn[:, :, -2:].mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_half_of_the_views_are_flipped(name):
+    left, right = sides(name)
+    assert happens(left > right, 0.5)
+
+
+@pytest.mark.parametrize(("name", "contrast", "hue"), STRENGTHS)
+def test_contrast_changes_as_much_as_brightness(name, contrast, hue):
+    """Brightness scales the mean and the difference of two grays, contrast the difference only."""
+    left, right = sides(name)
+    factors = abs(right - left) / (right + left) * 3
+    jittered = abs(factors - 1) > 1e-4
+    assert happens(jittered, 0.8)
+    uniform = stats.uniform(1 - contrast, 2 * contrast)
+    assert stats.kstest(factors[jittered], uniform.cdf).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_size_reaches_the_crop_and_the_range_holds(name):
     for size, shape in [(None, (12, 10, 3)), (6, (6, 6, 3)), ((5, 7), (5, 7, 3))]:

@@ -101,3 +101,12 @@ def test_every_block_starts_so_if_the_config_says_so():
         name = jax.tree_util.keystr(path)
         if "scale" in name:
             assert (leaf == (0 if "norm2" in name else 1)).all(), name
+
+
+def test_the_middle_convolution_of_a_bottleneck_has_the_stride():
+    """As in PyTorch's and the authors' newer ResNets; the paper's has it in the first one."""
+    block = resnet.Bottleneck(8, 4, stride=2, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
+    x = jnp.ones((1, 8, 8, 8))
+    assert block.conv1(x).shape == (1, 8, 8, 4)
+    assert block.conv2(block.conv1(x)).shape == (1, 4, 4, 4)
+    assert block(x, train=True).shape == (1, 4, 4, 16)

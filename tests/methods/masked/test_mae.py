@@ -46,6 +46,21 @@ def made(request):
     return method, config, batch, method.init(jax.random.key(0), batch)[0]
 
 
+def test_weights_start_from_xaviers_distribution(made):
+    _, _, _, params = made
+    checked = 0
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = jax.tree_util.keystr(path)
+        if "kernel" in name:
+            bound = (6 / sum(leaf.shape)) ** 0.5
+            assert np.abs(leaf).max() <= bound, name
+            assert np.isclose(leaf.std(), bound / 3**0.5, rtol=0.15), name
+            checked += 1
+        elif "token" in name and leaf.size >= 100:
+            assert np.isclose(leaf.std(), 0.02, rtol=0.25), name
+    assert checked > 10
+
+
 def test_a_random_quarter_of_the_patches_is_visible(made):
     method, _, batch, _ = made
     views = jax.jit(method.views)
