@@ -18,19 +18,30 @@ _NEAREST = 5
 
 
 def viewed(subject: Subject) -> Iterator[Pictures]:
-    """Yields the first kind of the method's views that are pictures, of a few training examples."""
+    """Yields the first kind of views that are pictures, of each task, for some training examples.
+
+    The views of a combination of tasks are named ``TASK/NAME``.
+    """
     source = subject.data.pretrain
     batch = gather(source, evenly_spaced(source, _EXAMPLES))
-    for views in jax.jit(subject.method.views)(subject.key, batch).values():
+    first: dict[str, np.ndarray] = {}
+    for name, views in jax.jit(subject.method.views)(subject.key, batch).items():
         if _are_pictures(views[0]):
-            rows = [(f"view {i}", pictures) for i, pictures in enumerate(_clipped(views), 1)]
-            yield Pictures(
-                "What the method sees",
-                "Each column shows the views of one training example. The method learns either to "
-                "ignore the differences between views or to recognize them.",
-                rows,
-            )
-            return
+            first.setdefault(name.rpartition("/")[0], _clipped(views))
+    if not first:
+        return
+    rows = [
+        (f"{task}, view {i}" if task else f"view {i}", pictures)
+        for task, views in first.items()
+        for i, pictures in enumerate(views, 1)
+    ]
+    of_tasks = f" From top to bottom: {'; '.join(first)}." if len(first) > 1 else ""
+    yield Pictures(
+        "What the method sees",
+        f"Each column shows the views of one training example.{of_tasks} The method learns either "
+        "to ignore the differences between views or to recognize them.",
+        rows,
+    )
 
 
 def _nothing(batch: Batch) -> dict[str, np.ndarray]:

@@ -127,3 +127,23 @@ def test_the_hole_of_the_nearest_neighbor_stands_beside_the_paintings():
     expected = np.zeros((tiny.SIDE, tiny.SIDE), bool)
     expected[2:6, 2:6] = True
     np.testing.assert_array_equal(changed, expected)
+
+
+def test_each_task_of_a_combination_shows_what_it_sees():
+    def views(key, batch):
+        images = batch["image"] / 255.0
+        return {
+            "rotation/image": jnp.stack([images, jnp.rot90(images, axes=(1, 2))]),
+            "rotation/other": images[None],
+            "rotation/turns": jnp.zeros((2, len(images))),
+            "inpainting/context": images[None] / 2,
+        }
+
+    sections, *_ = sections_of(views)
+    ((title, caption, rows),) = pictures(sections)
+    assert title == "What the method sees"
+    assert "From top to bottom: inpainting; rotation." in caption
+    titles, (context, first, turned) = zip(*rows, strict=True)
+    assert titles == ("inpainting, view 1", "rotation, view 1", "rotation, view 2")
+    np.testing.assert_allclose(turned, np.rot90(first, axes=(1, 2)))
+    np.testing.assert_allclose(context, first / 2)
