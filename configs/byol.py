@@ -35,6 +35,7 @@ def _paper(config: ConfigDict) -> None:
     """Sections 3.2, 3.3 and appendix F."""
     common.imagenet_resnet50(config)
     config.network.zero_residual = True
+    config.method.augment.interpolation = "bicubic"
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(

@@ -54,6 +54,7 @@ def _paper(config: ConfigDict) -> None:
     config.train.epochs = 300.0
     config.data.batch_size = 1024
     config.method.update({"scaled": True, "drop_path": 0.1})
+    config.method.augment.interpolation = "bicubic"
     config.optimizer.update({"learning_rate": 5e-4, "learning_rate_end": 1e-6, "warmup": 10 / 300})
 
 

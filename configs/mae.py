@@ -45,6 +45,7 @@ def _paper(config: ConfigDict) -> None:
     """Section 4 and appendix A.1."""
     common.imagenet_vit(config)
     config.network.name = "vit_base"
+    config.method.interpolation = "bicubic"
     config.train.epochs = 1600.0
     config.data.batch_size = 4096
     config.optimizer.update(

@@ -37,6 +37,7 @@ def _paper(config: ConfigDict) -> None:
     """Section 4.2; the learning rate is 0.3 x batch size / 256."""
     common.imagenet_resnet50(config)
     config.network.zero_residual = True
+    config.method.augment.interpolation = "bicubic"
     config.train.epochs = 1000.0
     config.data.batch_size = 4096
     config.optimizer.update(
@@ -55,4 +56,4 @@ def _paper_cifar(config: ConfigDict) -> None:
         {"name": "lars", "learning_rate": 1.0, "weight_decay": 1e-4, "warmup": 0.01}
     )
     config.method.update({"temperature": 0.5, "projector": (512, 512, 128)})
-    config.method.augment.update({"strength": 0.5, "blur": 0.0})
+    config.method.augment.update({"strength": 0.5, "blur": 0.0, "interpolation": "bicubic"})

@@ -1,6 +1,7 @@
 """Crops and flips. A crop and its resize are two small matrix products, without a gather."""
 
 import math
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
+Interpolation = Literal["bilinear", "bicubic"]
 _ATTEMPTS = 10
 
 
@@ -19,11 +21,13 @@ def crop_and_resize(
     width: Scalar | int,
     *,
     size: int | tuple[int, int],
+    interpolation: Interpolation = "bilinear",
 ) -> Image:
-    """Cuts a box out of the image and resizes it, bilinear with antialiasing.
+    """Cuts a box out of the image and resizes it with antialiasing.
 
-    ``out = R_y @ box @ R_x^T``. Row ``i`` of ``R`` is a triangle filter around the center of output
-    pixel ``i``. It is widened by the scale when shrinking, and its weights sum to 1 over the box.
+    ``out = R_y @ box @ R_x^T``. Row ``i`` of ``R`` is a filter around the center of output pixel
+    ``i``: a triangle, or a cubic. It is widened by the scale when shrinking, and its weights sum to
+    1 over the box.
 
     Args:
       image: ``[h, w, c]``.
@@ -32,25 +36,31 @@ def crop_and_resize(
       height: number of rows, at least 1; the box lies within the image.
       width: number of columns, at least 1.
       size: size of the result, ``(h, w)`` or one number for both.
+      interpolation: ``bilinear`` or ``bicubic``.
 
     Returns:
-      ``[size, size, c]``.
+      ``[size, size, c]`` in [0, 1].
 
     References:
-      Pillow's ``Image.resize(..., Resampling.BILINEAR)``: the same arithmetic, without rounding to
-      bytes.
+      Pillow's ``Image.resize`` with ``Resampling.BILINEAR`` or ``BICUBIC``: the same arithmetic,
+      without rounding to bytes.
     """
     out_h, out_w = (size, size) if isinstance(size, int) else size
     h, w, c = image.shape
-    rows = _resampling(h, out_h, top, height, image.dtype)
-    columns = _resampling(w, out_w, left, width, image.dtype)
+    rows = _resampling(h, out_h, top, height, interpolation, image.dtype)
+    columns = _resampling(w, out_w, left, width, interpolation, image.dtype)
     tall = channels_first((rows @ image.reshape(h, w * c)).reshape(out_h, w, c))
     planes = (tall.reshape(c * out_h, w) @ columns.T).reshape(c, out_h, out_w)
     return channels_last(jnp.clip(planes, 0.0, 1.0))
 
 
 def _resampling(
-    size: int, out_size: int, start: Scalar | int, length: Scalar | int, dtype: jnp.dtype
+    size: int,
+    out_size: int,
+    start: Scalar | int,
+    length: Scalar | int,
+    interpolation: Interpolation,
+    dtype: jnp.dtype,
 ) -> Float[Array, "out in"]:
     """Returns the matrix that resizes ``length`` pixels, from ``start``, to ``out_size`` pixels."""
     scale = jnp.asarray(length, dtype) / out_size
@@ -58,8 +68,22 @@ def _resampling(
     pixels = jnp.arange(size, dtype=dtype) + 0.5
     distance = jnp.abs(pixels[None, :] - centers[:, None]) / jnp.maximum(scale, 1.0)
     inside = (pixels > start) & (pixels < start + length)
-    weights = jnp.where(inside[None, :], jnp.maximum(1.0 - distance, 0.0), 0.0)
+    weights = jnp.where(inside[None, :], _FILTERS[interpolation](distance), 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _triangle(x: Float[Array, "out in"]) -> Float[Array, "out in"]:
+    return jnp.maximum(1.0 - x, 0.0)
+
+
+def _cubic(x: Float[Array, "out in"]) -> Float[Array, "out in"]:
+    """Keys 1981, with a = -1/2."""
+    near = (1.5 * x - 2.5) * x**2 + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return jnp.where(x < 1, near, jnp.where(x < 2, far, 0.0))
+
+
+_FILTERS = {"bilinear": _triangle, "bicubic": _cubic}
 
 
 def random_resized_crop(
@@ -69,6 +93,7 @@ def random_resized_crop(
     size: int | tuple[int, int] | None = None,
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    interpolation: Interpolation = "bilinear",
 ) -> Image:
     """Crops a box of random area and aspect ratio and resizes it: the Inception crop.
 
@@ -85,6 +110,7 @@ def random_resized_crop(
       size: size of the result, ``(h, w)`` or one number for both; None keeps the image's size.
       area: smallest and largest fraction of the image's area, in (0, 1].
       aspect: smallest and largest aspect ratio, width / height.
+      interpolation: ``bilinear`` or ``bicubic``.
 
     Returns:
       ``[size, size, c]`` in [0, 1].
@@ -102,7 +128,8 @@ def random_resized_crop(
     """
     h, w, _ = image.shape
     top, left, height, width = _inception_box(key, h, w, area, aspect)
-    return crop_and_resize(image, top, left, height, width, size=size or (h, w))
+    size = size or (h, w)
+    return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
 
 
 def _inception_box(

@@ -5,7 +5,7 @@ from functools import partial
 from ssl_jax.augment.blur import gaussian_blur
 from ssl_jax.augment.color import color_jitter, grayscale, solarize
 from ssl_jax.augment.compose import Augmentation, compose
-from ssl_jax.augment.geometry import horizontal_flip, random_resized_crop
+from ssl_jax.augment.geometry import Interpolation, horizontal_flip, random_resized_crop
 
 
 def simclr(
@@ -14,6 +14,7 @@ def simclr(
     area: tuple[float, float] = (0.08, 1.0),
     strength: float = 1.0,
     blur: float = 0.5,
+    interpolation: Interpolation = "bilinear",
 ) -> Augmentation:
     """Builds SimCLR's views: crop, flip, color jitter, grayscale, blur.
 
@@ -25,6 +26,7 @@ def simclr(
       area: smallest and largest fraction of the image's area in a crop.
       strength: scale of the color jitter; the paper uses 1 on ImageNet and 0.5 on CIFAR-10.
       blur: probability of blurring; the paper uses 0.5 on ImageNet and 0 on CIFAR-10.
+      interpolation: of crops; the authors' code has ``bicubic``.
 
     Returns:
       ``f(key, image) -> image``; both views are drawn from it.
@@ -49,13 +51,16 @@ def simclr(
         saturation=0.8 * strength,
         hue=0.2 * strength,
     )
-    crop = partial(random_resized_crop, size=size, area=area)
+    crop = partial(random_resized_crop, size=size, area=area, interpolation=interpolation)
     blurred = [partial(gaussian_blur, probability=blur)] if blur > 0 else []
     return compose(crop, horizontal_flip, jitter, grayscale, *blurred)
 
 
 def byol(
-    *, size: int | tuple[int, int] | None = None, area: tuple[float, float] = (0.08, 1.0)
+    *,
+    size: int | tuple[int, int] | None = None,
+    area: tuple[float, float] = (0.08, 1.0),
+    interpolation: Interpolation = "bilinear",
 ) -> tuple[Augmentation, Augmentation]:
     """Builds BYOL's two views, which are augmented differently.
 
@@ -64,6 +69,7 @@ def byol(
     Args:
       size: size of the views, ``(h, w)`` or one number for both; None keeps the image's size.
       area: smallest and largest fraction of the image's area in a crop.
+      interpolation: of crops; the authors' code has ``bicubic``.
 
     Returns:
       ``(first, second)``, each ``f(key, image) -> image``.
@@ -71,7 +77,7 @@ def byol(
     References:
       Grill et al., Bootstrap Your Own Latent, 2020, Table 6, https://arxiv.org/abs/2006.07733
     """
-    shared = _crop_and_recolor(size, area)
+    shared = _crop_and_recolor(size, area, interpolation)
     first = compose(shared, partial(gaussian_blur, probability=1.0))
     second = compose(shared, partial(gaussian_blur, probability=0.1), solarize)
     return first, second
@@ -83,6 +89,7 @@ def multicrop(
     area: tuple[float, float] = (0.4, 1.0),
     small_size: int | tuple[int, int],
     small_area: tuple[float, float] = (0.05, 0.4),
+    interpolation: Interpolation = "bilinear",
 ) -> tuple[Augmentation, Augmentation, Augmentation]:
     """Builds DINO's large crops, which are BYOL's two views, and its small crops.
 
@@ -94,6 +101,7 @@ def multicrop(
       area: smallest and largest fraction of the image's area in a large crop.
       small_size: size of the small crops, ``(h, w)`` or one number for both.
       small_area: smallest and largest fraction of the image's area in a small crop.
+      interpolation: of crops; the authors' code has ``bicubic``.
 
     Returns:
       ``(first, second, small)``, each ``f(key, image) -> image``: the two large crops, and a small
@@ -103,20 +111,24 @@ def multicrop(
       Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021, section 3.2
       and appendix, https://arxiv.org/abs/2104.14294
     """
-    small = _crop_and_recolor(small_size, small_area)
-    return *byol(size=size, area=area), compose(small, partial(gaussian_blur, probability=0.5))
+    small = _crop_and_recolor(small_size, small_area, interpolation)
+    large = byol(size=size, area=area, interpolation=interpolation)
+    return *large, compose(small, partial(gaussian_blur, probability=0.5))
 
 
 def _crop_and_recolor(
-    size: int | tuple[int, int] | None, area: tuple[float, float]
+    size: int | tuple[int, int] | None, area: tuple[float, float], interpolation: Interpolation
 ) -> Augmentation:
     jitter = partial(color_jitter, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
-    crop = partial(random_resized_crop, size=size, area=area)
+    crop = partial(random_resized_crop, size=size, area=area, interpolation=interpolation)
     return compose(crop, horizontal_flip, jitter, grayscale)
 
 
 def crop_and_flip(
-    *, size: int | tuple[int, int] | None = None, area: tuple[float, float] = (0.2, 1.0)
+    *,
+    size: int | tuple[int, int] | None = None,
+    area: tuple[float, float] = (0.2, 1.0),
+    interpolation: Interpolation = "bilinear",
 ) -> Augmentation:
     """Builds a crop, rarely small, and a flip, for methods that learn from pixels or positions.
 
@@ -125,6 +137,7 @@ def crop_and_flip(
     Args:
       size: size of the view, ``(h, w)`` or one number for both; None keeps the image's size.
       area: smallest and largest fraction of the image's area in a crop.
+      interpolation: of crops; the authors' code has ``bicubic``.
 
     Returns:
       ``f(key, image) -> image``.
@@ -133,4 +146,5 @@ def crop_and_flip(
       He et al., Masked Autoencoders Are Scalable Vision Learners, 2022, appendix A.1,
       https://arxiv.org/abs/2111.06377
     """
-    return compose(partial(random_resized_crop, size=size, area=area), horizontal_flip)
+    crop = partial(random_resized_crop, size=size, area=area, interpolation=interpolation)
+    return compose(crop, horizontal_flip)

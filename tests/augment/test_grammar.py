@@ -120,7 +120,12 @@ def test_the_tables_are_complete():
 
 def test_defaults_are_the_published_ones():
     expected = {
-        "random_resized_crop": {"size": None, "area": (0.08, 1.0), "aspect": (3 / 4, 4 / 3)},
+        "random_resized_crop": {
+            "size": None,
+            "area": (0.08, 1.0),
+            "aspect": (3 / 4, 4 / 3),
+            "interpolation": "bilinear",
+        },
         "random_crop": {"padding": 4},
         "horizontal_flip": {"probability": 0.5},
         "color_jitter": {

@@ -113,6 +113,20 @@ def test_the_large_crops_of_multicrop_are_the_views_of_byol():
         np.testing.assert_array_equal(ours(key, image), theirs(key, image))
 
 
+def test_the_interpolation_reaches_every_crop():
+    image = picture(12, 12, 3)
+    whole = {"area": (0.2, 0.5)}
+
+    def crops(interpolation):
+        options = whole | {"interpolation": interpolation}
+        views = recipes.multicrop(small_size=6, small_area=(0.2, 0.5), **options)
+        views += (recipes.simclr(**options), recipes.crop_and_flip(**options))
+        return [draws(view, image, 4) for view in (*views, *recipes.byol(**options))]
+
+    for linear, cubic in zip(crops("bilinear"), crops("bicubic"), strict=True):
+        assert np.abs(linear - cubic).max() > 1e-3
+
+
 def test_small_crops_have_their_own_area():
     ramp = np.broadcast_to(np.linspace(0.3, 0.6, 64)[:, None, None], (64, 64, 1))
     small = recipes.multicrop(small_size=8, small_area=(0.04, 0.04))[2]

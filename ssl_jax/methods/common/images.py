@@ -45,7 +45,13 @@ def simclr_augmentation(
         "augment.area": crop_area(area),
         "augment.strength": settings.real(strength, "strength of the color jitter", at_least=0),
         "augment.blur": settings.share(blur, "probability of Gaussian blur"),
+        "augment.interpolation": interpolation(),
     }
+
+
+def interpolation() -> settings.Setting:
+    """Declares how random crops are resized."""
+    return settings.choice("bilinear", "interpolation of random crops", ("bilinear", "bicubic"))
 
 
 def crop_area(default: tuple[float, float]) -> settings.Setting:

@@ -25,7 +25,7 @@ from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
 from ssl_jax.methods.common import teacher, vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer, views_of
+from ssl_jax.methods.common.images import crop_area, interpolation, normalizer, views_of
 from ssl_jax.methods.common.networks import backbone_and_projector
 from ssl_jax.methods.common.schedules import cosine
 from ssl_jax.nn import from_module
@@ -38,6 +38,7 @@ SETTINGS = {
     "projector": settings.widths((4096, 256), "widths of the projector's layers"),
     "predictor": settings.widths((4096,), "widths of the predictor's hidden layers"),
     "augment.area": crop_area((0.08, 1.0)),
+    "augment.interpolation": interpolation(),
 }
 
 

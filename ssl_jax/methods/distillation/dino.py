@@ -33,7 +33,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
 from ssl_jax.methods.common import teacher, vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import crop_area, interpolation, normalizer
 from ssl_jax.methods.common.schedules import cosine, linear
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.blocks import branches
@@ -66,6 +66,7 @@ SETTINGS = {
     "center_momentum": settings.share(0.9, "momentum of the center's moving average"),
     "local_views": settings.integer(8, "number of small crops", at_least=1),
     "augment.area": crop_area((0.4, 1.0)),
+    "augment.interpolation": interpolation(),
     "augment.small_size": settings.integer(96, "side of the small crops in pixels", at_least=4),
     "augment.small_area": settings.area(
         (0.05, 0.4), "smallest and largest share of the image that a small crop takes"

@@ -27,7 +27,7 @@ from ssl_jax.augment.pixels import denormalize, to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import crop_area, interpolation, normalizer
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched, xavier
 
@@ -40,6 +40,7 @@ SETTINGS = {
         True, "whether targets are normalized by each patch's mean and standard deviation"
     ),
     "area": crop_area((0.2, 1.0)),
+    "interpolation": interpolation(),
 }
 
 
@@ -96,7 +97,10 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: MaskedAutoencoder(config, rngs), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.crop_and_flip(area=config.method.area))
+    view = augment.recipes.crop_and_flip(
+        area=config.method.area, interpolation=config.method.interpolation
+    )
+    augmentation = jax.vmap(view)
     size = config.network.patch_size
     count = (config.data.image_size // size) ** 2
     kept = max(1, round(count * (1 - config.method.mask_ratio)))
