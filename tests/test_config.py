@@ -147,7 +147,8 @@ def test_only_optional_settings_accept_none():
 
 def test_resolve_adds_missing_method_settings():
     config = settings.resolve(valid(), FACTS, 100, 1)
-    assert config.method.augment.to_dict() == {"area": (0.5, 1.0), "strength": 1.0, "blur": 0.5}
+    added = {"strength": 1.0, "blur": 0.5, "interpolation": "bilinear"}
+    assert config.method.augment.to_dict() == {"area": (0.5, 1.0)} | added
     assert config.method.temperature == 0.2
 
 

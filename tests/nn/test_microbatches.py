@@ -124,6 +124,7 @@ def test_a_method_reads_the_number_of_micro_batches_from_the_config():
     settings.data.update({"channels": 1, "image_size": 8, "mean": (0.0,), "std": (1.0,)})
     settings.train.microbatches = K
     settings.method = {"name": "simclr", "temperature": 0.5, "projector": (8,), "augment": {}}
+    settings.method.output_norm = False
     method = methods.make(settings)
     params, extra = jax.eval_shape(lambda key: method.init(key, {}), jax.random.key(0))
     key = jax.random.key(0)

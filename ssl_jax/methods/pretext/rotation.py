@@ -51,7 +51,12 @@ SETTINGS = {
 }
 # as the fast mode of tensorflow/models' inception_preprocessing.py, which adds brightness, in order
 _jitter = partial(
-    augment.color_jitter, brightness=32 / 255, contrast=0, saturation=0.5, hue=0, probability=1
+    augment.color_jitter,
+    brightness=32 / 255,
+    contrast=0.0,
+    saturation=0.5,
+    hue=0.0,
+    probability=1.0,
 )
 
 
