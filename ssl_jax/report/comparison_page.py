@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ssl_jax.report.charts.curves import curve, curves
-from ssl_jax.report.comparison import MARKS, Entry, Row, differing, groups, row, speed_text, spoken
+from ssl_jax.report.comparison import MARKS, Entry, Row, differing, groups, row, speed_text
 from ssl_jax.report.formatting import duration
+from ssl_jax.report.own_task import beside_yardsticks
 from ssl_jax.report.templates import fill
 from ssl_jax.report.verdicts import CLASSIFIER_TITLE
 
@@ -34,6 +35,7 @@ def render(entries: Sequence[Entry]) -> str:
             | {
                 "positions": {name: positions(name, group.rows) for name in group.scores},
                 "classifies": CLASSIFIER_TITLE in group.scores,
+                "own": [line for each in group.rows for line in _own_lines(each)],
             }
             for group in groups(rows)
         ],
@@ -43,7 +45,6 @@ def render(entries: Sequence[Entry]) -> str:
         names=[each.name for each in rows],
         settings=differing(entries),
         marks=MARKS,
-        spoken=spoken,
     )
 
 
@@ -89,6 +90,16 @@ def positions(name: str, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
         }
         for run, of_run in values.items()
     }
+
+
+def _own_lines(each: Row) -> Iterator[tuple[str, str, str, str]]:
+    """Yields a run's own scores: the run's name in the first line, score, value and yardsticks."""
+    table = beside_yardsticks(each.own)
+    for number, (score, (value, *others)) in enumerate(table.rows if table else ()):
+        assert table is not None
+        known = zip(table.yardsticks, others, strict=True)
+        yardsticks = "; ".join(f"{name} {other}" for name, other in known if other)
+        yield each.name if number == 0 else "", score, value, yardsticks
 
 
 def _figure(number: int, entry: Entry, each: Row) -> dict[str, Any]:

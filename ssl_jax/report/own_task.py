@@ -7,7 +7,7 @@ from ssl_jax.report.formatting import number, percent
 from ssl_jax.report.verdicts import own_scores
 
 _TEST = "test_"
-_SHARES = ("accuracy", "chance")
+_SHARES = ("accuracy", "chance", "top5")
 
 
 class OwnTask(NamedTuple):
@@ -30,7 +30,12 @@ def own_task(values: Mapping[str, float]) -> OwnTask | None:
     Args:
       values: the content of ``evaluation.json``.
     """
-    own = {name.removeprefix(_TEST): value for name, value in own_scores(values).items()}
+    return beside_yardsticks(own_scores(values))
+
+
+def beside_yardsticks(own: Mapping[str, float]) -> OwnTask | None:
+    """Returns the table of ``own_task`` from scores that are all the method's own."""
+    own = {name.removeprefix(_TEST): value for name, value in own.items()}
     base = {name: _base(name, own) for name in own}
     endings = list(dict.fromkeys(name[len(of) :] for name, of in base.items() if of != name))
     rows = []

@@ -74,7 +74,14 @@ def test_runs_are_grouped_by_what_they_were_scored_on(html):
     assert len(rows(html, "Scores on moving_fashion")["video frame_order"]) == 6
     assert "Scores on folder" not in html
     own = rows(html, "Own tasks on folder:/&lt;b&gt;")
-    assert own == {"text": ["60.25", "98.75"]}
+    assert own == {"text": ["perplexity", "60.25", ""], "": ["bigram perplexity", "98.75", ""]}
+
+
+def test_own_scores_stand_beside_their_yardsticks(tmp_path):
+    scores = {"test_psnr": 20.0, "test_psnr_bicubic": 18.5, "test_ssim": 0.5}
+    path = fake_runs.write(tmp_path / "run", "super_resolution", values=scores)
+    own = rows(render(read_runs([path])), "Own tasks on fashion_mnist_mini")
+    assert own == {"run": ["psnr", "20", "bicubic 18.5"], "": ["ssim", "0.5", ""]}
 
 
 def test_held_out_examples_are_another_test_set(tmp_path):
@@ -151,7 +158,9 @@ def test_a_fine_tuned_run_is_beside_the_one_it_started_from_and_one_from_scratch
     assert [cells[0].split()[0] for cells in table.values()] == [DASH, "90.0%", "82.0%"]
     assert "counted below each name" in html
     assert "A run that trained on labels has its own classifier too" in html
-    assert rows(html, "Own tasks on fashion_mnist_mini")["tuned"] == ["0.99", "0.87"]
+    own = rows(html, "Own tasks on fashion_mnist_mini")
+    assert own["tuned"] == ["top5", "99.0%", ""]
+    assert own[""] == ["balanced accuracy", "87.0%", ""]
     assert "tuned finetune from simclr, resnet_small" in rows(html, "Training")
     assert "<h3>finetune on fashion_mnist_mini</h3>" in html
 
