@@ -10,7 +10,7 @@ Scores (docs/results.md), seed 0:
     kNN 85.5 / 79.9 / 84.1
     linear 82.3 / 75.8 / 85.0
     10 per class 71.7 / 62.6 / 72.0
-    its own task: error 0.009, PCA 0.0146
+    its own task: error 0.00900, PCA 0.0146
 smoke: 8 steps, for tests.
 paper: MNIST, layers of 1000, 500 and 250 sigmoid units, a code of 30 numbers, 200 epochs. The
 authors train the layers one by one, then all by conjugate gradients; here AdamW trains all. For the

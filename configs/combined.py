@@ -14,7 +14,7 @@ Scores (docs/results.md), seed 0:
     linear 87.8 / 85.4 / 85.0
     10 per class 75.2 / 68.9 / 72.0
     its own task: rotation's accuracy 96.6 %, chance 25.0 %
-    its own task: hole's PSNR 15.2, mean of what is visible 8.3
+    its own task: hole's PSNR 15.2, mean of what is visible 8.30
 smoke: 8 steps, for tests.
 paper: relative position and colorization, two of the paper's four tasks, on ImageNet with
 ResNet-50. The other two are exemplar and motion segmentation, and its network is ResNet-101. Not

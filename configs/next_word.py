@@ -10,11 +10,12 @@ Scores (docs/results.md), seed 0:
     kNN 34.3 / 16.4 / 40.7
     linear 34.0 / 21.7 / 47.9
     10 per class 22.3 / 9.2 / 30.6
-    its own task: perplexity 43, pairs of words 62.8
+    its own task: perplexity 43.0, pairs of words 62.8
 smoke: 8 steps, for tests.
 paper: GPT-2 small, 124 M parameters, a vocabulary of 50,257, windows of 1,024, batch size 512. The
 paper states neither the optimizer nor the number of steps. They are taken from GPT-3 small (Brown
-et al. 2020, table 2.1, 300 B tokens), whose rate has reached its tenth after 260 B tokens.
+et al. 2020, table 2.1, 300 B tokens), except that the learning rate falls to a tenth over all
+tokens, not over 260 B.
 GPT-2's data, WebText, was never released: name yours with ``paper,data=text:/path``. Published: a
 perplexity of 29.41 on WikiText2, without training on it (table 3). Not measured here.
 """

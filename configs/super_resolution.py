@@ -9,7 +9,7 @@ Scores (docs/results.md), seed 0:
     kNN 84.5 / 82.7 / 84.1
     linear 85.5 / 84.7 / 85.0
     10 per class 69.6 / 69.0 / 72.0
-    its own task: PSNR 20.6, bicubic 16
+    its own task: PSNR 20.6, bicubic 16.0
 smoke: 8 steps, for tests.
 paper: ImageNet, as in the paper's largest experiments, four times enlarged, but with a ResNet-50 in
 place of the paper's three convolutions, since those make no features. Not measured here.

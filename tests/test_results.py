@@ -76,7 +76,7 @@ def test_score_lines_in_a_config_are_replaced():
         "    kNN 50.0 / 25.0 / 12.5",
         "    linear 60.0 / 25.0 / 12.5",
         "    10 per class 40.0 / 25.0 / 12.5",
-        "    its own task: PSNR 20.2, bicubic 18",
+        "    its own task: PSNR 20.2, bicubic 18.0",
         "smoke: x.",
         '"""',
     ]
@@ -168,7 +168,7 @@ def test_tasks_stand_beside_chance_and_yardsticks():
         results, titles, lambda result: {"label": ["1", "2", "3"]}, study
     )
     assert first == "| relative_position | d | accuracy 50.0 %, chance 12.5 % | 1 | 2 | 3 |  |"
-    assert second == "| super_resolution | d | PSNR 20.2, bicubic 18 | 1 | 2 | 3 |  |"
+    assert second == "| super_resolution | d | PSNR 20.2, bicubic 18.0 | 1 | 2 | 3 |  |"
     assert last.endswith("| 90.0, all labels | 70.0 | |")
 
 
@@ -183,7 +183,7 @@ def test_features_of_data_without_labels_are_scored_elsewhere():
     lines = pages.score_lines(result)
     assert lines[0] == "Scores (docs/results.md), seed 0, on stamps:"
     assert lines[2].startswith("    kNN 50.0 / ")
-    assert lines[-1] == "    its own task: error 34, no color 43.5"
+    assert lines[-1] == "    its own task: error 34.0, no color 43.5"
     assert "stamps, test split, 7 examples" in pages._transfer(result)
 
 

@@ -107,4 +107,4 @@ def _solved(own: Own, values: Mapping[str, float]) -> str:
 
 
 def _written(key: str, x: float) -> str:
-    return f"{100 * x:.1f} %" if key.endswith("_accuracy") else f"{x:.3g}"
+    return f"{100 * x:.1f} %" if key.endswith("_accuracy") else f"{x:#.3g}"

@@ -97,11 +97,13 @@ def make(config: ConfigDict) -> Method:
         query_view, key_view = normalize(views["image"])
         queries, stats = encoded(params, extra["stats"], query_view)
         teacher_params, teacher_stats = extra["teacher"]["params"], extra["teacher"]["stats"]
-        order = jnp.arange(len(key_view))
-        if config.method.groups > 1:
-            order = jax.random.permutation(key, order)
-        keys, teacher_stats = encoded(teacher_params, teacher_stats, key_view[order])
-        keys = jax.lax.stop_gradient(keys[jnp.argsort(order)])
+        if config.method.groups == 1:  # nothing to shuffle, and nothing moves between devices
+            keys, teacher_stats = encoded(teacher_params, teacher_stats, key_view)
+        else:
+            order = jax.random.permutation(key, len(key_view))
+            keys, teacher_stats = encoded(teacher_params, teacher_stats, key_view[order])
+            keys = keys[jnp.argsort(order)]
+        keys = jax.lax.stop_gradient(keys)
         temperature, queue = config.method.temperature, extra["queue"]
         value = losses.queue_info_nce(queries, keys, queue, temperature=temperature).mean()
         extra = {

@@ -14,9 +14,9 @@ rises. Over the run ``m`` rises to 1 and the weight decay rises too, each along 
 student may leave out residual branches (``method.drop_path``).
 
 Deviations: the gradient is clipped by its global norm (``optimizer.clip_norm``); the authors clip
-each parameter's gradient by its own norm. Frozen prototypes keep their weight decay, which does not
-change their directions. The teacher's temperature rises and the prototypes thaw at a step, not at
-an epoch. Run by ``configs/dino.py``.
+each parameter's gradient by its own norm. Frozen prototypes get a gradient of 0, while the authors
+leave them out of the optimizer: they decay, and AdamW's averages start with the run. The teacher's
+temperature rises and the prototypes thaw at a step, not at an epoch. Run by ``configs/dino.py``.
 """
 
 import math
