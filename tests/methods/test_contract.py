@@ -4,6 +4,7 @@ Compilation takes most of the time, so the checks share it: the step is compiled
 the loss for one, views and embedding once each.
 """
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property, partial
 from typing import Any
@@ -64,7 +65,7 @@ class Trainer:
     It is traced as on an accelerator, so that one trace serves every platform.
     """
 
-    def __init__(self, subject: Subject):
+    def __init__(self, subject: Subject, compilers: Executor):
         self.subject, self.placement = subject, tiny.placement(8)
         self.key = self.placement.put_state(jax.random.key(1))
         method, optimizer, start = subject.method, subject.optimizer, subject.start
@@ -72,7 +73,11 @@ class Trainer:
         self.batch = self.placement.put_batch(subject.batch)
         with traced_as("plain"):
             self.traced = step.trace(self.key, start, self.batch)
-        self.step = self.traced.lower().compile()
+        self._compiling = compilers.submit(self.traced.lower().compile)
+
+    @cached_property
+    def step(self) -> Any:
+        return self._compiling.result()
 
     def run(self, state: TrainState, steps: int) -> tuple[TrainState, list[dict[str, float]]]:
         """Returns the state after some steps, and the metrics of each."""
@@ -118,7 +123,9 @@ def views(subject):
 
 @pytest.fixture(scope="module")
 def eight(subject):
-    return Trainer(subject)
+    """Returns the trainer; its step compiles while ``one`` is compiled."""
+    with ThreadPoolExecutor(1) as compilers:
+        yield Trainer(subject, compilers)
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,10 @@ from tests.methods.case import Case, case_of, config_of
 
 CASE = Case(
     {
-        "tasks": ("rotation", "simclr"),
+        "tasks": ("rotation", "super_resolution"),
         "weights": (1.0, 0.5),
         "rotation": {"area": (0.5, 1.0)},
-        "simclr": {"projector": (8,), "temperature": 0.2, "augment": {"area": (0.5, 1.0)}},
+        "super_resolution": {"factor": 2, "decoder": (8,)},
     }
 )
 TASKS = {"rotation": 0.5, "byol": 1.5}
@@ -261,7 +261,7 @@ def changed(config: ConfigDict, **values) -> ConfigDict:
     [
         (
             {"weights": (1.0,)},
-            r"^method.weights: \(1.0,\); expected one number for each of rotation, simclr",
+            r"^method.weights: \(1.0,\); expected one number for each of rotation, super_resolution",
         ),
         ({"tasks": ("rotation", "next_word")}, r"^network.name: 'resnet_small' is not a GPT"),
         (
