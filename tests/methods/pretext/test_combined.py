@@ -261,7 +261,7 @@ def changed(config: ConfigDict, **values) -> ConfigDict:
     [
         (
             {"weights": (1.0,)},
-            r"^method.weights: \(1.0,\); expected one number for each of rotation, super_resolution",
+            r"^method.weights: \(1.0,\); expected one number for each of rotation, super_res",
         ),
         ({"tasks": ("rotation", "next_word")}, r"^network.name: 'resnet_small' is not a GPT"),
         (
