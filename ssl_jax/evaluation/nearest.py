@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from ssl_jax.evaluation.checks import check_features, check_labels
 
 _EPSILON = 1e-12
-_ROWS = 256  # test examples whose similarities to all training examples are in memory at once
+_SIMILARITIES = 2**26  # that are in memory at once: 256 MiB; larger products are faster
 
 
 def knn(
@@ -144,7 +144,8 @@ def _nearest(
         similarities, indices = lax.top_k(jnp.dot(train, row, precision="highest"), k)
         return indices, similarities
 
-    return lax.map(nearest, test, batch_size=_ROWS)
+    rows = min(len(test), max(1, _SIMILARITIES // len(train)))
+    return lax.map(nearest, test, batch_size=rows)
 
 
 def _unit(z: Float[Array, "n d"]) -> Float[Array, "n d"]:

@@ -36,7 +36,7 @@ def test_an_example_is_its_own_nearest_neighbor():
 def test_computing_in_blocks_changes_nothing(m, monkeypatch):
     train_z, _, test_z, _ = problem(m=m, seed=m)
     whole = neighbors(train_z, test_z, 4)
-    monkeypatch.setattr(nearest, "_ROWS", 4)
+    monkeypatch.setattr(nearest, "_SIMILARITIES", 4 * len(train_z))
     nearest._nearest.clear_cache()
     blocked = neighbors(train_z, test_z, 4)
     nearest._nearest.clear_cache()
