@@ -7,6 +7,7 @@ so the pixels are not moved between two augmentations.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 Image = Float[Array, "_ _ c"]
 Planes = Float[Array, "c _ _"]
-Augmentation = Callable[[PRNGKeyArray, Image], Image]
+Augmentation = Callable[..., Image]  # (key, image); keywords of a crop
 
 
 def compose(*functions: Augmentation) -> Augmentation:
@@ -27,7 +28,8 @@ def compose(*functions: Augmentation) -> Augmentation:
       *functions: each ``f(key, image) -> image``; bind parameters with ``functools.partial``.
 
     Returns:
-      ``f(key, image) -> image``.
+      ``f(key, image) -> image``. Keywords go to the first function, such as the ``picture_aspect``
+      of a crop.
 
     Examples:
       >>> import jax
@@ -43,10 +45,10 @@ def compose(*functions: Augmentation) -> Augmentation:
       https://docs.jax.dev/en/latest/jep/263-prng.html
     """
 
-    def composed(key: PRNGKeyArray, image: Image) -> Image:
+    def composed(key: PRNGKeyArray, image: Image, **of_first: Any) -> Image:
         keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(functions)))
         for position, function in enumerate(functions):
-            image = function(keys[position], image)
+            image = function(keys[position], image, **({} if position else of_first))
         return image
 
     return composed

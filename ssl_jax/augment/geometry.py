@@ -94,6 +94,7 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
     interpolation: Interpolation = "bilinear",
+    picture_aspect: Scalar | float | None = None,
 ) -> Image:
     """Crops a box of random area and aspect ratio and resizes it: the Inception crop.
 
@@ -104,6 +105,10 @@ def random_resized_crop(
     The first of ten draws that fits is used. If none fits, the crop is the largest centered box
     within the aspect range.
 
+    An image may be a picture that was squeezed into another shape, such as a square. With its true
+    aspect ratio in ``picture_aspect``, boxes have their aspect ratio in the picture, and the result
+    is no longer squeezed.
+
     Args:
       key: PRNG key.
       image: ``[h, w, c]`` in [0, 1].
@@ -111,6 +116,8 @@ def random_resized_crop(
       area: smallest and largest fraction of the image's area, in (0, 1].
       aspect: smallest and largest aspect ratio, width / height.
       interpolation: ``bilinear`` or ``bicubic``.
+      picture_aspect: width / height of the picture that the image was squeezed from; may be traced.
+        None: it was not squeezed.
 
     Returns:
       ``[size, size, c]`` in [0, 1].
@@ -127,26 +134,32 @@ def random_resized_crop(
       https://arxiv.org/abs/1409.4842
     """
     h, w, _ = image.shape
-    top, left, height, width = _inception_box(key, h, w, area, aspect)
+    stretch = 1.0 if picture_aspect is None else picture_aspect * h / w
+    top, left, height, width = _inception_box(key, h, w, area, aspect, stretch)
     size = size or (h, w)
     return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
 
 
 def _inception_box(
-    key: PRNGKeyArray, h: int, w: int, area: tuple[float, float], aspect: tuple[float, float]
+    key: PRNGKeyArray,
+    h: int,
+    w: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    stretch: Scalar | float,
 ) -> tuple[Int[Array, ""], Int[Array, ""], Int[Array, ""], Int[Array, ""]]:
-    """Draws top, left, height and width."""
+    """Draws top, left, height and width; pixels are ``stretch`` times as wide as they are high."""
     draws = jax.random.uniform(key, (2 * _ATTEMPTS + 2,))
     area_draws, aspect_draws = draws[:_ATTEMPTS], draws[_ATTEMPTS:-2]
     target = h * w * (area[0] + (area[1] - area[0]) * area_draws)
     low, high = math.log(aspect[0]), math.log(aspect[1])
-    ratio = jnp.exp(low + (high - low) * aspect_draws)
+    ratio = jnp.exp(low + (high - low) * aspect_draws) / stretch
     widths = jnp.round(jnp.sqrt(target * ratio)).astype(jnp.int32)
     heights = jnp.round(jnp.sqrt(target / ratio)).astype(jnp.int32)
     fits = (widths > 0) & (widths <= w) & (heights > 0) & (heights <= h)
 
-    largest_w = min(w, max(1, round(h * aspect[1])))
-    largest_h = min(h, max(1, round(w / aspect[0])))
+    largest_w = jnp.clip(jnp.round(h * aspect[1] / stretch), 1, w).astype(jnp.int32)
+    largest_h = jnp.clip(jnp.round(w / aspect[0] * stretch), 1, h).astype(jnp.int32)
     first = jnp.argmax(fits)
     height = jnp.where(fits.any(), heights[first], largest_h)
     width = jnp.where(fits.any(), widths[first], largest_w)
@@ -155,6 +168,77 @@ def _inception_box(
     top = jnp.where(fits.any(), top, (h - largest_h) // 2)
     left = jnp.where(fits.any(), left, (w - largest_w) // 2)
     return top, left, height, width
+
+
+def random_square(
+    key: PRNGKeyArray,
+    image: Image,
+    *,
+    size: int | None = None,
+    interpolation: Interpolation = "bilinear",
+    picture_aspect: Scalar | float | None = None,
+) -> Image:
+    """Crops the largest square, at a random place along the longer side, and resizes it.
+
+    Args:
+      key: PRNG key.
+      image: ``[h, w, c]`` in [0, 1].
+      size: side of the result; None keeps the shorter side.
+      interpolation: ``bilinear`` or ``bicubic``.
+      picture_aspect: as for ``random_resized_crop``.
+
+    Returns:
+      ``[size, size, c]`` in [0, 1].
+
+    References:
+      Noroozi and Favaro, Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles,
+      2016, cut their squares from images that are resized by their shorter side,
+      https://arxiv.org/abs/1603.09246
+    """
+    h, w, _ = image.shape
+    height, width = _square(h, w, picture_aspect)
+    draws = jax.random.uniform(key, (2,))
+    top = jnp.floor((h - height + 1) * draws[0]).astype(jnp.int32)
+    left = jnp.floor((w - width + 1) * draws[1]).astype(jnp.int32)
+    size = size or min(h, w)
+    return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
+
+
+def center_crop(
+    image: Image,
+    *,
+    size: int | None = None,
+    share: float = 1.0,
+    interpolation: Interpolation = "bilinear",
+    picture_aspect: Scalar | float | None = None,
+) -> Image:
+    """Crops a square out of the center and resizes it.
+
+    Args:
+      image: ``[h, w, c]`` in [0, 1].
+      size: side of the result; None keeps the shorter side.
+      share: side of the square, as a fraction of the picture's shorter side, in (0, 1].
+      interpolation: ``bilinear`` or ``bicubic``.
+      picture_aspect: as for ``random_resized_crop``.
+
+    Returns:
+      ``[size, size, c]`` in [0, 1].
+    """
+    h, w, _ = image.shape
+    height, width = _square(h, w, picture_aspect, share)
+    top, left = (h - height) // 2, (w - width) // 2
+    size = size or min(h, w)
+    return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
+
+
+def _square(
+    h: int, w: int, picture_aspect: Scalar | float | None, share: float = 1.0
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """Returns height and width of a square of the picture, in pixels of the squeezed image."""
+    aspect = w / h if picture_aspect is None else picture_aspect
+    height = jnp.round(h * share * jnp.minimum(1, aspect))
+    width = jnp.round(w * share * jnp.minimum(1, 1 / aspect))
+    return jnp.maximum(1, height).astype(jnp.int32), jnp.maximum(1, width).astype(jnp.int32)
 
 
 def random_crop(key: PRNGKeyArray, image: Image, *, padding: int = 4) -> Image:

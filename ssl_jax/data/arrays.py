@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ssl_jax.data import memory, pixels, statistics
+from ssl_jax.data import memory, statistics
 from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, gather, labels_of
+from ssl_jax.data.frame import Frame, centers, frame_of
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError
 
 
 class Fitted:
-    """Another source, with its images, uint8 [h, w, c], brought to one size and channel count."""
+    """Another source, with its images, uint8 [h, w, c], brought to one shape."""
 
-    def __init__(self, source: Source, size: int, channels: int):
+    def __init__(self, source: Source, frame: Frame):
         self.source = source
-        self.size = size
-        self.channels = channels
+        self.frame = frame
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -31,7 +31,7 @@ class Fitted:
         example = self.source[index]
         image = example["image"]
         picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        return {**example, "image": pixels.fit(picture, self.size, self.channels)}
+        return {**example, **self.frame.fit(picture)}
 
 
 def from_arrays(
@@ -132,7 +132,8 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
             )
         images = np.round(images * 255).astype(np.uint8)
     source = Arrays({"image": _checked_images("images", images)})
-    fitted = Fitted(source, config_data.image_size, config_data.channels)
+    frame = frame_of(config_data)
+    fitted = centers(Fitted(source, frame), frame)
     return gather(fitted, np.arange(len(fitted)))["image"]
 
 
@@ -150,12 +151,12 @@ def conform(source: Arrays, options: Options, size: int, channels: int, title: s
       The source itself if its images already have that shape. Otherwise a resized copy in memory,
       or, if the copy would exceed `cache_mib`, a source that resizes each image on access.
     """
-    size = options.image_size or size
-    channels = options.channels or channels
-    if source.columns["image"].shape[1:] == (size, size, channels):
+    frame = options.frame(options.image_size or size, options.channels or channels)
+    shape = (frame.size, frame.size, frame.channels)
+    if frame.stored is None and source.columns["image"].shape[1:] == shape:
         return source
-    fitted = Fitted(source, size, channels)
-    if not memory.fits(len(source), size, channels, options.cache_mib):
+    fitted = Fitted(source, frame)
+    if not memory.fits(len(source), frame, options.cache_mib):
         return fitted
     return memory.read_all(fitted.__getitem__, len(fitted), f"decoding {title} images") or fitted
 

@@ -15,6 +15,7 @@ from ssl_jax.data import (
 from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.few import keep_labels
 from ssl_jax.data.folder import open_folder
+from ssl_jax.data.frame import centers
 from ssl_jax.data.holdout import hold_out
 from ssl_jax.data.options import Options
 from ssl_jax.data.tfds import check_in_catalogue, open_tfds
@@ -109,7 +110,10 @@ def _with_pixel_options(opener: Opener) -> Opener:
         options.check_statistics(requested, dataset.facts["channels"])
         if requested.holdout:
             dataset = hold_out(dataset, requested.holdout)
-        return dataset._replace(facts=_with_statistics(dataset, requested))
+        facts = _with_statistics(dataset, requested)
+        frame = requested.frame(facts["image_size"], facts["channels"])
+        train, test = centers(dataset.train, frame), centers(dataset.test, frame)
+        return dataset._replace(train=train, test=test, facts=facts)
 
     return opened
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ssl_jax.data import memory, pixels
 from ssl_jax.data.dataset import Arrays, Example
+from ssl_jax.data.frame import Frame
 from ssl_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -72,8 +73,7 @@ class Files:
     Args:
       paths: the n files.
       labels: int32 [n], or None.
-      size: height and width of an example in pixels.
-      channels: 1 or 3.
+      frame: the shape of an example.
       unreadable: where files that cannot be decoded are recorded.
     """
 
@@ -81,14 +81,12 @@ class Files:
         self,
         paths: Sequence[Path],
         labels: np.ndarray | None,
-        size: int,
-        channels: int,
+        frame: Frame,
         unreadable: Unreadable,
     ):
         self.paths = paths
         self.labels = labels
-        self.size = size
-        self.channels = channels
+        self.frame = frame
         self.unreadable = unreadable
 
     def __len__(self) -> int:
@@ -108,13 +106,11 @@ class Files:
         """Reads one example; if that fails, records the file as unreadable and returns None."""
         path = self.paths[index]
         try:
-            image = pixels.decode(str(path), self.size, self.channels)
+            example = self.frame.decode(str(path))
         except Exception:  # Pillow's decoders raise exceptions of almost any type
             self.unreadable.add(path)
             return None
-        if self.labels is None:
-            return {"image": image}
-        return {"image": image, "label": self.labels[index]}
+        return example if self.labels is None else {**example, "label": self.labels[index]}
 
     def in_memory(self, title: str) -> Arrays | None:
         """Decodes all files that can be decoded; returns None if there are none."""

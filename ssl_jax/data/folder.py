@@ -69,10 +69,11 @@ def from_pictures(
     size = options.image_size or choose_size([picture.header.shorter for picture in pictures])
     grey = all(picture.header.grey for picture in pictures)
     channels = options.channels or (1 if grey else 3)
+    frame = options.frame(size, channels)
     images = None
-    if memory.fits(len(pictures), size, channels, options.cache_mib):
+    if memory.fits(len(pictures), frame, options.cache_mib):
         paths = [picture.path for picture in pictures]
-        images = Files(paths, None, size, channels, unreadable).in_memory("decoding images")
+        images = Files(paths, None, frame, unreadable).in_memory("decoding images")
         train, test = (
             [picture for picture in part if str(picture.path) not in unreadable.paths]
             for part in (train, test)
@@ -93,7 +94,7 @@ def from_pictures(
         if images is None:
             paths = [picture.path for picture in part]
             part_labels = labels[part_rows] if with_labels else None
-            return Files(paths, part_labels, size, channels, unreadable)
+            return Files(paths, part_labels, frame, unreadable)
         columns = {**images.columns, "label": labels} if with_labels else images.columns
         return Subset(Arrays(columns), part_rows)
 

@@ -26,6 +26,7 @@ from PIL import UnidentifiedImageError
 from ssl_jax.data import catalog, pixels, tokeniser
 from ssl_jax.data.dataset import Chain, Example, Source, readers
 from ssl_jax.data.folder import ENDINGS as IMAGE_ENDINGS
+from ssl_jax.data.frame import Frame, frame_of
 from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.data.splits import printable
 from ssl_jax.data.text import ASSET
@@ -135,19 +136,17 @@ class Pictures:
     Args:
       root: the folder.
       paths: relative to the folder.
-      size: height and width of an example in pixels.
-      channels: 1 or 3.
+      frame: the shape of an example.
 
     Attributes:
       unreadable: position and reason of each file that could not be decoded.
     """
 
-    def __init__(self, root: Path, paths: Sequence[str], size: int, channels: int):
+    def __init__(self, root: Path, paths: Sequence[str], frame: Frame):
         pixels.hush()
         self.root = root
         self.paths = paths
-        self.size = size
-        self.channels = channels
+        self.frame = frame
         self.unreadable: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -156,11 +155,10 @@ class Pictures:
     def __getitem__(self, index: int) -> Example:
         path = os.path.join(self.root, self.paths[index])
         try:
-            image = pixels.decode(path, self.size, self.channels)
+            return self.frame.center(self.frame.decode(path))
         except Exception as error:  # Pillow's decoders raise exceptions of almost any type
             self.unreadable[int(index)] = _reason(error, path)
-            image = np.zeros((self.size, self.size, self.channels), np.uint8)
-        return {"image": image}
+            return self.frame.blank()
 
 
 class Texts:
@@ -216,7 +214,7 @@ def _open_images(data: str, config_data: ConfigDict, assets: Mapping[str, str]) 
         raise InputError(f"--data: {data!r} is not a folder; expected a folder of images")
 
     def source(paths: list[str]) -> Pictures:
-        return Pictures(root, paths, config_data.image_size, config_data.channels)
+        return Pictures(root, paths, frame_of(config_data))
 
     return _listed(data, root, paths_below(root, IMAGE_ENDINGS), source, "image", IMAGE_ENDINGS)
 

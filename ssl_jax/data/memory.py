@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from ssl_jax.data.dataset import Arrays, Example, readers
+from ssl_jax.data.frame import Frame
 
 _CHUNK = 64
 _SILENT_SECONDS = 2.0
 
 
-def fits(count: int, size: int, channels: int, cache_mib: int) -> bool:
-    """Returns whether `count` images, uint8 [size, size, channels], fit in `cache_mib` MiB."""
-    return count * size * size * channels <= cache_mib * 2**20
+def fits(count: int, frame: Frame, cache_mib: int) -> bool:
+    """Returns whether `count` pictures of a frame fit in `cache_mib` MiB."""
+    return count * frame.side**2 * frame.channels <= cache_mib * 2**20
 
 
 def read_all(read: Callable[[int], Example | None], count: int, title: str) -> Arrays | None:

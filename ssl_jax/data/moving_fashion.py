@@ -24,6 +24,7 @@ from PIL import Image
 from ssl_jax.data import memory, statistics
 from ssl_jax.data.dataset import Dataset, Example
 from ssl_jax.data.fashion_mnist import LABEL_NAMES, read_mini
+from ssl_jax.data.frame import Frame
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError
 
@@ -118,7 +119,7 @@ def open_moving(options: Options) -> Dataset:
 
     def source(split: str) -> Clips:
         labels = arrays[f"{split}_labels"]
-        keep = memory.fits(len(labels) * FRAMES, SIZE, 1, options.cache_mib)
+        keep = memory.fits(len(labels) * FRAMES, Frame(SIZE, 1), options.cache_mib)
         return Clips(arrays[f"{split}_images"], labels, _SEEDS[split], keep=keep)
 
     train = source("train")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ssl_jax import settings
+from ssl_jax.data.frame import Frame
 from ssl_jax.errors import InputError
 
 SETTINGS = {
@@ -11,6 +12,17 @@ SETTINGS = {
     "batch_size": settings.integer(256, "examples per training step, on all devices", at_least=1),
     "image_size": settings.integer(
         None, "height and width in pixels", at_least=4, at_most=4096, optional=True
+    ),
+    "stored_size": settings.integer(
+        None,
+        "side of the square into which whole pictures are squeezed; crops come from it. None: only "
+        "their centers are kept",
+        at_least=4,
+        at_most=4096,
+        optional=True,
+    ),
+    "center_crop": settings.real(
+        1.0, "share of a stored picture's shorter side that evaluation sees", above=0, at_most=1
     ),
     "channels": settings.choice(None, "1 for gray, 3 for color", (1, 3), optional=True),
     "mean": settings.per_channel("mean of pixels in [0, 1]; networks read normalized pixels"),
@@ -46,6 +58,8 @@ class Options(NamedTuple):
 
     name: str
     image_size: int | None = None
+    stored_size: int | None = None
+    center_crop: float = 1.0
     channels: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -57,6 +71,19 @@ class Options(NamedTuple):
     cache_mib: int = 2048
     max_unreadable: int = 100
     data_dir: str | None = None
+
+    def frame(self, size: int, channels: int) -> Frame:
+        """Returns the frame of pictures of the given size and channels.
+
+        Raises:
+          InputError: ``stored_size`` is smaller than the pictures that encoders see.
+        """
+        if self.stored_size is not None and self.stored_size < size:
+            raise InputError(
+                f"data.stored_size: {self.stored_size} is less than data.image_size {size}; "
+                f"expected at least {size}, or None"
+            )
+        return Frame(size, channels, self.stored_size, self.center_crop)
 
 
 def read(config_data: Mapping[str, Any]) -> Options:
@@ -71,7 +98,13 @@ def read(config_data: Mapping[str, Any]) -> Options:
         raise InputError(f"data.name: is missing; expected {SETTINGS['name'].expected}")
     for key, value in given.items():
         settings.check_value(f"data.{key}", value, SETTINGS[key])
-    return Options(**given)
+    options = Options(**given)
+    if options.stored_size is None and options.center_crop != 1:
+        raise InputError(
+            f"data.center_crop: {options.center_crop} without data.stored_size; expected 1, since "
+            "training would see no more than that center"
+        )
+    return options
 
 
 def check_statistics(options: Options, channels: int) -> None:

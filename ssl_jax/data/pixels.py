@@ -12,26 +12,26 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _GRAY_MODES = ("1", "L", "LA", "I", "F")
 
 
-def decode(file: str | IO[bytes], size: int, channels: int) -> np.ndarray:
-    """Reads an image file and applies its EXIF orientation; of an animation, the first frame.
+@contextlib.contextmanager
+def opened(file: str | IO[bytes], shorter: int) -> Iterator[Image.Image]:
+    """Opens an image file and applies its EXIF orientation; of an animation, the first frame.
 
     Args:
       file: a path or an open binary file.
-      size: height and width of the result in pixels.
-      channels: 1 or 3.
-
-    Returns:
-      uint8 [size, size, channels].
+      shorter: the pixels to which the shorter side will be scaled down; a JPEG may be smaller than
+        in the file, but not smaller than twice that.
 
     Raises:
       Exception: the file is damaged; Pillow's decoders raise exceptions of many types.
     """
-    with _opened(file, size) as image:
-        return fit(image, size, channels)
+    with Image.open(file, formats=FORMATS) as image:
+        _draft(image, shorter)
+        ImageOps.exif_transpose(image, in_place=True)
+        yield image
 
 
 def decode_whole(file: str | IO[bytes], shorter: int, channels: int) -> np.ndarray:
-    """Reads an image file as `decode` does, but neither crops nor enlarges the image.
+    """Reads an image file as `opened` does; neither crops nor enlarges the image.
 
     Args:
       file: a path or an open binary file.
@@ -44,8 +44,8 @@ def decode_whole(file: str | IO[bytes], shorter: int, channels: int) -> np.ndarr
     Raises:
       Exception: the file is damaged; Pillow's decoders raise exceptions of many types.
     """
-    with _opened(file, shorter) as opened:
-        image = _plain(opened, channels)
+    with opened(file, shorter) as upright:
+        image = _plain(upright, channels)
         scale = min(1, shorter / min(image.size))
         width, height = (round(scale * side) for side in image.size)
         resized = image.resize((width, height), Image.Resampling.BILINEAR)
@@ -69,6 +69,38 @@ def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
     return np.asarray(resized).reshape(size, size, channels)
 
 
+def squeeze(image: Image.Image, size: int, channels: int) -> np.ndarray:
+    """Resizes the whole image to a square, each side by its own factor; see `fit`.
+
+    Returns:
+      uint8 [size, size, channels].
+    """
+    resized = _plain(image, channels).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(size, size, channels)
+
+
+def center(squeezed: np.ndarray, size: int, share: float, aspect: float) -> np.ndarray:
+    """Cuts a square out of the center of an image, whose true aspect ratio it has again.
+
+    Args:
+      squeezed: uint8 [s, s, c], from `squeeze`.
+      size: side of the result in pixels.
+      share: side of the square, as a fraction of the image's shorter side.
+      aspect: width of the image before it was squeezed, divided by its height.
+
+    Returns:
+      uint8 [size, size, c].
+    """
+    side, _, channels = squeezed.shape
+    width = max(1, round(side * share * min(1, 1 / aspect)))
+    height = max(1, round(side * share * min(1, aspect)))
+    left, top = (side - width) // 2, (side - height) // 2
+    image = Image.fromarray(squeezed[..., 0] if channels == 1 else squeezed)
+    square = image.crop((left, top, left + width, top + height))
+    resized = square.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(size, size, channels)
+
+
 def is_grey(image: Image.Image) -> bool:
     """Returns whether an opened image is stored as grayscale, or with a palette of grays only."""
     if image.mode == "P" and image.palette is not None:
@@ -87,15 +119,6 @@ def hush() -> None:
     The filter is global because `warnings.catch_warnings` does not work across threads.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@contextlib.contextmanager
-def _opened(file: str | IO[bytes], shorter: int) -> Iterator[Image.Image]:
-    """Opens an image, upright, whose shorter side is to be scaled down to `shorter` pixels."""
-    with Image.open(file, formats=FORMATS) as image:
-        _draft(image, shorter)
-        ImageOps.exif_transpose(image, in_place=True)
-        yield image
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:

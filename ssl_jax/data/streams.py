@@ -11,6 +11,7 @@ import numpy as np
 
 from ssl_jax.data.dataset import Dataset, Example, Source, gather
 from ssl_jax.data.few import read_labels
+from ssl_jax.data.frame import whole
 from ssl_jax.data.pipeline import batches
 from ssl_jax.errors import InputError
 
@@ -40,7 +41,8 @@ def training_source(data: Dataset, inputs: Sequence[str] | None) -> Source:
 
     Args:
       data: the dataset, whose ``pretrain`` source is used; see ``labeled``.
-      inputs: the entries that the method asks for; None stands for all but labels.
+      inputs: the entries that the method asks for; None stands for all but labels. Pictures that
+        are stored whole come with their ``aspect``.
 
     Raises:
       InputError: the data has no entry of that name.
@@ -54,7 +56,8 @@ def training_source(data: Dataset, inputs: Sequence[str] | None) -> Source:
                 f"data.name: the training examples have no {name!r}, which the method asks for; "
                 f"expected {', '.join(map(repr, inputs))}, found {', '.join(map(repr, available))}"
             )
-    return Columns(data.pretrain, inputs)
+    beside = {"aspect"} & available - set(inputs)
+    return Columns(data.pretrain, (*inputs, *beside))
 
 
 class Repeated:
@@ -101,7 +104,8 @@ def labeled(data: Dataset, *, at_least: int = 1) -> Dataset:
             "training examples of each class"
         )
     times = -(-at_least // len(data.train))
-    source = data.train if times == 1 else Repeated(data.train, times)
+    source = whole(data.train)
+    source = source if times == 1 else Repeated(source, times)
     return data._replace(pretrain=source)
 
 

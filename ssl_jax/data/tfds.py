@@ -12,6 +12,7 @@ from PIL import Image
 from ssl_jax.data import memory, pixels, statistics
 from ssl_jax.data.dataset import Dataset, Example, Source, Subset
 from ssl_jax.data.folder import choose_size
+from ssl_jax.data.frame import Frame
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError
 
@@ -32,15 +33,13 @@ class Records:
     Args:
       records: what `tfds.data_source` returns if decoding of `image` is skipped.
       labelled: whether the records have a class in `label`.
-      size: height and width of an example in pixels.
-      channels: 1 or 3.
+      frame: the shape of an example.
     """
 
-    def __init__(self, records: Sequence[Any], labelled: bool, size: int, channels: int):
+    def __init__(self, records: Sequence[Any], labelled: bool, frame: Frame):
         self.records = records
         self.labelled = labelled
-        self.size = size
-        self.channels = channels
+        self.frame = frame
 
     @functools.cached_property
     def labels(self) -> np.ndarray | None:
@@ -54,10 +53,10 @@ class Records:
 
     def __getitem__(self, index: int) -> Example:
         record = self.records[int(index)]
-        image = pixels.decode(io.BytesIO(record["image"]), self.size, self.channels)
+        example = self.frame.decode(io.BytesIO(record["image"]))
         if not self.labelled:
-            return {"image": image}
-        return {"image": image, "label": np.asarray(record["label"], np.int32)}
+            return example
+        return {**example, "label": np.asarray(record["label"], np.int32)}
 
 
 def open_tfds(options: Options, name: str) -> Dataset:
@@ -79,12 +78,13 @@ def open_tfds(options: Options, name: str) -> Dataset:
     base_name = name.split("/")[0].split(":")[0]
     size = options.image_size or _SIZES.get(base_name) or _choose_size(features["image"], splits)
     channels = options.channels or (1 if features["image"].shape[-1] == 1 else 3)
+    frame = options.frame(size, channels)
     names = getattr(features["label"], "names", None) if "label" in features else None
     notes: list[str] = []
 
     def source(split: str, with_labels: bool) -> Source:
-        records = Records(splits[split], with_labels, size, channels)
-        if not memory.fits(len(records), size, channels, options.cache_mib):
+        records = Records(splits[split], with_labels, frame)
+        if not memory.fits(len(records), frame, options.cache_mib):
             notes.append(
                 f"{split} images are decoded on every read: they do not fit in data.cache_mib"
             )

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ssl_jax.config import resolve
 from ssl_jax.data import Dataset
+from ssl_jax.data.frame import check_whole
 from ssl_jax.data.modalities.base import batch_like
 from ssl_jax.data.streams import training_source
 from ssl_jax.evaluation.classes import by_class
@@ -84,10 +85,11 @@ def fit(
     trained, optimizer = online_probe.beside(method, config), optim.make(config)
     workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
     check_workdir(workdir, config)
-    example = training_source(data, trained.inputs)[0]
-    batch = batch_like({k: np.asarray(v) for k, v in example.items()}, config.data.batch_size)
+    check_whole(data.pretrain[0], config.data.get("stored_size"))
+    batch = _batch(data, trained.inputs, config)
     params, extra = jax.eval_shape(method.init, jax.random.key(0), batch)
-    check_layers(method, params, extra, batch, config.evaluation)
+    evaluated = _batch(data._replace(pretrain=data.train), trained.inputs, config)
+    check_layers(method, params, extra, evaluated, config.evaluation)
     state, is_new = first_state(trained, optimizer, batch, config, workdir, placement)
     if is_new and config.init_from is not None:
         params, extra, taken = with_backbone_of(
@@ -154,6 +156,14 @@ def evaluate_run(
         write_json(workdir / CLASSES, classes)
     write_json(workdir / EVALUATION, findings.values)
     print_scores(console, page)
+
+
+def _batch(
+    data: Dataset, inputs: Sequence[str] | None, config: ConfigDict
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the shapes of a batch of ``data.pretrain``."""
+    example = training_source(data, inputs)[0]
+    return batch_like({k: np.asarray(v) for k, v in example.items()}, config.data.batch_size)
 
 
 def _introduce(data: Dataset, workdir: Path, console: Console) -> None:

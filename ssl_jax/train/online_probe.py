@@ -16,6 +16,7 @@ from ssl_jax.data import Dataset
 from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Backbone, Batch, Extra, Method, Metrics, Params, Views
+from ssl_jax.methods.common.images import centered
 
 _OPTIMIZER = optax.adam(1e-3)
 _EPSILON = 1e-5
@@ -50,9 +51,10 @@ def beside(method: Method, config: ConfigDict) -> Method:
         return method
     layers, classes = config.evaluation.layers, config.train.online_classes
     own_inputs = method.inputs or tuple(MODALITIES[config.data.modality].example(config.data))
+    center = centered(config)
 
     def features(params: Params, extra: Extra, batch: Batch) -> Float[Array, "n d"]:
-        found = method.embed(params, extra, batch)
+        found = method.embed(params, extra, center(batch))
         z = jnp.concatenate([found[layer] for layer in layers], axis=-1)
         return jax.lax.stop_gradient(z).astype(jnp.float32)
 
@@ -64,7 +66,7 @@ def beside(method: Method, config: ConfigDict) -> Method:
         return params, {"method": extra, "online_probe": probe}
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        own = {name: batch[name] for name in own_inputs}
+        own = {name: x for name, x in batch.items() if name in (*own_inputs, "aspect")}
         return {"method": method.views(key, own), "online_probe": batch}
 
     def loss(

@@ -119,6 +119,37 @@ def test_a_box_that_never_fits_falls_back_to_the_center(shape, area, box):
     assert reference.sample_box(np.random.default_rng(0), *shape, area) == box
 
 
+@pytest.mark.parametrize("shape", [(600, 2400), (900, 300), (500, 500)])
+@pytest.mark.parametrize("area", [(0.05, 0.4), (0.9, 1.0)])  # the second rarely fits
+def test_boxes_of_a_squeezed_picture_are_those_of_the_picture(shape, area):
+    h, w = shape
+    stored = 2000
+    box = jax.vmap(
+        lambda key, h, w, stretch: jnp.stack(
+            geometry._inception_box(key, h, w, area, (3 / 4, 4 / 3), stretch)
+        ),
+        in_axes=(0, None, None, None),
+    )
+    keys = jax.random.split(jax.random.key(0), 200)
+    in_picture = np.array(box(keys, h, w, 1.0)) / (h, w, h, w)
+    in_store = np.array(box(keys, stored, stored, w / h)) / stored
+    close = np.abs(in_store - in_picture).max(axis=1) < 2 / min(h, w)
+    assert close.mean() > 0.9  # rounding lets a few draws fit in one of them only
+
+
+def test_a_crop_of_a_squeezed_picture_is_no_longer_squeezed():
+    """A disc in a wide picture is an ellipse in the store, and a disc again in the crop."""
+    y, x = np.mgrid[:60, :180]
+    disc = jnp.float32((y - 29.5) ** 2 + (x - 89.5) ** 2 < 20**2)[..., None]
+    stored = geometry.crop_and_resize(disc, 0, 0, 60, 180, size=180)
+    largest = partial(augment.random_resized_crop, area=(1.0, 1.0), aspect=(1.0, 1.0))
+    for crop in (partial(largest, jax.random.key(0)), geometry.center_crop):
+        found = np.asarray(crop(stored, size=60, picture_aspect=3.0))[..., 0]
+        expected = np.asarray(disc[:, 60:120, 0])
+        np.testing.assert_allclose(found.mean(axis=0), expected.mean(axis=0), atol=0.06)
+        np.testing.assert_allclose(found.mean(axis=1), expected.mean(axis=1), atol=0.06)
+
+
 def test_random_resized_crop_keeps_the_image_size_by_default():
     image = picture(11, 14, 3)
     key = jax.random.key(0)

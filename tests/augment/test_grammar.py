@@ -14,6 +14,7 @@ from tests.augment import draws, picture, quick_jit
 CASES = [
     ("random_resized_crop", {}),
     ("random_resized_crop", {"size": (5, 20), "area": (0.2, 0.5), "aspect": (0.5, 2.0)}),
+    ("random_square", {"size": 6}),
     ("random_crop", {}),
     ("random_crop", {"padding": 2}),
     ("horizontal_flip", {}),
@@ -58,7 +59,8 @@ def test_plain_jit_and_vmap_agree(name, parameters, c):
     keys = jax.random.split(jax.random.key(1), 2)
     jitted = quick_jit(f)
     singly = np.stack([jitted(key, image) for key, image in zip(keys, images, strict=True)])
-    assert singly.shape == (2, *parameters.get("size", (11, w)), c)
+    size = parameters.get("size", (11, w))
+    assert singly.shape == (2, *((size, size) if isinstance(size, int) else size), c)
     assert singly.dtype == np.float32
     assert singly.min() >= 0
     assert singly.max() <= 1
@@ -67,7 +69,9 @@ def test_plain_jit_and_vmap_agree(name, parameters, c):
         np.testing.assert_allclose(f(keys[0], images[0]), singly[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in CASES} - {"solarize", "grayscale"}))
+@pytest.mark.parametrize(
+    "name", sorted({name for name, _ in CASES} - {"solarize", "grayscale", "random_square"})
+)
 def test_the_key_determines_the_result(name):
     f = partial(getattr(augment, name), **SOMETIMES.get(name, {}))
     first, again = draws(f, jnp.stack([picture(6, 6, 3)] * 2), 20)
@@ -109,7 +113,8 @@ def test_grammar_of_recipes(name):
 
 
 def test_the_tables_are_complete():
-    expected = {"random_resized_crop", "random_crop", "horizontal_flip", "color_jitter"}
+    expected = {"random_resized_crop", "random_square", "random_crop", "horizontal_flip"}
+    expected |= {"color_jitter"}
     expected |= {"grayscale", "gaussian_blur", "solarize"}
     expected |= {"randaugment", "random_erasing", "rotate90", "drop_colors"}
     assert expected <= set(PUBLIC)
@@ -125,7 +130,9 @@ def test_defaults_are_the_published_ones():
             "area": (0.08, 1.0),
             "aspect": (3 / 4, 4 / 3),
             "interpolation": "bilinear",
+            "picture_aspect": None,
         },
+        "random_square": {"size": None, "interpolation": "bilinear", "picture_aspect": None},
         "random_crop": {"padding": 4},
         "horizontal_flip": {"probability": 0.5},
         "color_jitter": {

@@ -18,6 +18,7 @@ from ssl_jax import data
 from ssl_jax.data import photographs, pixels
 from ssl_jax.data.dataset import Subset, gather
 from ssl_jax.data.embedded import make_photographs
+from ssl_jax.data.frame import Frame
 from ssl_jax.data.holdout import hold_out
 from ssl_jax.data.photo_tiles import Tiles
 from ssl_jax.data.photographs import PACKAGES, Package, Photograph
@@ -325,7 +326,7 @@ def test_every_bundled_photograph_has_a_notice():
 
 def test_no_test_photograph_resembles_a_training_photograph():
     def thumbnails(found):
-        images = [pixels.decode(each.file(), 12, 3).astype(float) for each in found]
+        images = [Frame(12, 3).decode(each.file())["image"].astype(float) for each in found]
         flat = np.stack(images) - np.mean(images, axis=(1, 2), keepdims=True)
         return flat / np.sqrt((flat**2).sum((1, 2, 3), keepdims=True))
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ssl_jax.data import pixels
+from ssl_jax.data.frame import Frame
 
 RED = {
     "RGB": (255, 0, 0),
@@ -17,6 +18,10 @@ RED = {
     "HSV": (0, 255, 255),
     "LAB": (136, 208, 195),
 }
+
+
+def decoded(file, size, channels):
+    return Frame(size, channels).decode(file)["image"]
 
 
 def encoded(image, kind, **options):
@@ -69,7 +74,7 @@ def test_palettes_with_and_without_transparency():
     image.putpalette([0, 0, 0, 10, 20, 30])
     np.testing.assert_array_equal(pixels.fit(image, 4, 3)[0, 0], (10, 20, 30))
     file = encoded(image, "PNG", transparency=b"\xff\x00")
-    np.testing.assert_array_equal(pixels.decode(file, 4, 3)[0, 0], (255, 255, 255))
+    np.testing.assert_array_equal(decoded(file, 4, 3)[0, 0], (255, 255, 255))
     pa = Image.new("PA", (4, 4), (0, 0))
     np.testing.assert_array_equal(pixels.fit(pa, 4, 3)[0, 0], (255, 255, 255))
 
@@ -79,13 +84,13 @@ def test_a_transparent_color_in_png_becomes_white(mode):
     file = encoded(
         Image.new(mode, (4, 4), 0), "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0
     )
-    assert (pixels.decode(file, 4, 3) == 255).all()
+    assert (decoded(file, 4, 3) == 255).all()
 
 
 @pytest.mark.parametrize("kind", pixels.FORMATS)
 def test_formats_are_decoded(kind):
     gradient = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))
-    image = pixels.decode(encoded(Image.fromarray(gradient), kind), 24, 1)
+    image = decoded(encoded(Image.fromarray(gradient), kind), 24, 1)
     np.testing.assert_allclose(image[..., 0], gradient, atol=4)
 
 
@@ -94,7 +99,7 @@ def test_the_first_frame_of_an_animation_is_used(kind):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     file = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-    np.testing.assert_array_equal(pixels.decode(file, 8, 3)[0, 0], (255, 0, 0))
+    np.testing.assert_array_equal(decoded(file, 8, 3)[0, 0], (255, 0, 0))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -110,7 +115,7 @@ def test_exif_orientation_is_applied(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = encoded(image.convert("RGB"), kind, exif=exif)
-    np.testing.assert_allclose(pixels.decode(file, 16, 1), upright, atol=12)
+    np.testing.assert_allclose(decoded(file, 16, 1), upright, atol=12)
 
 
 def test_damaged_exif_data_is_ignored():
@@ -118,7 +123,7 @@ def test_damaged_exif_data_is_ignored():
     file = encoded(
         Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\1"
     )
-    assert pixels.decode(file, 8, 3).shape == (8, 8, 3)
+    assert decoded(file, 8, 3).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 20), (20, 40), (21, 20), (20, 20)])
@@ -144,7 +149,7 @@ def test_shrinking_a_jpeg_while_decoding_changes_little():
     smooth = (127 + 60 * np.sin(x / 40) + 60 * np.cos(y / 30)).astype(np.uint8)
     file = encoded(Image.fromarray(smooth), "JPEG", quality=95)
     resized = pixels.fit(Image.open(io.BytesIO(file.getvalue())), 32, 1)
-    shrunk_while_decoding = pixels.decode(file, 32, 1)
+    shrunk_while_decoding = decoded(file, 32, 1)
     np.testing.assert_allclose(shrunk_while_decoding.astype(int), resized, atol=3)
 
 
@@ -208,4 +213,4 @@ def test_palettes_are_recognized_as_gray(palette, gray):
 )
 def test_a_file_that_is_not_an_image_raises(content):
     with pytest.raises(OSError, match="identify"):
-        pixels.decode(io.BytesIO(content), 8, 3)
+        decoded(io.BytesIO(content), 8, 3)

@@ -12,6 +12,7 @@ from ssl_jax.augment.geometry import crop_and_resize
 from ssl_jax.augment.pixels import to_float
 from ssl_jax.data import Dataset
 from ssl_jax.data.dataset import gather
+from ssl_jax.data.frame import centers, frame_of
 from ssl_jax.evaluation.features import Embed
 
 _INPUT_SIDE = 32
@@ -55,11 +56,12 @@ def flat_pixels(images: jax.Array) -> jax.Array:
     return images.reshape(len(images), -1)
 
 
-def training_images(data: Dataset) -> Float[np.ndarray, "n h w c"]:
-    """Returns the images that a method trained on, in [0, 1].
+def training_images(data: Dataset, config: ConfigDict) -> Float[np.ndarray, "n h w c"]:
+    """Returns the images that a method trained on, as evaluation sees them, in [0, 1].
 
     If there are more than fit into memory, they are evenly spaced ones.
     """
     count = min(len(data.pretrain), max(1, _NUMBERS // data.train[0]["image"].size))
     chosen = np.linspace(0, len(data.pretrain) - 1, count).astype(int)
-    return gather(data.pretrain, chosen)["image"].astype(np.float32) / 255
+    source = centers(data.pretrain, frame_of(config.data))
+    return gather(source, chosen)["image"].astype(np.float32) / 255

@@ -45,7 +45,7 @@ def principal_components(
     code = config.get("method", {}).get("code")
     if not isinstance(code, int) or "test_mse" not in values:
         return None
-    images = training_images(data)
+    images = training_images(data, config)
     pixels = images.reshape(len(images), -1)
     basis = PCA(min(code, *pixels.shape), random_state=0).fit(pixels)
 

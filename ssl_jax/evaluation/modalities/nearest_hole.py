@@ -38,7 +38,7 @@ def nearest_hole(data: Dataset, config: ConfigDict, values: Mapping[str, float])
     side = config.data.image_size
     visible = np.ones((side, side), bool)
     visible[hole] = False
-    training = training_images(data)
+    training = training_images(data, config)
     contexts = training[:, visible].reshape(len(training), -1)
     lengths = np.square(contexts).sum(axis=1)
 

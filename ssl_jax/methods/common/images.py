@@ -1,17 +1,21 @@
 """What methods on images share: normalization, views of one shape, augmentation settings."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from ml_collections import ConfigDict
 
-from ssl_jax import settings
+from ssl_jax import augment, settings
 from ssl_jax.augment import pixels
-from ssl_jax.augment.compose import Augmentation
+from ssl_jax.augment.compose import Augmentation, Image
+from ssl_jax.augment.geometry import center_crop
 from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods.base import Batch, Views
+
+_SQUARE = 2**31  # no key of a view is derived with it
 
 Normalize = Callable[[Float[Array, "*n h w c"]], Float[Array, "*n h w c"]]
 
@@ -25,14 +29,87 @@ def normalizer(config: ConfigDict) -> Normalize:
     return lambda images: pixels.normalize(images, config.data.mean, config.data.std)
 
 
+def batched(
+    augmentation: Augmentation,
+) -> Callable[[PRNGKeyArray, Batch], Float[Array, "n h w c"]]:
+    """Maps an augmentation that begins with a random crop over the images of a batch.
+
+    Returns:
+      ``(keys, batch) -> images``, with one key per image. If the images are stored whole, squeezed
+      into a square, the crops have their true ``aspect``.
+    """
+
+    def augmented(keys: PRNGKeyArray, batch: Batch) -> Float[Array, "n h w c"]:
+        images = to_float(batch["image"])
+        if "aspect" not in batch:
+            return jax.vmap(augmentation)(keys, images)
+        return jax.vmap(lambda k, image, a: augmentation(k, image, picture_aspect=a))(
+            keys, images, batch["aspect"]
+        )
+
+    return augmented
+
+
+def centered(config: ConfigDict) -> Callable[[Batch], Batch]:
+    """Builds the function that gives a training batch to ``Method.embed``.
+
+    Args:
+      config: ``data.image_size`` and ``data.center_crop`` are read.
+
+    Returns:
+      ``batch -> batch``: the same batch, or, if its images are stored whole, their centers, which
+      evaluation sees.
+    """
+    data = config.data
+
+    def center(image: Image, picture_aspect: Scalar) -> Image:
+        return center_crop(
+            image, size=data.image_size, share=data.center_crop, picture_aspect=picture_aspect
+        )
+
+    def of_batch(batch: Batch) -> Batch:
+        if "aspect" not in batch:
+            return batch
+        images = jax.vmap(center)(to_float(batch["image"]), batch["aspect"])
+        others = {name: x for name, x in batch.items() if name != "aspect"}
+        return others | {"image": jnp.round(255 * images).astype(jnp.uint8)}
+
+    return of_batch
+
+
+def squares(
+    config: ConfigDict,
+) -> Callable[[PRNGKeyArray, Batch], Float[Array, "n s s c"]]:
+    """Builds the function that gives the images in [0, 1] to a method without a random crop.
+
+    Args:
+      config: ``data.image_size`` is read.
+
+    Returns:
+      ``(key, batch) -> images``: the images as they are, or, if they are stored whole, a square of
+      each at a random place along its longer side.
+    """
+    square = partial(augment.random_square, size=config.data.image_size)
+
+    def squared(key: PRNGKeyArray, batch: Batch) -> Float[Array, "n s s c"]:
+        images = to_float(batch["image"])
+        if "aspect" not in batch:
+            return images
+        keys = jax.random.split(jax.random.fold_in(key, _SQUARE), len(images))
+        return jax.vmap(lambda k, image, a: square(k, image, picture_aspect=a))(
+            keys, images, batch["aspect"]
+        )
+
+    return squared
+
+
 def views_of(augmentations: Sequence[Augmentation]) -> Callable[[PRNGKeyArray, Batch], Views]:
     """Builds a method's ``views``: ``image`` ``[v, n, h, w, c]``, one view per augmentation."""
-    batched = [jax.vmap(augmentation) for augmentation in augmentations]
+    functions = [batched(augmentation) for augmentation in augmentations]
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        keys = jax.random.split(key, (len(batched), len(images)))
-        return {"image": jnp.stack([f(k, images) for f, k in zip(batched, keys, strict=True)])}
+        keys = jax.random.split(key, (len(functions), len(batch["image"])))
+        return {"image": jnp.stack([f(k, batch) for f, k in zip(functions, keys, strict=True)])}
 
     return views
 

@@ -70,7 +70,8 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: backbone_and_projector(config, rngs, norm=False),
         microbatches=config.train.microbatches,
     )
-    views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
+    view = augment.recipes.simclr(size=config.data.image_size, **config.method.augment)
+    views = views_of([view] * 2)
     queue_shape = (config.method.queue, config.method.projector[-1])
     normalize = normalizer(config)
 

@@ -50,7 +50,8 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: backbone_and_projector(config, rngs, output_norm=config.method.output_norm),
         microbatches=config.train.microbatches,
     )
-    views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
+    view = augment.recipes.simclr(size=config.data.image_size, **config.method.augment)
+    views = views_of([view] * 2)
     normalize = normalizer(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:

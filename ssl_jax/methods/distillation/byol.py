@@ -59,7 +59,8 @@ def make(config: ConfigDict) -> Method:
     predictor = from_module(
         lambda rngs: MLP(z_size, predictor_widths, dtype=dtype, rngs=rngs), microbatches=slices
     )
-    views = views_of(augment.recipes.byol(**config.method.augment))
+    size = config.data.image_size
+    views = views_of(augment.recipes.byol(size=size, **config.method.augment))
     normalize = normalizer(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:

@@ -33,7 +33,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views
 from ssl_jax.methods.common import teacher, vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, interpolation, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, interpolation, normalizer
 from ssl_jax.methods.common.schedules import cosine, linear
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.blocks import branches
@@ -129,7 +129,8 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Network(config, rngs), microbatches=config.train.microbatches
     )
-    first, second, small = (jax.vmap(f) for f in augment.recipes.multicrop(**config.method.augment))
+    crops = augment.recipes.multicrop(size=config.data.image_size, **config.method.augment)
+    first, second, small = map(batched, crops)
     method, steps, normalize = config.method, config.train.steps, normalizer(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
@@ -142,10 +143,9 @@ def make(config: ConfigDict) -> Method:
         }
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
         functions = [first, second] + [small] * method.local_views
-        keys = jax.random.split(key, (len(functions), len(images)))
-        crops = [f(k, images) for f, k in zip(functions, keys, strict=True)]
+        keys = jax.random.split(key, (len(functions), len(batch["image"])))
+        crops = [f(k, batch) for f, k in zip(functions, keys, strict=True)]
         return {"large": jnp.stack(crops[:2]), "small": jnp.stack(crops[2:])}
 
     def kept(

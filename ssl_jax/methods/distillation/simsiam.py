@@ -98,7 +98,8 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Siamese(config, rngs), microbatches=config.train.microbatches
     )
-    views = views_of([augment.recipes.simclr(**config.method.augment)] * 2)
+    view = augment.recipes.simclr(size=config.data.image_size, **config.method.augment)
+    views = views_of([view] * 2)
     normalize = normalizer(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:

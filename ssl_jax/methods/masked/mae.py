@@ -27,7 +27,7 @@ from ssl_jax.augment.pixels import denormalize, to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, interpolation, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, interpolation, normalizer
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.patches import PatchDecoder, patches, take, unpatched, xavier
 
@@ -98,9 +98,11 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: MaskedAutoencoder(config, rngs), microbatches=config.train.microbatches
     )
     view = augment.recipes.crop_and_flip(
-        area=config.method.area, interpolation=config.method.interpolation
+        size=config.data.image_size,
+        area=config.method.area,
+        interpolation=config.method.interpolation,
     )
-    augmentation = jax.vmap(view)
+    augmentation = batched(view)
     size = config.network.patch_size
     count = (config.data.image_size // size) ** 2
     kept = max(1, round(count * (1 - config.method.mask_ratio)))
@@ -129,9 +131,8 @@ def make(config: ConfigDict) -> Method:
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         view_key, mask_key = jax.random.split(key)
-        images = to_float(batch["image"])
-        n = len(images)
-        view = augmentation(jax.random.split(view_key, n), images)
+        n = len(batch["image"])
+        view = augmentation(jax.random.split(view_key, n), batch)
         return {"image": view[None], "visible": draw_visible(mask_key, n)[None]}
 
     def loss(

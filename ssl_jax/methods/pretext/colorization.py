@@ -39,7 +39,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common.backbone import backbone_at
 from ssl_jax.methods.common.colorfulness import colorfulness
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, normalizer
 from ssl_jax.methods.pretext import color_bins
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.colorizer import ColorDecoder, Colorizer
@@ -80,7 +80,8 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: _colorizer(config, rngs), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.crop_and_flip(area=method.area))
+    view = augment.recipes.crop_and_flip(size=config.data.image_size, area=method.area)
+    augmentation = batched(view)
     normalize = normalizer(config)
 
     def run(
@@ -96,8 +97,8 @@ def make(config: ConfigDict) -> Method:
         return params, {"network": stats, "prior": jnp.full(bins, 1 / bins)}
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        lightness, ab = _split(augmentation(jax.random.split(key, len(images)), images))
+        keys = jax.random.split(key, len(batch["image"]))
+        lightness, ab = _split(augmentation(keys, batch))
         coarse = jax.image.resize(ab, (len(ab), side, side, 2), "nearest")
         return {"lightness": lightness[None], "ab": coarse[None]}
 

@@ -46,7 +46,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import quality
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, normalizer
 from ssl_jax.methods.common.sharpness import sharpness
 from ssl_jax.methods.pretext import holes
 from ssl_jax.nn import backbones, from_module
@@ -102,8 +102,8 @@ def make(config: ConfigDict) -> Method:
     painter = from_module(lambda rngs: _painter(config, rngs), microbatches=slices)
     discriminator = from_module(lambda rngs: _discriminator(config, rngs), microbatches=slices)
     shift = partial(augment.random_crop, padding=config.method.shift)
-    view = augment.recipes.crop_and_flip(area=config.method.area)
-    augmentation = jax.vmap(augment.compose(view, shift))
+    view = augment.recipes.crop_and_flip(size=data.image_size, area=config.method.area)
+    augmentation = batched(augment.compose(view, shift))
     normalize = normalizer(config)
 
     def filled(
@@ -124,7 +124,7 @@ def make(config: ConfigDict) -> Method:
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         n = len(batch["image"])
         view_key, hole_key = jax.random.split(key) if is_random else (key, key)
-        images = augmentation(jax.random.split(view_key, n), to_float(batch["image"]))
+        images = augmentation(jax.random.split(view_key, n), batch)
         context = kind.fill(images, kind.draw(hole_key, n), data.mean)
         return {"context": context[None], "target": images[:, *kind.painted][None]}
 

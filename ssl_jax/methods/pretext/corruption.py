@@ -39,7 +39,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, normalizer
 from ssl_jax.methods.common.networks import Classifier
 from ssl_jax.nn import from_module
 
@@ -92,7 +92,7 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Classifier(config, classes, rngs), microbatches=config.train.microbatches
     )
-    augmentation = jax.vmap(augment.recipes.crop_and_flip(area=method.area))
+    augmentation = batched(augment.recipes.crop_and_flip(size=side, area=method.area))
     normalize = normalizer(config)
 
     def corrupted(key: PRNGKeyArray, images: Images) -> list[Images]:
@@ -110,9 +110,8 @@ def make(config: ConfigDict) -> Method:
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         view_key, kind_key, clean_key, corrupt_key = jax.random.split(key, 4)
-        images = to_float(batch["image"])
-        n = len(images)
-        images = augmentation(jax.random.split(view_key, n), images)
+        n = len(batch["image"])
+        images = augmentation(jax.random.split(view_key, n), batch)
         kinds = jax.random.randint(kind_key, (n,), 1, 1 + len(corrupt))
         kinds = jnp.where(jax.random.bernoulli(clean_key, 1 / classes, (n,)), 0, kinds)
         for kind, changed in enumerate(corrupted(corrupt_key, images), 1):

@@ -38,7 +38,7 @@ from ssl_jax.augment.tiles import TILES, Tiles
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import normalizer
+from ssl_jax.methods.common.images import normalizer, squares
 from ssl_jax.methods.common.tiles import cutter, grid_of, grid_settings, in_context, mosaic
 from ssl_jax.methods.pretext.permutations import far_apart
 from ssl_jax.nn import backbones, from_module
@@ -84,7 +84,7 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: _solver(config, rngs), microbatches=config.train.microbatches
     )
     whole = from_module(lambda rngs: _solver(config, rngs), call="layers")
-    normalize = normalizer(config)
+    normalize, square = normalizer(config), squares(config)
 
     def recolor(key: PRNGKeyArray, tiles: Tiles) -> Tiles:
         shift_key, gray_key = jax.random.split(key)
@@ -116,7 +116,7 @@ def make(config: ConfigDict) -> Method:
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         tile_key, puzzle_key = jax.random.split(key)
-        tiles, _ = cut(tile_key, to_float(batch["image"]))
+        tiles, _ = cut(tile_key, square(tile_key, batch))
         return {
             "image": tiles,
             "puzzle": puzzles_of(puzzle_key, len(batch["image"]), method.puzzles),

@@ -36,7 +36,7 @@ from ssl_jax.augment.tiles import TILES
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import normalizer
+from ssl_jax.methods.common.images import normalizer, squares
 from ssl_jax.methods.common.tiles import cutter, grid_of, grid_settings, in_context, mosaic
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.late_fusion import LateFusion
@@ -75,7 +75,7 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: _towers(config, rngs), microbatches=config.train.microbatches
     )
     whole = from_module(lambda rngs: _towers(config, rngs), call="layers")
-    normalize = normalizer(config)
+    normalize, square = normalizer(config), squares(config)
 
     def logits_of(
         params: Params, stats: Extra, patches: Float[Array, "9 n t t c"], *, train: bool
@@ -90,7 +90,7 @@ def make(config: ConfigDict) -> Method:
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        return {"image": cut(key, to_float(batch["image"]))[0]}
+        return {"image": cut(key, square(key, batch))[0]}
 
     def loss(
         params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

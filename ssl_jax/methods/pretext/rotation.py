@@ -36,7 +36,7 @@ from ssl_jax.augment.turns import eighth_turn
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import batched, crop_area, normalizer
 from ssl_jax.methods.common.networks import Classifier
 from ssl_jax.nn import from_module
 
@@ -75,8 +75,9 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Classifier(config, ways, rngs), microbatches=config.train.microbatches
     )
-    view = augment.recipes.crop_and_flip(area=config.method.area)
-    augmentation = jax.vmap(augment.compose(view, _jitter) if config.method.color else view)
+    size = config.data.image_size
+    view = augment.recipes.crop_and_flip(size=size, area=config.method.area)
+    augmentation = batched(augment.compose(view, _jitter) if config.method.color else view)
 
     def rotated(images: Float[Array, "n h h c"]) -> Views:
         views = jnp.stack([_rotate(images, k, ways) for k in range(ways)])
@@ -90,8 +91,7 @@ def make(config: ConfigDict) -> Method:
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
-        return rotated(augmentation(jax.random.split(key, len(images)), images))
+        return rotated(augmentation(jax.random.split(key, len(batch["image"])), batch))
 
     def loss(
         params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

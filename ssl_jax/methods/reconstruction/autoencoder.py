@@ -35,7 +35,7 @@ from ssl_jax.augment.pixels import to_float
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import decoders, quality, vitals
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import normalizer
+from ssl_jax.methods.common.images import normalizer, squares
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.linear import Linear
 
@@ -87,7 +87,7 @@ def make(config: ConfigDict) -> Method:
     """
     decoders.check(config)
     network = from_module(lambda rngs: Coder(config, rngs), microbatches=config.train.microbatches)
-    normalize = normalizer(config)
+    normalize, square = normalizer(config), squares(config)
 
     def run(
         params: Params, stats: Extra, images: Array, key: PRNGKeyArray | None, *, train: bool
@@ -102,8 +102,7 @@ def make(config: ConfigDict) -> Method:
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        del key
-        return {"image": to_float(batch["image"])[None]}
+        return {"image": square(key, batch)[None]}
 
     def loss(
         params: Params, stats: Extra, views: Views, key: PRNGKeyArray, step: Int[Array, ""]

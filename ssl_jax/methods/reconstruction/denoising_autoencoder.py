@@ -37,7 +37,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import decoders, quality
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import normalizer
+from ssl_jax.methods.common.images import normalizer, squares
 from ssl_jax.methods.reconstruction.noise import NOISE
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.mlp import MLP
@@ -104,14 +104,14 @@ def make(config: ConfigDict) -> Method:
         lambda rngs: Denoiser(config, rngs), microbatches=config.train.microbatches
     )
     noise = jax.vmap(partial(NOISE[config.method.noise], level=config.method.level))
-    normalize = normalizer(config)
+    normalize, square = normalizer(config), squares(config)
 
     def init(key: PRNGKeyArray, batch: Batch) -> tuple[Params, Extra]:
         del batch
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
+        images = square(key, batch)
         noisy = noise(jax.random.split(key, len(images)), images)
         return {"image": noisy[None], "target": images[None]}
 

@@ -33,7 +33,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Batch, Extra, Method, Metrics, Params, Views, no_update
 from ssl_jax.methods.common import decoders, quality
 from ssl_jax.methods.common.backbone import backbone_at
-from ssl_jax.methods.common.images import normalizer
+from ssl_jax.methods.common.images import normalizer, squares
 from ssl_jax.nn import backbones, from_module
 
 SETTINGS = {
@@ -84,7 +84,7 @@ def make(config: ConfigDict) -> Method:
     )
     shift = partial(augment.random_crop, padding=config.method.shift)
     augmentation = jax.vmap(augment.compose(augment.horizontal_flip, shift))
-    normalize = normalizer(config)
+    normalize, square = normalizer(config), squares(config)
 
     def shrunk(images: Float[Array, "n h h c"]) -> Float[Array, "n s s c"]:
         return nnx.avg_pool(images, (factor, factor), strides=(factor, factor))
@@ -98,7 +98,7 @@ def make(config: ConfigDict) -> Method:
         return network.init(key)
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
-        images = to_float(batch["image"])
+        images = square(key, batch)
         images = augmentation(jax.random.split(key, len(images)), images)
         return {"image": enlarged(images)[None], "target": images[None]}
 

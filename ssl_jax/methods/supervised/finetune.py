@@ -34,7 +34,7 @@ from ssl_jax.augment.pixels import to_float
 from ssl_jax.errors import InputError
 from ssl_jax.methods.base import Backbone, Batch, Extra, Method, Metrics, Params, Views
 from ssl_jax.methods.common import vitals
-from ssl_jax.methods.common.images import crop_area, normalizer
+from ssl_jax.methods.common.images import batched, centered, crop_area, normalizer
 from ssl_jax.methods.common.teacher import follow
 from ssl_jax.nn import backbones, from_module
 from ssl_jax.nn.backbones.blocks import blocks, branches, merged, up_to
@@ -126,7 +126,9 @@ def make(config: ConfigDict) -> Method:
     network = from_module(
         lambda rngs: Classifier(config, running, rngs), microbatches=config.train.microbatches
     )
-    augmentation, normalize = jax.vmap(_augmentation(method.augment)), normalizer(config)
+    augmentation, normalize = batched(_augmentation(config)), normalizer(config)
+    is_cropped = method.augment.name != "none"
+    center = centered(config)
     last_frozen = method.freeze or ""
 
     def split(backbone: Params) -> tuple[Params, Params]:
@@ -147,8 +149,8 @@ def make(config: ConfigDict) -> Method:
 
     def views(key: PRNGKeyArray, batch: Batch) -> Views:
         image_key, mix_key = jax.random.split(key)
-        images = to_float(batch["image"])
-        images = augmentation(jax.random.split(image_key, len(images)), images)
+        batch = batch if is_cropped else center(batch)
+        images = augmentation(jax.random.split(image_key, len(batch["image"])), batch)
         targets = optax.smooth_labels(
             jax.nn.one_hot(batch["label"], classes), method.label_smoothing
         )
@@ -230,15 +232,17 @@ def _parts(config: ConfigDict) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _augmentation(config: ConfigDict) -> Augmentation:
     """Builds the augmentation of a single image."""
+    chosen = config.method.augment
     functions: list[Augmentation] = []
-    if config.name != "none":
-        functions.append(augment.recipes.crop_and_flip(area=config.area))
-    if config.name == "randaugment":
+    if chosen.name != "none":
+        size = config.data.image_size
+        functions.append(augment.recipes.crop_and_flip(size=size, area=chosen.area))
+    if chosen.name == "randaugment":
         functions.append(
-            partial(augment.randaugment, layers=config.layers, magnitude=config.magnitude)
+            partial(augment.randaugment, layers=chosen.layers, magnitude=chosen.magnitude)
         )
-    if config.erasing:
-        functions.append(partial(augment.random_erasing, probability=config.erasing))
+    if chosen.erasing:
+        functions.append(partial(augment.random_erasing, probability=chosen.erasing))
     return augment.compose(*functions)
 
 
