@@ -12,6 +12,8 @@ Scores (docs/results.md), seed 0:
     10 per class 71.7 / 62.6 / 72.0
     its own task: error 0.00900, PCA 0.0146
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, a code of 512 numbers, AdamW; docs/presets.md. Memory and speed:
+not measured.
 paper: MNIST, layers of 1000, 500 and 250 sigmoid units, a code of 30 numbers, 200 epochs. The
 authors train the layers one by one, then all by conjugate gradients; here AdamW trains all. For the
 variational paper: --config.method.variational=True --config.network.widths='(500,)'
@@ -25,7 +27,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("autoencoder", arg, default=_default, paper=_paper)
+    return common.build("autoencoder", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -34,6 +36,15 @@ def _default(config: ConfigDict) -> None:
     config.data.batch_size = 128
     config.optimizer.update({"learning_rate": 4e-3, "weight_decay": 1e-2})
     config.train.epochs = 40.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    """A convolutional autoencoder with a code of 512 numbers; there is no published recipe."""
+    common.gpu_resnet(config)
+    config.method.code = 512
+    if not common.is_small(config):
+        config.method.decoder = (512, 256, 128, 64, 32, 16)
+    config.evaluation.layers = ("code",)
 
 
 def _paper(config: ConfigDict) -> None:

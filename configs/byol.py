@@ -10,6 +10,8 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     linear 87.5 ± 0.6 / 84.8 / 85.0
     10 per class 74.7 ± 0.8 / 69.2 / 72.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, LARS with the authors' rate for 100 epochs; docs/presets.md.
+Memory and speed: not measured.
 paper: ImageNet, ResNet-50, batch size 4096, LARS, 1000 epochs. Published: 74.3 linear top-1
 (Table 1). Not measured here.
 """
@@ -21,7 +23,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("byol", arg, default=_default, paper=_paper)
+    return common.build("byol", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -29,6 +31,17 @@ def _default(config: ConfigDict) -> None:
     config.method.update({"momentum": 0.99, "projector": (512, 128), "predictor": (512,)})
     config.method.augment.area = (0.25, 1.0)
     config.train.epochs = 38.4
+
+
+def _gpu(config: ConfigDict) -> None:
+    """The presets of the authors' byol/configs/byol.py for 100 epochs."""
+    common.gpu_resnet(config)
+    config.network.zero_residual = True
+    config.method.momentum = 0.99
+    config.method.augment.interpolation = "bicubic"
+    config.optimizer.update(
+        {"name": "lars", "learning_rate": 0.45, "weight_decay": 1e-6, "warmup": 0.1}
+    )
 
 
 def _paper(config: ConfigDict) -> None:

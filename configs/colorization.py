@@ -12,6 +12,7 @@ Scores (docs/results.md), seed 0, on stamps:
     10 per class 44.3 / 40.0 / 24.2
     its own task: error 34.1, no color 43.5
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, Adam; docs/presets.md. Memory and speed: not measured.
 paper: the optimizer, the batch size of 40 and the 16 epochs of the authors' code, on ImageNet. A
 ResNet-50 on 256 x 256 pixels replaces their VGG on crops of 176 x 176. Not measured here.
 """
@@ -23,14 +24,23 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("colorization", arg, default=_default, paper=_paper)
+    return common.build(
+        "colorization", arg, default=_default, gpu=_gpu, paper=_paper, data="photo_tiles_mini"
+    )
 
 
 def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
-    config.data.name = "photo_tiles_mini"
     config.method.decoder = (64, 64)
     config.train.epochs = 5.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    """The code's rate, scaled by the batch size, over 100 epochs."""
+    common.gpu_resnet(config, pool="grid")
+    if common.is_small(config):
+        config.method.decoder = (64, 64)
+    _adam(config)
 
 
 def _paper(config: ConfigDict) -> None:
@@ -39,6 +49,10 @@ def _paper(config: ConfigDict) -> None:
     config.network.pool = "grid"
     config.data.update({"image_size": 256, "batch_size": 40})
     config.train.epochs = 15.6
+    _adam(config)
+
+
+def _adam(config: ConfigDict) -> None:
     config.optimizer.update(
         {"learning_rate": 1.92e-4, "weight_decay": 1e-3, "betas": (0.9, 0.99)}
         | {"schedule": "steps", "drops": (0.45, 0.9), "warmup": 0.0}

@@ -16,6 +16,7 @@ Scores (docs/results.md), seed 0:
     its own task: rotation's accuracy 96.6 %, chance 25.0 %
     its own task: hole's PSNR 15.2, mean of what is visible 8.30
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, the first task's; docs/presets.md. Memory and speed: not measured.
 paper: relative position and colorization, two of the paper's four tasks, on ImageNet with
 ResNet-50. The other two are exemplar and motion segmentation, and its network is ResNet-101. Not
 measured here.
@@ -45,6 +46,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         "combined",
         arg,
         default=partial(_default, tasks),
+        gpu=partial(_gpu, tasks),
         paper=partial(_paper, tasks),
         further=_FURTHER,
     )
@@ -53,6 +55,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def _default(tasks: tuple[str, ...], config: ConfigDict) -> None:
     _combine(tasks, "default", config)
     config.train.epochs = 20.0
+
+
+def _gpu(tasks: tuple[str, ...], config: ConfigDict) -> None:
+    _combine(tasks, f"gpu,size={config.data.image_size}", config)
+    config.network.pool = "grid"
 
 
 def _paper(tasks: tuple[str, ...], config: ConfigDict) -> None:

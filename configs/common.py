@@ -8,7 +8,12 @@ from ml_collections import ConfigDict
 from ssl_jax.config import defaults
 from ssl_jax.errors import InputError
 
-PRESETS = ("smoke", "default", "paper")
+PRESETS = ("smoke", "default", "gpu", "paper")
+SIZES = {"stl10": 96} | dict.fromkeys(
+    ("cifar10", "cifar100", "photo_tiles", "photo_tiles_mini"), 32
+)
+SIZES |= dict.fromkeys(("fashion_mnist", "fashion_mnist_mini", "tfds:mnist"), 28)
+SMALL = 64  # sides below that get the networks of the CIFAR experiments
 
 
 class Arguments(NamedTuple):
@@ -19,7 +24,7 @@ class Arguments(NamedTuple):
 
 
 Keys = Mapping[str, Callable[[str], Any]]
-KEYS: Keys = {"data": str, "epochs": float, "seed": int}
+KEYS: Keys = {"data": str, "epochs": float, "seed": int, "size": int}
 
 
 def is_cifar(arg: str | None) -> bool:
@@ -31,7 +36,7 @@ def parse(arg: str | None, further: Keys = {}) -> Arguments:  # noqa: B006 (neve
     """Parses ``"paper,data=cifar10,epochs=200"``.
 
     Args:
-      arg: a preset (``smoke``, ``default``, ``paper``) and ``key=value`` pairs, in any order.
+      arg: a preset (one of ``PRESETS``) and ``key=value`` pairs, in any order.
       further: keys beside ``KEYS``, and how to read their values.
 
     Returns:
@@ -63,8 +68,10 @@ def build(
     arg: str | None,
     *,
     default: Callable[[ConfigDict], None],
+    gpu: Callable[[ConfigDict], None] | None = None,
     paper: Callable[[ConfigDict], None],
     further: Keys = {},  # noqa: B006 (never written to)
+    data: str | None = None,
 ) -> ConfigDict:
     """Builds the config of a method with the preset and the values that ``arg`` names.
 
@@ -72,17 +79,29 @@ def build(
       method: the method's name.
       arg: what follows the colon; see ``parse``.
       default: changes the declared defaults to a run of minutes on two CPU cores.
+      gpu: changes a config to a run of 100 epochs on one GPU; it starts from ``common.gpu``, which
+        sets the side of the images. None: there is no such preset.
       paper: changes the declared defaults to the published setting.
       further: see ``parse``; the caller applies these values.
+      data: which data the presets use that set none; None leaves the declared default.
 
     Raises:
-      InputError: see ``parse``.
+      InputError: see ``parse``; or there is no ``gpu`` preset.
     """
     arguments = parse(arg, further)
     config = defaults(method)
-    (paper if arguments.preset == "paper" else default)(config)
+    config.data.name = data or config.data.name
+    if arguments.preset == "gpu":
+        if gpu is None:
+            raise InputError(f"--config: 'gpu'; {method} has no such preset; expected another")
+        _for_one_gpu(config, arguments.values)
+        gpu(config)
+    else:
+        (paper if arguments.preset == "paper" else default)(config)
     if arguments.preset == "smoke":
         _smoke(config)
+    if "size" in arguments.values:
+        config.data.image_size = arguments.values["size"]
     if "data" in arguments.values:
         config.data.name = arguments.values["data"]
     if "epochs" in arguments.values:
@@ -99,6 +118,45 @@ def _smoke(config: ConfigDict) -> None:
     config.evaluation.train_examples = 1000
 
 
+def _for_one_gpu(config: ConfigDict, values: Mapping[str, Any]) -> None:
+    """Batches of 256, 100 epochs, bfloat16; images of 224 pixels, or of the data's own size.
+
+    Larger images are stored whole, at 8/7 of the side that the network sees: of 224 pixels, the
+    evaluation sees the center of 256, as in the papers.
+    """
+    side = values.get("size") or SIZES.get(values.get("data", config.data.name), 224)
+    config.train.update({"epochs": 100.0, "log_every": 50, "checkpoint_every": 1000})
+    config.data.update({"image_size": side, "batch_size": 256})
+    config.network.dtype = "bfloat16"
+    if side >= SMALL:
+        config.data.update({"stored_size": round(side * 8 / 7), "center_crop": 0.875})
+
+
+def is_small(config: ConfigDict) -> bool:
+    """Returns whether the images of a ``gpu`` preset are as small as those of CIFAR."""
+    return config.data.image_size < SMALL
+
+
+def gpu_resnet(config: ConfigDict, *, pool: str = "mean") -> None:
+    """ResNet-50, or ResNet-18 with a 3 x 3 stem for small images."""
+    name, stem = ("resnet18", "small") if is_small(config) else ("resnet50", "imagenet")
+    config.network.update({"name": name, "stem": stem, "pool": pool})
+
+
+def gpu_vit(config: ConfigDict) -> None:
+    """ViT-S in patches of 16 x 16 pixels, or in about 8 x 8 patches if there are fewer pixels."""
+    side = config.data.image_size
+    divisors = [d for d in range(1, side + 1) if side % d == 0]
+    patch = 16 if side == 224 else min(divisors, key=lambda d: abs(d - side / 8))
+    config.network.update({"name": "vit_small", "patch_size": patch, "pool": "cls"})
+
+
+def gpu_pretext(config: ConfigDict) -> None:
+    """The network of ``gpu_resnet`` and the schedule of ``kolesnikov``, over 100 epochs."""
+    gpu_resnet(config)
+    _kolesnikov_schedule(config)
+
+
 def small_resnet(config: ConfigDict) -> None:
     """Minutes on two CPU cores: the small ResNet, batch size 128, features of stages 2 and 3."""
     config.evaluation.layers = ("stage2", "stage3")
@@ -109,7 +167,7 @@ def small_resnet(config: ConfigDict) -> None:
 def imagenet_resnet50(config: ConfigDict) -> None:
     """ImageNet and ResNet-50, as in most papers of 2020, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
-    config.data.update({"name": "imagenet", "image_size": 224})
+    _imagenet(config)
     config.network.update(
         {"name": "resnet50", "stem": "imagenet", "pool": "mean", "dtype": "bfloat16"}
     )
@@ -123,6 +181,10 @@ def kolesnikov(config: ConfigDict) -> None:
     """
     imagenet_resnet50(config)
     config.train.epochs = 35.0
+    _kolesnikov_schedule(config)
+
+
+def _kolesnikov_schedule(config: ConfigDict) -> None:
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4, "warmup": 5 / 35}
         | {"schedule": "steps", "drops": (15 / 35, 25 / 35)}
@@ -141,5 +203,11 @@ def small_vit(config: ConfigDict) -> None:
 def imagenet_vit(config: ConfigDict) -> None:
     """ImageNet in patches of 16 x 16 pixels, for accelerators."""
     config.train.update({"log_every": 50, "checkpoint_every": 2000})
-    config.data.update({"name": "imagenet", "image_size": 224})
+    _imagenet(config)
     config.network.update({"patch_size": 16, "pool": "cls", "dtype": "bfloat16"})
+
+
+def _imagenet(config: ConfigDict) -> None:
+    """Crops of 224 pixels from whole pictures; evaluation sees 7/8 of the shorter side."""
+    config.data.update({"name": "imagenet", "image_size": 224})
+    config.data.update({"stored_size": 320, "center_crop": 0.875})

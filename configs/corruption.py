@@ -12,6 +12,7 @@ Scores (docs/results.md), seed 0:
     10 per class 68.0 / 68.9 / 72.0
     its own task: accuracy 92.7 %, chance 16.7 %
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. Memory and speed: not measured.
 paper: ImageNet, ResNet-50, with the batch size, optimizer and epochs of ``configs/rotation.py``;
 the task in this form has no published setting. Not measured here.
 """
@@ -23,7 +24,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("corruption", arg, default=_default, paper=_paper)
+    return common.build("corruption", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -31,6 +32,13 @@ def _default(config: ConfigDict) -> None:
     config.method.area = (0.5, 1.0)
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3")
     config.train.epochs = 40.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    common.gpu_pretext(config)
+    if common.is_small(config):
+        config.method.area = (0.5, 1.0)
+    config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")
 
 
 def _paper(config: ConfigDict) -> None:

@@ -13,6 +13,7 @@ Scores (docs/results.md), seed 0:
     10 per class 74.4 / 72.1 / 72.0
     its own task: PSNR 20.8, noisy image 13.6
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, AdamW; docs/presets.md. Memory and speed: not measured.
 paper: the setting of the authors' tutorial (https://github.com/lisa-lab/DeepLearningTutorials,
 code/dA.py): MNIST, 500 units, 30 % noise, SGD with a batch size of 20, 15 epochs. Its loss is the
 sum over pixels; the learning rate is scaled accordingly. There the noise of each pixel is drawn by
@@ -26,7 +27,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("denoising_autoencoder", arg, default=_default, paper=_paper)
+    return common.build("denoising_autoencoder", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -35,6 +36,13 @@ def _default(config: ConfigDict) -> None:
     config.data.batch_size = 128
     config.optimizer.update({"learning_rate": 1e-2, "weight_decay": 0.3})
     config.train.epochs = 40.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    """A convolutional autoencoder; there is no published recipe."""
+    common.gpu_resnet(config)
+    if not common.is_small(config):
+        config.method.decoder = (512, 256, 128, 64, 32, 16)
 
 
 def _paper(config: ConfigDict) -> None:

@@ -11,6 +11,8 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     linear 87.3 ± 0.2 / 84.6 / 85.0
     10 per class 74.1 ± 0.1 / 72.0 / 72.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ViT-S/16, the authors' command for 100 epochs; docs/presets.md. Memory and
+speed: not measured.
 paper: the authors' command for ViT-S/16 on ImageNet, batch size 1024, AdamW, 300 epochs. Published
 for it: 73.3 kNN and 76.0 linear top-1 (their README); their linear probe reads the last four
 blocks, here both read the last one. Not measured here.
@@ -23,7 +25,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("dino", arg, default=_default, paper=_paper)
+    return common.build("dino", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -44,6 +46,18 @@ def _default(config: ConfigDict) -> None:
     )
     config.method.augment.update({"area": (0.4, 1.0), "small_size": 14, "small_area": (0.1, 0.4)})
     config.train.epochs = 8.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    """The vanilla command of the authors' README, for 100 epochs, on ViT-S."""
+    common.gpu_vit(config)
+    _decay(config)
+    config.method.update({"drop_path": 0.1, "frozen": 0.01})
+    config.method.update({"teacher_temperature": 0.04, "teacher_temperature_start": 0.04})
+    side, patch = config.data.image_size, config.network.patch_size
+    small = patch * round(side * 3 / 7 / patch)
+    config.method.augment.update({"interpolation": "bicubic", "small_size": small})
+    config.optimizer.update({"learning_rate": 5e-4, "learning_rate_end": 1e-6, "warmup": 0.1})
 
 
 def _paper(config: ConfigDict) -> None:

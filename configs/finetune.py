@@ -12,6 +12,8 @@ default: 10,000 labeled Fashion-MNIST images, the small ResNet of ``configs/simc
 steps of batches of 128, crops and flips. With 10 labels per class,
 ``--config.method.augment.name=none`` was better (docs/results.md).
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, AdamW, RandAugment, 100 epochs; docs/presets.md. Memory and speed:
+not measured.
 paper: MAE's recipe for ViT-B on ImageNet (table 9, and the authors' FINETUNE.md for what differs
 on normalized pixels): batch size 1024, AdamW with a learning rate that decays by layer, 100
 epochs, RandAugment, mixup, CutMix and random erasing. Published: 83.6 top-1 from MAE (table 3).
@@ -27,7 +29,9 @@ _FURTHER = {"from": str, "labels": int}
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    config = common.build("finetune", arg, default=_default, paper=_paper, further=_FURTHER)
+    config = common.build(
+        "finetune", arg, default=_default, gpu=_gpu, paper=_paper, further=_FURTHER
+    )
     values = common.parse(arg, _FURTHER).values
     with config.unlocked():
         if "from" in values:
@@ -42,6 +46,14 @@ def _default(config: ConfigDict) -> None:
     config.method.augment.area = (0.8, 1.0)
     config.train.steps = 2000
     config.optimizer.update({"learning_rate": 8e-3, "weight_decay": 0.05})
+
+
+def _gpu(config: ConfigDict) -> None:
+    """A common recipe for ResNets; it is of no paper."""
+    common.gpu_resnet(config)
+    config.optimizer.update({"learning_rate": 1e-3, "weight_decay": 0.05, "warmup": 0.05})
+    config.method.label_smoothing = 0.1
+    config.method.augment.name = "randaugment"
 
 
 def _paper(config: ConfigDict) -> None:

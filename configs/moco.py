@@ -10,6 +10,7 @@ Scores (docs/results.md), seed 0:
     linear 88.5 / 85.0 / 85.0
     10 per class 75.5 / 69.0 / 72.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. Memory and speed: not measured.
 paper: ImageNet, ResNet-50, batch size 256, SGD, 800 epochs. Published: 71.1 linear top-1 (Table 2).
 Not measured here.
 """
@@ -21,7 +22,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("moco", arg, default=_default, paper=_paper)
+    return common.build("moco", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -34,10 +35,23 @@ def _default(config: ConfigDict) -> None:
     config.train.epochs = 38.4
 
 
+def _gpu(config: ConfigDict) -> None:
+    """The published rate, which is for this batch size; a queue of 16 batches for small images."""
+    common.gpu_resnet(config)
+    if common.is_small(config):
+        config.method.queue = 4096
+        config.method.augment.blur = 0.0
+    _sgd(config)
+
+
 def _paper(config: ConfigDict) -> None:
     """Sections 2 and 3: the learning rate decays along a cosine, without warm-up."""
     common.imagenet_resnet50(config)
     config.train.epochs = 800.0
+    _sgd(config)
+
+
+def _sgd(config: ConfigDict) -> None:
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.03, "weight_decay": 1e-4, "warmup": 0.0}
         | {"weight_decay_of": "all"}

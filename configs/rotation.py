@@ -12,6 +12,7 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     10 per class 75.4 ± 0.6 / 69.3 / 72.0
     its own task, seed 0: accuracy 96.3 %, chance 25.0 %
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. Memory and speed: not measured.
 paper: ImageNet, ResNet-50 (their code: a wide RevNet-50), SGD, 35 epochs, as in Kolesnikov et al.
 2019 (https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
 measured here.
@@ -24,7 +25,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("rotation", arg, default=_default, paper=_paper)
+    return common.build("rotation", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -32,6 +33,12 @@ def _default(config: ConfigDict) -> None:
     config.method.area = (0.5, 1.0)
     config.evaluation.probe_layers = ("stage1", "stage2", "stage3")
     config.train.epochs = 20.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    common.gpu_pretext(config)
+    config.method.area = (0.5, 1.0) if common.is_small(config) else (0.05, 1.0)
+    config.evaluation.probe_layers = ("stage1", "stage2", "stage3", "stage4")
 
 
 def _paper(config: ConfigDict) -> None:

@@ -10,6 +10,8 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     linear 88.4 ± 0.3 / 84.8 / 85.0
     10 per class 75.7 ± 0.5 / 69.3 / 72.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, LARS with the authors' rate for small batches; docs/presets.md.
+Memory and speed: not measured.
 paper: ImageNet, ResNet-50, batch size 4096, LARS, 1000 epochs. Published: 69.1 linear top-1 (the
 authors' code). ``paper,data=cifar10``: ResNet-18 with a 3x3 stem, batch size 512, temperature .5,
 no blur. Published: about 91 linear top-1 (the authors' code). Neither was measured here.
@@ -23,7 +25,7 @@ from configs import common
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
     paper = _paper_cifar if common.is_cifar(arg) else _paper
-    return common.build("simclr", arg, default=_default, paper=paper)
+    return common.build("simclr", arg, default=_default, gpu=_gpu, paper=paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -31,6 +33,19 @@ def _default(config: ConfigDict) -> None:
     config.method.update({"projector": (512, 128), "output_norm": False})
     config.method.augment.update({"area": (0.25, 1.0), "strength": 0.75, "blur": 0.0})
     config.train.epochs = 25.6
+
+
+def _gpu(config: ConfigDict) -> None:
+    """The authors' command for 100 epochs: a rate of .075 x the square root of the batch size."""
+    if common.is_small(config):
+        _cifar(config)
+    else:
+        common.gpu_resnet(config)
+        config.network.zero_residual = True
+        config.method.augment.interpolation = "bicubic"
+    config.optimizer.update(
+        {"name": "lars", "learning_rate": 1.2, "weight_decay": 1e-4, "warmup": 0.1}
+    )
 
 
 def _paper(config: ConfigDict) -> None:
@@ -49,11 +64,15 @@ def _paper_cifar(config: ConfigDict) -> None:
     """Appendix B.9, and the command in the authors' README."""
     config.train.update({"epochs": 1000.0, "log_every": 50, "checkpoint_every": 2000})
     config.data.batch_size = 512
-    config.network.update(
-        {"name": "resnet18", "stem": "small", "pool": "mean", "zero_residual": True}
-    )
+    _cifar(config)
     config.optimizer.update(
         {"name": "lars", "learning_rate": 1.0, "weight_decay": 1e-4, "warmup": 0.01}
+    )
+
+
+def _cifar(config: ConfigDict) -> None:
+    config.network.update(
+        {"name": "resnet18", "stem": "small", "pool": "mean", "zero_residual": True}
     )
     config.method.update({"temperature": 0.5, "projector": (512, 512, 128)})
     config.method.augment.update({"strength": 0.5, "blur": 0.0, "interpolation": "bicubic"})

@@ -10,6 +10,7 @@ Scores (docs/results.md), seed 0:
     linear 88.1 / 84.5 / 85.0
     10 per class 75.4 / 69.0 / 72.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. Memory and speed: not measured.
 paper: ImageNet, ResNet-50, batch size 512, SGD, 100 epochs. Published: 68.1 linear top-1 (Table 4).
 Not measured here.
 """
@@ -21,7 +22,7 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("simsiam", arg, default=_default, paper=_paper)
+    return common.build("simsiam", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
@@ -32,13 +33,26 @@ def _default(config: ConfigDict) -> None:
     config.train.epochs = 38.4
 
 
+def _gpu(config: ConfigDict) -> None:
+    """Section 3, whose rate follows the batch size."""
+    common.gpu_resnet(config)
+    config.network.zero_residual = True
+    if common.is_small(config):
+        config.method.augment.blur = 0.0
+    _sgd(config)
+
+
 def _paper(config: ConfigDict) -> None:
     """Section 3, with MoCo v2's augmentations; learning rate .05 x batch size / 256, no warm-up."""
     common.imagenet_resnet50(config)
     config.network.zero_residual = True
-    _constant_predictor(config)
     config.train.epochs = 100.0
     config.data.batch_size = 512
+    _sgd(config)
+
+
+def _sgd(config: ConfigDict) -> None:
+    _constant_predictor(config)
     config.optimizer.update(
         {"name": "sgd", "learning_rate": 0.05, "weight_decay": 1e-4, "warmup": 0.0}
         | {"weight_decay_of": "all"}

@@ -11,6 +11,7 @@ Scores (docs/results.md), seed 0:
     10 per class 69.6 / 69.0 / 72.0
     its own task: PSNR 20.6, bicubic 16.0
 smoke: 8 steps, for tests.
+gpu: 224 x 224 pixels, ResNet-50, AdamW; docs/presets.md. Memory and speed: not measured.
 paper: ImageNet, as in the paper's largest experiments, four times enlarged, but with a ResNet-50 in
 place of the paper's three convolutions, since those make no features. Not measured here.
 """
@@ -22,13 +23,20 @@ from configs import common
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Builds the config of a preset; see ``configs/common.py``."""
-    return common.build("super_resolution", arg, default=_default, paper=_paper)
+    return common.build("super_resolution", arg, default=_default, gpu=_gpu, paper=_paper)
 
 
 def _default(config: ConfigDict) -> None:
     common.small_resnet(config)
     config.method.update({"factor": 4, "decoder": (64, 32, 16)})
     config.train.epochs = 20.0
+
+
+def _gpu(config: ConfigDict) -> None:
+    common.gpu_resnet(config, pool="grid")
+    small = (64, 32, 16)
+    config.method.decoder = small if common.is_small(config) else (64, 64, 64, *small)
+    config.method.factor = 4
 
 
 def _paper(config: ConfigDict) -> None:

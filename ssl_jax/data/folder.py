@@ -70,6 +70,12 @@ def from_pictures(
     grey = all(picture.header.grey for picture in pictures)
     channels = options.channels or (1 if grey else 3)
     frame = options.frame(size, channels)
+    if (typical := np.median([picture.header.shorter for picture in pictures])) < size:
+        notes = [
+            *notes,
+            f"half of the images have a shorter side of {typical:.0f} pixels or less; all are "
+            f"enlarged to data.image_size {size}",
+        ]
     images = None
     if memory.fits(len(pictures), frame, options.cache_mib):
         paths = [picture.path for picture in pictures]
