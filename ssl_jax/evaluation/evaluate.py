@@ -98,10 +98,22 @@ def evaluate(
         "random_init": untrained_layers(settings.layers),
         "input": extract_both(inputs.raw(config.data)),
     }
+    linear_sets = sets
+    if settings.linear_layers:
+        linear_sets = {
+            "learned": learned_layers(settings.linear_layers),
+            "random_init": untrained_layers(settings.linear_layers),
+            "input": sets["input"],
+        }
     predictions = None
     for column in ("label", *data.further_labels):
         results = {
-            name: run_probes(fitted.labeled(column), scored.labeled(column), settings)
+            name: run_probes(
+                fitted.labeled(column),
+                scored.labeled(column),
+                settings,
+                linear=[part.z for part in linear_sets[name]],
+            )
             for name, (fitted, scored) in sets.items()
         }
         learned = results.pop("learned")

@@ -46,14 +46,14 @@ def check_layers(
       params: the method's parameters.
       extra: the method's other state.
       batch: arrays or ShapeDtypeStructs.
-      settings: ``config.evaluation``, with ``layers`` and ``probe_layers``.
+      settings: ``config.evaluation``, with ``layers``, ``linear_layers`` and ``probe_layers``.
 
     Raises:
       InputError: a layer is missing or is not one vector per example; names the first one.
     """
     outputs = jax.eval_shape(method.embed, params, extra, batch)
     vectors = [name for name, layer in outputs.items() if layer.ndim == 2]
-    for key in ("layers", "probe_layers"):
+    for key in ("layers", "linear_layers", "probe_layers"):
         for layer in settings[key]:
             if layer not in vectors:
                 reason = " is not one vector per example" if layer in outputs else ""

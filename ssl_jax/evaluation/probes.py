@@ -1,5 +1,6 @@
 """Runs the classifiers on frozen features."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,13 @@ def linear_top1(train: Extracted, test: Extracted) -> float:
     return float((names[logits.argmax(-1)] == test.y).mean())
 
 
-def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeResults:
+def run_probes(
+    train: Extracted,
+    test: Extracted,
+    config: ConfigDict,
+    *,
+    linear: Sequence[np.ndarray] | None = None,
+) -> ProbeResults:
     """Runs kNN, a linear probe on all labels, and one on 10 labels per class.
 
     The last one is drawn ten times, or three times with more than 200 classes.
@@ -48,6 +55,8 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
       test: labeled features; a class that ``train`` lacks counts as an error.
       config: ``config.evaluation``, with ``knn_k``, ``knn_temperature`` and ``knn_transform``;
         what is None is chosen on held-out training examples.
+      linear: other features of the same examples, ``[n, d]`` and ``[m, d]``, for the linear probes;
+        None: the same ones.
     """
     names, train_y = np.unique(np.asarray(train.y), return_inverse=True)
     vote = voting.choose(
@@ -58,11 +67,12 @@ def run_probes(train: Extracted, test: Extracted, config: ConfigDict) -> ProbeRe
         transform=config.knn_transform,
     )
     votes = voting.predict(train.z, train_y, test.z, vote, classes=len(names))
-    linear = linear_probe_predict(train.z, train_y, test.z)
+    train_z, test_z = linear or (train.z, test.z)
+    logits = linear_probe_predict(train_z, train_y, test_z)
     draws = _DRAWS if _PER_CLASS * len(names) <= MANY else _DRAWS_OF_MANY
-    few = few_labels(train.z, train_y, test.z, per_class=_PER_CLASS, draws=draws)
-    first_five = names[np.argsort(-linear, axis=-1)[:, :5]]
-    predictions = names[linear.argmax(-1)]
+    few = few_labels(train_z, train_y, test_z, per_class=_PER_CLASS, draws=draws)
+    first_five = names[np.argsort(-logits, axis=-1)[:, :5]]
+    predictions = names[logits.argmax(-1)]
     return ProbeResults(
         correct={
             "knn_top1": names[votes.argmax(-1)] == test.y,

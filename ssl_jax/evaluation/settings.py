@@ -7,6 +7,9 @@ SETTINGS = {
     "layers": settings.names(
         ("features",), "layers that are concatenated into the evaluated features"
     ),
+    "linear_layers": settings.names(
+        (), "layers that linear probes read instead of ``layers``", may_be_empty=True
+    ),
     "probe_layers": settings.names((), "layers that are also probed one by one", may_be_empty=True),
     "batch_size": settings.integer(500, "examples per batch of feature extraction", at_least=1),
     "knn_k": settings.integer(

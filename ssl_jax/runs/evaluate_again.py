@@ -136,6 +136,8 @@ def evaluate_again(workdir: Path, options: Options, console: Console) -> None:
 
     config = run.config.copy_and_resolve_references()
     config.evaluation.layers = tuple(layers)
+    if options.layers:
+        config.evaluation.linear_layers = ()
     method = run.method if options.data is None else run.method._replace(predict=None)
     input_name = MODALITIES[config.data.modality].input_name
     analyses = options.kmeans or options.label_curve or options.corruptions

@@ -143,6 +143,8 @@ def evaluate_run(
         fitted, labels = len(findings.train.z), findings.train.y
         if labels is not None and fitted < len(data.train):
             facts["probes fitted to"] = f"{fitted:,} of {len(data.train):,} examples"
+        if run.config.evaluation.linear_layers:
+            facts["linear probes read"] = ", ".join(run.config.evaluation.linear_layers)
         if "method" in run.config:
             facts["network"] = run.config.network.name
         subject = Subject(

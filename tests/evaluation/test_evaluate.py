@@ -64,11 +64,11 @@ METHOD = Method(
 TRAINED = {"weights": jnp.eye(PIXELS)[:, 8:14]}
 
 
-def run_probes(train, test, config):
+def run_probes(train, test, config, *, linear=None):
     """The class of the nearest mean, the nearest example, and the nearest of some examples."""
-    classes = np.unique(train.y)
-    means = np.stack([train.z[train.y == label].mean(0) for label in classes])
-    predictions = classes[distances(test.z, means).argmin(1)]
+    classes, (train_z, test_z) = np.unique(train.y), linear or (train.z, test.z)
+    means = np.stack([train_z[train.y == label].mean(0) for label in classes])
+    predictions = classes[distances(test_z, means).argmin(1)]
     near = distances(test.z, train.z)
     few = np.stack([train.y[i::3][near[:, i::3].argmin(1)] for i in range(3)])
     correct = {
@@ -167,6 +167,21 @@ def test_each_score_is_of_the_features_it_is_named_after(evaluated, data):
         assert not np.array_equal(untrained, raw)
     assert values["linear_top5"] == learned.top5
     np.testing.assert_array_equal(findings.predictions, learned.predictions)
+
+
+def test_linear_probes_may_read_other_layers(evaluated, data):
+    """Only they do: the neighbors, the raw input and the page's features stay the same."""
+    plain, _, first = evaluated
+    found, settings, _ = run(data, linear_layers=("last",))
+    for prefix, params in (("", TRAINED), ("random_init_", first)):
+        layer = [features(params, source) for source in (data.train, data.test)]
+        sliced = [Extracted(part.z[:, 4:], part.y) for part in layer]
+        expected = run_probes(*sliced, settings).correct["linear_top1"].mean()
+        assert found.values[f"{prefix}linear_top1"] == expected
+        assert found.values[f"{prefix}knn_top1"] == plain.values[f"{prefix}knn_top1"]
+    assert found.values["input_linear_top1"] == plain.values["input_linear_top1"]
+    assert not np.array_equal(found.predictions, plain.predictions)
+    np.testing.assert_array_equal(found.test.z, plain.test.z)
 
 
 def test_each_probed_layer_is_probed_alone(evaluated, data):

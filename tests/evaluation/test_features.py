@@ -65,7 +65,7 @@ def test_further_labels_are_extracted_as_columns():
     assert found.labeled("label") is found
 
 
-@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+@pytest.mark.parametrize("key", ["layers", "linear_layers", "probe_layers"])
 def test_an_unknown_layer_is_named(key):
     batch = {"image": jax.ShapeDtypeStruct((2, 8, 8, 1), np.uint8)}
     settings = tiny.config().evaluation
@@ -74,7 +74,7 @@ def test_an_unknown_layer_is_named(key):
         check_layers(METHOD, {}, {"offset": jnp.ones(())}, batch, settings)
 
 
-@pytest.mark.parametrize("key", ["layers", "probe_layers"])
+@pytest.mark.parametrize("key", ["layers", "linear_layers", "probe_layers"])
 def test_a_layer_of_several_vectors_per_example_is_refused(key):
     def embed(params, extra, batch):
         pixels = jnp.asarray(batch["image"], jnp.float32)

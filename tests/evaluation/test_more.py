@@ -49,7 +49,7 @@ def point(train_z, train_y, test_z, test_y, *, per_class, **bound):
     return Point(np.full(draws, right), np.arange(draws) * right)
 
 
-def run_probes(train, test, config):
+def run_probes(train, test, config, *, linear=None):
     predictions = nearest_mean(train.z, train.y)(test.z)
     right = predictions == test.y
     correct = {"knn_top1": right, "linear_top1": right, "linear100_top1": np.stack([right] * 2)}

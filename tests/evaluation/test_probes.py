@@ -39,6 +39,15 @@ def test_accuracies_are_those_of_the_public_functions(probed):
         assert result.vote == (20, 0.1, "raw")
 
 
+def test_linear_probes_read_their_own_features(probed):
+    sets, (good, bad) = probed
+    mixed = run_probes(*sets[0], FIXED, linear=[part.z for part in sets[1]])
+    np.testing.assert_array_equal(mixed.correct["knn_top1"], good.correct["knn_top1"])
+    for metric in ("linear_top1", "linear100_top1"):
+        np.testing.assert_array_equal(mixed.correct[metric], bad.correct[metric])
+    np.testing.assert_array_equal(mixed.predictions, bad.predictions)
+
+
 def test_a_single_linear_probe_gives_the_same_accuracy(probed):
     for (train, test), result in zip(*probed, strict=True):
         names = np.array([2, 5, 9])

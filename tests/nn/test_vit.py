@@ -100,7 +100,17 @@ def test_patches_are_the_encoding_without_the_class_token_and_not_computed_in_tr
     encoding = reference.vit(params_of(network), np.asarray(images), patch=PATCH, heads=HEADS)[-1]
     np.testing.assert_allclose(layers["patches"], encoding[:, 1:], rtol=1e-4, atol=1e-5)
     assert layers["patches"].dtype == jnp.float32
-    assert layers.keys() - trained.keys() == {"patches"}
+    assert layers.keys() - trained.keys() == {"last4", "patches"}
+
+
+@pytest.mark.parametrize("depth", [2, 6])
+def test_last4_joins_the_normalized_class_tokens_of_four_blocks(images, depth):
+    network = module(pool="cls", depth=depth)
+    layers, params = layers_of(network, images, train=False), params_of(network)
+    blocks = [np.asarray(layers[f"block{i}"]) for i in range(1, depth + 1)][-4:]
+    expected = [reference.layer_norm(params["norm"], x) for x in blocks]
+    np.testing.assert_allclose(layers["last4"], np.hstack(expected), rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(layers["last4"][:, -WIDTH:], layers["features"])
 
 
 @pytest.mark.parametrize("remat", [False, True])

@@ -23,6 +23,8 @@ from ssl_jax.nn.norm import layer_norm
 from ssl_jax.nn.positions import interpolated
 from ssl_jax.nn.transformer import Block, block_outputs, by_fan_in, initializer
 
+_LAST = 4  # blocks that DINO and its successors probe
+
 SETTINGS = {"patch_size": settings.integer(4, "side of a ViT's patches", at_least=1)}
 
 
@@ -105,8 +107,10 @@ class ViT(nnx.Module):
 
         Returns:
           ``block1``, ``block2``, ...: each block's output, pooled, float32; ``features``: the last
-          block's output after the final LayerNorm, pooled; unless ``train``, ``patches``
-          ``[n, t, d]``: the same of each patch, row by row, without the class token.
+          block's output after the final LayerNorm, pooled. Unless ``train``, also ``last4``: the
+          last four blocks' outputs, each after the final LayerNorm and pooled, joined; and
+          ``patches`` ``[n, t, d]``: the last block's output after the final LayerNorm, of each
+          patch, row by row, without the class token.
 
         Raises:
           ValueError: a side does not split into patches.
@@ -119,7 +123,11 @@ class ViT(nnx.Module):
         pooled = {name: self._pooled(x, rows, columns) for name, x in layers.items()}
         if train:
             return pooled
-        return pooled | {"patches": layers["features"][:, 1:].astype(jnp.float32)}
+        last = [self._pooled(self.norm(x), rows, columns) for x in outputs[-_LAST:]]
+        return pooled | {
+            "last4": jnp.concatenate(last, axis=-1),
+            "patches": layers["features"][:, 1:].astype(jnp.float32),
+        }
 
     def attention_maps(
         self, images: Float[Array, "n h w c"], *, train: bool = False
