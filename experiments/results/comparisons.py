@@ -13,6 +13,9 @@ _SCORES = {
 _PAINTING = {name: f"test_hole_{name.lower()}" for name in ("MSE", "PSNR", "SSIM", "sharpness")}
 
 VARIANTS: dict[str, tuple[str, Changes]] = {
+    "simclr-output_norm": ("simclr", {"method.output_norm": True}),
+    "simclr-zero_residual": ("simclr", {"network.zero_residual": True}),
+    "moco-4": ("moco", {"method.groups": 4}),
     "rotation-2": ("rotation", {"method.ways": 2}),
     "rotation-8": ("rotation", {"method.ways": 8}),
     "denoising_autoencoder-0": ("denoising_autoencoder", {"method.level": 0.0}),
@@ -47,6 +50,17 @@ class Comparison(NamedTuple):
 
 
 COMPARISONS = {
+    "choices": Comparison(
+        "the default preset with",
+        (
+            Row("SimCLR as it is", "simclr"),
+            Row("SimCLR, a BatchNorm after the projector", "simclr-output_norm"),
+            Row("SimCLR, residual branches that start at zero", "simclr-zero_residual"),
+            Row("MoCo as it is: one group, nothing is shuffled", "moco"),
+            Row("MoCo, keys shuffled among four groups", "moco-4"),
+        ),
+        _SCORES,
+    ),
     "rotations": Comparison(
         "angles",
         (Row("2", "rotation-2"), Row("4", "rotation"), Row("8", "rotation-8")),

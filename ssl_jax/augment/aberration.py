@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 _GRAY_LEVEL = 1 / 255
 _GREEN_MAGENTA = np.array([-1.0, 2.0, -1.0], np.float32)
 
 
+@on_pixels
 def drop_colors(key: PRNGKeyArray, image: Image) -> Image:
     """Keeps one color channel at random and replaces the other two by faint noise.
 
@@ -63,6 +65,7 @@ def project_colors(key: PRNGKeyArray, image: Image) -> Image:
     return image - (image @ unit)[..., None] * unit
 
 
+@on_pixels
 def jitter_channels(key: PRNGKeyArray, image: Image, *, jitter: int = 2) -> Image:
     """Shifts each channel on its own, and cuts off the border.
 

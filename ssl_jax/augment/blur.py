@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image
 
 
+@on_pixels
 def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
     """Convolves with a normalized Gaussian of ``kernel_size`` taps; borders are mirrored.
 
@@ -48,6 +50,7 @@ def _weighted_sum(parts: list[Array], weights: Float[Array, " k"]) -> Array:
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
+@on_pixels
 def gaussian_blur(
     key: PRNGKeyArray,
     image: Image,

@@ -13,26 +13,31 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from ssl_jax.augment._schedule import apply_in_order, compute_once
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
 _ORDERS = list(itertools.permutations(("brightness", "contrast", "saturation", "hue")))
 
 
+@on_pixels
 def adjust_brightness(image: Image, factor: Scalar | float) -> Image:
     """Blends with black: ``factor * image``; 1 changes nothing."""
     return channels_last(_brightness(channels_first(image), True, factor))
 
 
+@on_pixels
 def adjust_contrast(image: Image, factor: Scalar | float) -> Image:
     """Blends with the mean luma, one gray for the whole image; 1 changes nothing."""
     return channels_last(_contrast(channels_first(image), True, factor))
 
 
+@on_pixels
 def adjust_saturation(image: Image, factor: Scalar | float) -> Image:
     """Blends with each pixel's own luma; 1 changes nothing, 0 leaves gray."""
     return channels_last(_saturation(channels_first(image), True, factor))
 
 
+@on_pixels
 def adjust_hue(image: Image, shift: Scalar | float) -> Image:
     """Rotates the hue in HSV by ``shift`` turns, from -0.5 to 0.5; 0 changes nothing.
 
@@ -44,6 +49,7 @@ def adjust_hue(image: Image, shift: Scalar | float) -> Image:
     return channels_last(_hue(channels_first(image), True, shift))
 
 
+@on_pixels
 def color_jitter(
     key: PRNGKeyArray,
     image: Image,
@@ -174,6 +180,7 @@ def _luma(planes: Planes) -> Float[Array, "h w"]:
     return 0.299 * r + 0.587 * g + 0.114 * b
 
 
+@on_pixels
 def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> Image:
     """Replaces the colors by their ITU-R 601 luma; the number of channels stays the same.
 
@@ -194,6 +201,7 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     return channels_last(compute_once(planes))
 
 
+@on_pixels
 def solarize(
     key: PRNGKeyArray, image: Image, *, threshold: float = 0.5, probability: float = 0.2
 ) -> Image:

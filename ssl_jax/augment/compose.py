@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ssl_jax.augment.checks import on_pixels
+
 Image = Float[Array, "_ _ c"]
 Planes = Float[Array, "c _ _"]
 Augmentation = Callable[..., Image]  # (key, image); keywords of a crop
@@ -45,6 +47,7 @@ def compose(*functions: Augmentation) -> Augmentation:
       https://docs.jax.dev/en/latest/jep/263-prng.html
     """
 
+    @on_pixels
     def composed(key: PRNGKeyArray, image: Image, **of_first: Any) -> Image:
         keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(functions)))
         for position, function in enumerate(functions):

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from ssl_jax.augment.blur import blur
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 NOISE = (0.04, 0.06, 0.08, 0.09, 0.10)
@@ -28,6 +29,7 @@ PIXELATION = (0.95, 0.9, 0.85, 0.75, 0.65)
 _SIDE = 32  # of CIFAR's images, for which the constants were chosen
 
 
+@on_pixels
 def gaussian_noise(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     """Adds Gaussian noise to each pixel and channel.
 
@@ -54,6 +56,7 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     return jnp.clip(image + _constant(NOISE, strength) * noise, 0.0, 1.0)
 
 
+@on_pixels
 def gaussian_blur(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     """Blurs with a Gaussian, cut off at four standard deviations.
 
@@ -76,6 +79,7 @@ def gaussian_blur(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     return jnp.clip(blur(image, sigma, kernel_size=2 * radius + 1), 0.0, 1.0)
 
 
+@on_pixels
 def contrast(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     """Moves each pixel towards its channel's mean: ``mean + factor * (x - mean)``.
 
@@ -95,6 +99,7 @@ def contrast(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     return jnp.clip(mean + _constant(CONTRAST, strength) * (image - mean), 0.0, 1.0)
 
 
+@on_pixels
 def pixelate(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
     """Shrinks the image with a box filter and enlarges it again, which repeats pixels.
 

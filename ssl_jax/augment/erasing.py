@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 _ATTEMPTS = 10
 
 
+@on_pixels
 def random_erasing(
     key: PRNGKeyArray,
     image: Image,

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 Interpolation = Literal["bilinear", "bicubic"]
 _ATTEMPTS = 10
 
 
+@on_pixels
 def crop_and_resize(
     image: Image,
     top: Scalar | int,
@@ -86,6 +88,7 @@ def _cubic(x: Float[Array, "out in"]) -> Float[Array, "out in"]:
 _FILTERS = {"bilinear": _triangle, "bicubic": _cubic}
 
 
+@on_pixels
 def random_resized_crop(
     key: PRNGKeyArray,
     image: Image,
@@ -170,6 +173,7 @@ def _inception_box(
     return top, left, height, width
 
 
+@on_pixels
 def random_square(
     key: PRNGKeyArray,
     image: Image,
@@ -204,6 +208,7 @@ def random_square(
     return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
 
 
+@on_pixels
 def center_crop(
     image: Image,
     *,
@@ -241,6 +246,7 @@ def _square(
     return jnp.maximum(1, height).astype(jnp.int32), jnp.maximum(1, width).astype(jnp.int32)
 
 
+@on_pixels
 def random_crop(key: PRNGKeyArray, image: Image, *, padding: int = 4) -> Image:
     """Adds a border of zeros and crops to the original size: a shift by up to ``padding`` pixels.
 
@@ -261,6 +267,7 @@ def random_crop(key: PRNGKeyArray, image: Image, *, padding: int = 4) -> Image:
     return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
 
+@on_pixels
 def horizontal_flip(key: PRNGKeyArray, image: Image, *, probability: float = 0.5) -> Image:
     """Flips the image left to right.
 

@@ -7,6 +7,7 @@ size. Pillow works on bytes; equalize and posterize round to its 256 levels, the
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
 _GRAY = 128 / 255
@@ -15,6 +16,7 @@ _LEVELS = 256
 Matrix = Float[Array, "2 3"]
 
 
+@on_pixels
 def auto_contrast(image: Image) -> Image:
     """Stretches each channel to [0, 1]: ``(x - min) / (max - min)``; a flat channel stays as it is.
 
@@ -34,6 +36,7 @@ def auto_contrast(image: Image) -> Image:
     return channels_last(jnp.where(extent > 0, stretched, planes))
 
 
+@on_pixels
 def equalize(image: Image) -> Image:
     """Flattens the histogram of each channel, so that all levels become about equally frequent.
 
@@ -71,6 +74,7 @@ def _levels(planes: Planes) -> Int[Array, "c h w"]:
     return jnp.round(planes * (_LEVELS - 1)).astype(jnp.int32)
 
 
+@on_pixels
 def posterize(image: Image, bits: Scalar | int) -> Image:
     """Keeps the highest ``bits`` of each pixel's eight bits and sets the others to 0.
 
@@ -89,6 +93,7 @@ def posterize(image: Image, bits: Scalar | int) -> Image:
     return levels.astype(image.dtype) / (_LEVELS - 1)
 
 
+@on_pixels
 def solarize(image: Image, threshold: Scalar | float) -> Image:
     """Inverts the pixels at or above the threshold.
 
@@ -105,6 +110,7 @@ def solarize(image: Image, threshold: Scalar | float) -> Image:
     return jnp.where(image >= threshold, 1.0 - image, image)
 
 
+@on_pixels
 def adjust_sharpness(image: Image, factor: Scalar | float) -> Image:
     """Blends with a smoothed image; 1 changes nothing, 0 smooths, and above 1 sharpens.
 
@@ -134,6 +140,7 @@ def adjust_sharpness(image: Image, factor: Scalar | float) -> Image:
     return channels_last(jnp.clip(smooth + factor * (planes - smooth), 0.0, 1.0))
 
 
+@on_pixels
 def rotate(image: Image, degrees: Scalar | float) -> Image:
     """Rotates about the center, counterclockwise; ``warp`` says how pixels are found.
 
@@ -151,6 +158,7 @@ def rotate(image: Image, degrees: Scalar | float) -> Image:
     return warp(image, rotation(h, w, degrees))
 
 
+@on_pixels
 def shear_x(image: Image, slope: Scalar | float) -> Image:
     """Shifts each row to the left by ``slope`` times its distance from the top edge.
 
@@ -167,6 +175,7 @@ def shear_x(image: Image, slope: Scalar | float) -> Image:
     return warp(image, shear(slope, 0.0))
 
 
+@on_pixels
 def shear_y(image: Image, slope: Scalar | float) -> Image:
     """Shifts each column up by ``slope`` times its distance from the left edge.
 
@@ -183,6 +192,7 @@ def shear_y(image: Image, slope: Scalar | float) -> Image:
     return warp(image, shear(0.0, slope))
 
 
+@on_pixels
 def translate_x(image: Image, pixels: Scalar | float) -> Image:
     """Shifts the image to the left.
 
@@ -199,6 +209,7 @@ def translate_x(image: Image, pixels: Scalar | float) -> Image:
     return warp(image, translation(pixels, 0.0))
 
 
+@on_pixels
 def translate_y(image: Image, pixels: Scalar | float) -> Image:
     """Shifts the image up.
 
@@ -215,6 +226,7 @@ def translate_y(image: Image, pixels: Scalar | float) -> Image:
     return warp(image, translation(0.0, pixels))
 
 
+@on_pixels
 def warp(image: Image, matrix: Matrix) -> Image:
     """Moves pixels by an affine map, to the nearest pixel; new pixels are gray, at 128 / 255.
 

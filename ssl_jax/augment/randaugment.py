@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.color import adjust_brightness, adjust_contrast, adjust_saturation
 from ssl_jax.augment.compose import Image
 from ssl_jax.augment.operations import (
@@ -38,6 +39,7 @@ _FIRST_AFFINE = OPERATIONS.index("rotate")
 _LARGEST = 10.0
 
 
+@on_pixels
 def randaugment(
     key: PRNGKeyArray, image: Image, *, layers: int = 2, magnitude: Scalar | float = 9.0
 ) -> Image:

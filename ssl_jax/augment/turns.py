@@ -6,9 +6,11 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import PRNGKeyArray, Scalar
 
+from ssl_jax.augment.checks import on_pixels
 from ssl_jax.augment.compose import Image, channels_first, channels_last
 
 
+@on_pixels
 def rotate90(key: PRNGKeyArray, image: Image) -> Image:
     """Rotates a square image by 0, 90, 180 or 270 degrees, each with equal probability.
 
@@ -39,6 +41,7 @@ def rotate90(key: PRNGKeyArray, image: Image) -> Image:
     return turn(image, jax.random.randint(key, (), 0, 4))
 
 
+@on_pixels
 def turn(image: Image, k: Scalar | int) -> Image:
     """Rotates a square image by ``k`` quarter turns, counterclockwise, as ``jnp.rot90`` does.
 
@@ -62,6 +65,7 @@ def turn(image: Image, k: Scalar | int) -> Image:
     return channels_last(jnp.where(k >= 2, planes[:, :, ::-1], planes))
 
 
+@on_pixels
 def eighth_turn(image: Image, k: int) -> Image:
     """Rotates a square image by ``k`` eighths of a turn, and enlarges what all rotations can show.
 
