@@ -65,11 +65,12 @@ def from_arrays(
 
     Args:
       images: training images, uint8 [n, h, h, 1 or 3] or [n, h, h].
-      labels: one class per training image, integers [n] from 0, or None.
+      labels: one class per training image, integers [n], 0 or more, or None. Without
+        `label_names`, the classes are the numbers that occur, in order.
       test_images: test images, [m, ...], of the same size and channels as `images`.
       test_labels: one class per test image, integers [m]; required if `labels` is given, and
         refused otherwise.
-      label_names: one name per class; by default "0", "1", ...
+      label_names: the name of class 0, 1, ...; by default the numbers that occur.
 
     Returns:
       The dataset, with mean and standard deviation measured on `images`.
@@ -92,14 +93,19 @@ def from_arrays(
     columns = {"image": images}
     test_columns = {"image": test_images}
     if labels is not None and test_labels is not None:
-        columns["label"] = _checked_labels("labels", labels, len(images))
-        test_columns["label"] = _checked_labels("test_labels", test_labels, len(test_images))
-        count = 1 + max(int(columns["label"].max()), int(test_columns["label"].max()))
-        label_names = tuple(label_names or map(str, range(count)))
-        if len(label_names) < count:
+        ids = _checked_labels("labels", labels, len(images))
+        test_ids = _checked_labels("test_labels", test_labels, len(test_images))
+        known = np.union1d(ids, test_ids)
+        if label_names is None:
+            label_names = tuple(map(str, known))
+        elif len(label_names) <= known[-1]:
             raise InputError(
-                f"label_names: {len(label_names)} names; expected {count}, one per label"
+                f"label_names: {len(label_names)} names; expected {known[-1] + 1}, one per label"
             )
+        else:
+            known = np.arange(len(label_names))
+        columns["label"] = np.searchsorted(known, ids).astype(np.int32)
+        test_columns["label"] = np.searchsorted(known, test_ids).astype(np.int32)
     elif label_names is not None:
         raise InputError("label_names: given without labels; expected labels too")
     train = Arrays(columns)
@@ -114,7 +120,8 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
     """Brings images in memory to the size and channels that a run was trained on.
 
     Args:
-      images: [n, h, w, 1 or 3] or [n, h, w], of any size; uint8, or float from 0 to 1.
+      images: [n, h, w, 1 or 3], of any size, or [n, h, w] if the run is gray; uint8, or float from
+        0 to 1.
       config_data: `config.data`, with the `image_size` and `channels` that loading resolved.
 
     Returns:
@@ -123,7 +130,8 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
     Raises:
       InputError: the images have another shape, type or range.
     """
-    images = np.asarray(images)
+    images = _as_array(images)
+    _check_not_one(images, config_data["channels"])
     if np.issubdtype(images.dtype, np.floating):
         if not np.all((images >= 0) & (images <= 1)):
             raise InputError(
@@ -161,25 +169,66 @@ def conform(source: Arrays, options: Options, size: int, channels: int, title: s
     return memory.read_all(fitted.__getitem__, len(fitted), f"decoding {title} images") or fitted
 
 
+def _as_array(images: Any) -> np.ndarray:
+    """Returns an array of one image per row.
+
+    Raises:
+      InputError: images have different shapes.
+    """
+    if isinstance(images, list | tuple):
+        shapes = sorted({np.shape(image) for image in images})
+        if len(shapes) > 1:
+            raise InputError(
+                f"images: {len(images)} images of different shapes, such as {shapes[0]} and "
+                f"{shapes[-1]}; expected one shape, or a folder and experiments/embed.py"
+            )
+    return np.asarray(images)
+
+
+def _check_not_one(images: np.ndarray, channels: int) -> None:
+    """Refuses a single image without the axis of examples, which could pass for gray images."""
+    is_one = images.ndim == 2 or (images.ndim == 3 and (channels > 1 or images.shape[2] <= 4))
+    if is_one and 0 not in images.shape:
+        gray = " or, since the run is gray, [n, h, w]" if channels == 1 else ""
+        raise InputError(
+            f"images: shape {images.shape} has no axis of examples; expected [n, h, w, c]{gray}; "
+            "a single image is images[None]"
+        )
+
+
 def _checked_images(name: str, images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.uint8:
-        raise InputError(f"{name}: type {images.dtype} is not supported; expected uint8")
+        raise InputError(
+            f"{name}: type {images.dtype} is not supported; expected uint8 from 0 to 255"
+            + (", or float32 from 0 to 1" if name == "images" else "")
+        )
     with_channels = images[..., None] if images.ndim == 3 else images
     if with_channels.ndim != 4 or with_channels.shape[3] not in (1, 3) or 0 in with_channels.shape:
         raise InputError(
             f"{name}: shape {images.shape} is not supported; "
-            "expected images [n, h, w], [n, h, w, 1] or [n, h, w, 3]"
+            f"expected images [n, h, w], [n, h, w, 1] or [n, h, w, 3]{_hint(images.shape)}"
         )
     return with_channels
+
+
+def _hint(shape: tuple[int, ...]) -> str:
+    """Says what kind of images a wrong shape looks like."""
+    if 0 in shape:
+        return "; there is nothing in it"
+    if len(shape) == 4 and shape[3] == 4:
+        return "; drop the fourth channel, which looks like transparency"
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return "; the channels come second here: np.moveaxis(images, 1, -1)"
+    return ""
 
 
 def _checked_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
     labels = np.asarray(labels)
     integers = np.issubdtype(labels.dtype, np.integer)
-    if not integers or labels.shape != (count,) or labels.min() < 0:
+    if not integers or labels.shape != (count,) or labels.min() < 0 or labels.max() >= 2**63:
         raise InputError(
             f"{name}: {labels.dtype} {labels.shape} is not valid; "
-            f"expected {count} integers that are not negative, one per image"
+            f"expected {count} integers from 0 to 2**63 - 1, one per image"
         )
-    return labels.astype(np.int32)
+    return labels.astype(np.int64)

@@ -56,8 +56,8 @@ class Run(NamedTuple):
         Each new number of inputs is compiled once.
 
         Args:
-          inputs: of the modality of the training data. Images: ``[n, h, w, c]`` or, if gray,
-            ``[n, h, w]``; uint8 0 to 255 or float 0 to 1; of any size, in gray or color. They are
+          inputs: of the modality of the training data. Images: ``[n, h, w, c]``; ``[n, h, w]`` if
+            the run is gray; uint8 0 to 255 or float 0 to 1; of any size, gray or color. They are
             resized, cropped to a square and normalized as in training. Clips: uint8
             ``[n, f, h, w, c]``. Texts: a list of str, of which the first window of tokens is read.
 

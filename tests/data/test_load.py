@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -241,10 +242,28 @@ def test_from_arrays_refuses_arrays_that_do_not_agree(images, labels, rest, mess
     assert message in one_line(data.from_arrays, images, labels, test_images=IMAGES, **rest)
 
 
+@pytest.mark.parametrize("step", [1, 7, 999_999_999, 2**31, 2**62 - 1])
+def test_label_ids_may_be_any_numbers(step):
+    images, ids = np.zeros((6, 8, 8), np.uint8), np.arange(6) % 3 * step
+    loaded = data.from_arrays(images, ids, test_images=images[:2], test_labels=ids[1:3])
+    assert loaded.label_names == ("0", str(step), str(2 * step))
+    assert loaded.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert loaded.test.labels.tolist() == [1, 2]
+    assert loaded.train.labels.dtype == np.int32
+
+
+def test_label_names_belong_to_the_numbers_themselves():
+    images, ids = np.zeros((4, 8, 8), np.uint8), np.array([3, 1, 3, 1], np.uint64)
+    names = ("a", "b", "c", "d", "e")
+    loaded = data.from_arrays(images, ids, test_images=images, test_labels=ids, label_names=names)
+    assert loaded.label_names == names
+    assert loaded.train.labels.tolist() == [3, 1, 3, 1]
+
+
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (8, 3), (4, 3)])
 def test_images_are_brought_to_the_shape_of_a_run(size, channels):
     config = ConfigDict({"image_size": size, "channels": channels})
-    shapes = [(5, 8, 8), (5, 8, 10, 1), (5, 12, 8, 3)]
+    shapes = [(5, 8, 10, 1), (5, 12, 8, 3), *([(5, 8, 8)] if channels == 1 else [])]
     for shape in shapes:
         images = np.full(shape, 204, np.uint8)
         fitted = fit_images(images, config)
@@ -264,8 +283,42 @@ def test_images_of_the_training_shape_are_not_changed():
 def test_images_out_of_range_are_refused(value):
     config = ConfigDict({"image_size": 8, "channels": 3})
     assert " is out of range; expected 0 to 1" in one_line(
-        fit_images, np.full((1, 8, 8), value), config
+        fit_images, np.full((1, 8, 8, 1), value), config
     )
+
+
+@pytest.mark.parametrize(
+    ("channels", "images", "message"),
+    [
+        (3, np.zeros((20, 30, 3), np.uint8), "shape (20, 30, 3) has no axis of examples"),
+        (3, np.zeros((5, 8, 8), np.uint8), "expected [n, h, w, c]; a single image is images[None]"),
+        (1, np.zeros((20, 30, 3), np.uint8), "or, since the run is gray, [n, h, w]"),
+        (1, np.zeros((20, 30, 1)), "shape (20, 30, 1) has no axis of examples"),
+        (1, np.zeros((20, 30)), "shape (20, 30) has no axis of examples"),
+        (3, np.zeros((2, 3, 8, 8), np.uint8), "channels come second here: np.moveaxis(images, 1"),
+        (1, np.zeros((2, 1, 8, 8)), "channels come second here: np.moveaxis(images, 1, -1)"),
+        (3, np.zeros((2, 8, 8, 4), np.uint8), "drop the fourth channel"),
+        (3, np.zeros((0, 8, 8, 3), np.uint8), "(0, 8, 8, 3) is not supported"),
+        (1, np.zeros((0, 8, 8)), "there is nothing in it"),
+        (3, [], "there is nothing in it"),
+        (3, np.zeros((1, 2, 8, 8, 3), np.uint8), "(1, 2, 8, 8, 3) is not supported"),
+        (3, np.zeros((2, 8, 8, 3), np.int32), "type int32 is not supported; expected uint8 from 0"),
+        (3, jnp.zeros((2, 8, 8, 3), jnp.bfloat16), "type bfloat16 is not supported"),
+        (
+            3,
+            [np.zeros((8, 8, 3), np.uint8), np.zeros((9, 8, 3), np.uint8)],
+            "2 images of different shapes, such as (8, 8, 3) and (9, 8, 3)",
+        ),
+    ],
+)
+def test_images_of_an_unclear_shape_or_type_are_refused(channels, images, message):
+    config = ConfigDict({"image_size": 8, "channels": channels})
+    assert message in one_line(fit_images, images, config)
+
+
+def test_a_list_of_images_of_one_shape_is_read():
+    config = ConfigDict({"image_size": 8, "channels": 3})
+    assert fit_images([np.zeros((9, 12, 3), np.uint8)] * 2, config).shape == (2, 8, 8, 3)
 
 
 def test_statistics_are_exact_per_channel():
