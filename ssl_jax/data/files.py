@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +38,7 @@ class Unreadable:
     Attributes:
       log: whether to log each file, once; for files found after `paths` was reported.
       paths: the files found so far.
+      left_out: how many files were left out because of what they are; see ``tree.Listing``.
     """
 
     def __init__(self, name: str, limit: int):
@@ -44,6 +46,7 @@ class Unreadable:
         self.limit = limit
         self.log = False
         self.paths: set[str] = set()
+        self.left_out: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def add(self, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Opens a folder of images as a dataset.
 
-Images are files ending in png, jpg, jpeg, webp, bmp, gif, tif or tiff; tree.py finds them.
+Images are files ending in png, jpg, jpeg, jpe, jfif, webp, bmp, gif, tif, tiff, ppm, pgm or pnm;
+tree.py finds them. Other files are counted, and a note says how many there are of each kind.
 
 If the folder has a sub-folder `train/`, that is the training split. The test split is then the
 first of `test/`, `val/`, `validation/` and `valid/` that exists, and everything else in the folder
@@ -18,13 +19,17 @@ from ssl_jax.data.dataset import Arrays, Chain, Dataset, Source, Subset
 from ssl_jax.data.files import Files, Unreadable, headers
 from ssl_jax.data.options import Options
 from ssl_jax.data.splits import Picture, divide, printable
-from ssl_jax.data.tree import files_below, hidden
+from ssl_jax.data.tree import hidden, listing
 from ssl_jax.errors import InputError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pnm"),
+)
 _TEST_NAMES = ("test", "val", "validation", "valid")
 _MAX_CHOSEN_SIZE = 64
 _MIN_CHOSEN_SIZE = 16
+_KINDS = 6  # of files that are left out, in a note
 
 
 def open_folder(options: Options) -> Dataset:
@@ -39,7 +44,7 @@ def open_folder(options: Options) -> Dataset:
     train_root, test_root, notes = _split_roots(root)
     train = pictures_below(train_root, unreadable)
     test = pictures_below(test_root, unreadable) if test_root else []
-    return from_pictures(options, train, test, notes, unreadable)
+    return from_pictures(options, train, test, notes + _left_out(unreadable), unreadable)
 
 
 def from_pictures(
@@ -121,9 +126,22 @@ def from_pictures(
     )
 
 
+def _left_out(unreadable: Unreadable) -> list[str]:
+    """Returns a note on the files that are no images by their names, the most frequent first."""
+    if not unreadable.left_out:
+        return []
+    kinds = [f"{printable(kind)}: {n:,}" for kind, n in unreadable.left_out.most_common(_KINDS)]
+    more = ", ..." if len(unreadable.left_out) > _KINDS else ""
+    return [
+        f"{unreadable.left_out.total():,} files are left out because of their endings "
+        f"({', '.join(kinds)}{more}); read are {', '.join(ENDINGS)}"
+    ]
+
+
 def pictures_below(root: Path, unreadable: Unreadable) -> list[Picture]:
     """Returns the images below a folder whose headers can be read, sorted by relative path."""
-    paths = files_below(root, ENDINGS)
+    paths, left_out = listing(root, ENDINGS)
+    unreadable.left_out += left_out
     return [
         Picture(path, PurePosixPath(path.relative_to(root)), header)
         for path, header in zip(paths, headers(paths, unreadable), strict=True)

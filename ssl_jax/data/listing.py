@@ -1,9 +1,9 @@
 """Lists examples by name, so that what is computed for each one can be told apart later.
 
 `folder:/path` stands for every image below the folder, sorted by relative path. There are no splits
-and no labels: `train/` is a folder like any other. An image is a file that ends in png, jpg, jpeg,
-webp, bmp, gif, tif or tiff, in upper or lower case. As in tree.py, names that start with "." and
-`__MACOSX` are left out, and links are followed unless they lead back to a folder above them.
+and no labels: `train/` is a folder like any other. An image is a file with one of the endings of
+folder.py, in upper or lower case. As in tree.py, names that start with "." and `__MACOSX` are left
+out, and links are followed unless they lead back to a folder above them.
 
 `text:/path` stands in the same way for every `.txt` file, or for one file. A file is one example:
 its first window of tokens.

@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _GRAY_MODES = ("1", "L", "LA", "I", "F")
 
 

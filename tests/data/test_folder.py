@@ -177,6 +177,23 @@ def test_hidden_and_other_files_are_ignored(tmp_path):
     assert dataset.unreadable == ()
 
 
+def test_files_that_are_left_out_are_counted_by_kind(tmp_path):
+    for i in range(6):
+        put(tmp_path, f"train/a{i}.png")
+        put(tmp_path, f"test/b{i}.pgm", mode="L")
+        (tmp_path / f"train/IMG_{i}.HEIC").write_bytes(b"ftypheic")
+    (tmp_path / "train/crawled").write_bytes(b"?")
+    (tmp_path / "test/notes.txt").write_text("hidden files do not count")
+    (tmp_path / "test/.hidden.txt").write_text("")
+    (tmp_path / "test/dead.png").symlink_to(tmp_path / "gone.png")
+    loaded = load(tmp_path)
+    assert (len(loaded.train), len(loaded.test)) == (6, 6)
+    (note,) = [note for note in loaded.notes if "left out" in note]
+    assert note.startswith("9 files are left out because of their endings (.heic: 6, ")
+    for kind in ("no ending: 1", ".txt: 1", "a link that leads nowhere: 1"):
+        assert kind in note
+
+
 def test_links_are_followed_unless_they_form_a_cycle(tmp_path):
     root = tmp_path / "root"
     put(root, "a/1.png", 1)
