@@ -9,15 +9,14 @@ from pathlib import Path
 from absl import flags
 
 from ssl_jax import cli
+from ssl_jax.output import console as make_console
 
 
 def main(*workdirs: str) -> None:
     """Reads the runs, prints the table, and writes the page."""
-    from rich.console import Console
-
     from ssl_jax.runs.compare import compare
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = make_console(width=None if sys.stdout.isatty() else 160)
     compare([Path(workdir) for workdir in workdirs], Path(cli.required("output")), console)
 
 

@@ -18,9 +18,9 @@ raw input.
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 
 from ssl_jax import cli
+from ssl_jax.output import console as make_console
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def main() -> None:
         corruptions=given.corruptions,
     )
     if options.any:
-        evaluate_again(workdir, options, Console(highlight=False))
+        evaluate_again(workdir, options, make_console())
         return
     run = load(workdir)
     check_weights(run, workdir)
     dataset = data.load_of_run(run.config.data, data_dir=given.data_dir)
-    evaluate_run(run, dataset, workdir, make_placement(), Console(highlight=False))
+    evaluate_run(run, dataset, workdir, make_placement(), make_console())
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ from pathlib import Path
 from absl import flags
 
 from ssl_jax import cli
+from ssl_jax.output import console as make_console
 
 
 def main() -> None:
     """Loads the labeled data, fits the method, and compares it with training from scratch."""
-    from rich.console import Console
-
     from ssl_jax import config as settings
     from ssl_jax import data, fit, methods
     from ssl_jax.errors import InputError
@@ -33,7 +32,7 @@ def main() -> None:
     if flags.FLAGS.scratch:
         config.init_from = config.method.freeze = None
         fit(methods.make, labeled, config, workdir=workdir / "scratch")
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        console = make_console(width=None if sys.stdout.isatty() else 160)
         compare([workdir, workdir / "scratch"], workdir / "comparison.html", console)
 
 

@@ -1,11 +1,25 @@
 """Writes files completely or not at all, with errors that name the file."""
 
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
+
 from ssl_jax.errors import InputError
+
+
+def console(*, quiet: bool = False, width: int | None = None) -> Console:
+    """Builds the console of a command: it prints question marks where the output has no character.
+
+    Windows writes redirected output in an encoding of 256 characters, such as cp1252.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+    return Console(highlight=False, quiet=quiet, width=width)
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from typing import Any
 
 import jax
 from ml_collections import ConfigDict
-from rich.console import Console
 
 from experiments.results import filters
 from experiments.results.comparisons import VARIANTS
 from ssl_jax import data, fit, methods
 from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.nn import backbones
+from ssl_jax.output import console as make_console
 from ssl_jax.runs.evaluate_again import Options, evaluate_again, file_name
 from ssl_jax.runs.workdir import EVALUATION, finished, read_evaluation, write_json
 
@@ -66,7 +66,7 @@ def _transfer(workdir: Path, name: str) -> dict[str, Any]:
     """Scores the features on other data if the run's own has no labels."""
     if name not in LABELED:
         return {}
-    evaluate_again(workdir, Options(data=LABELED[name]), Console(highlight=False))
+    evaluate_again(workdir, Options(data=LABELED[name]), make_console())
     values = json.loads((workdir / file_name(LABELED[name])).read_text())
     return {"transfer": {"data": LABELED[name], "values": values}}
 

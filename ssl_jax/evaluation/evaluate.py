@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from ssl_jax.data import Dataset, Source, training_batches
 from ssl_jax.data.dataset import Subset
+from ssl_jax.errors import InputError
 from ssl_jax.evaluation import scores
 from ssl_jax.evaluation.classes import Classified, classify
 from ssl_jax.evaluation.features import (
@@ -51,6 +52,9 @@ def evaluate(
 
     Returns:
       The findings. Without labels, or if no label occurs twice, they hold label-free scores only.
+
+    Raises:
+      InputError: the learned features are not finite.
     """
     settings, inputs = config.evaluation, INPUTS[config.data.modality]
     probed = at_most(data.train, settings.train_examples)
@@ -65,6 +69,7 @@ def evaluate(
         return extract_both(make_embed(method, params, extra, layers, placement))
 
     train, test = learned_layers(settings.layers)
+    _check_finite(train, test)
     values = {
         "step": config.train.steps,
         "examples": len(test.z),
@@ -129,6 +134,21 @@ def evaluate(
         score = Score(PROBE, learned_top1, {"random_init": untrained_top1}, layer=layer)
         values |= scores.write([score])
     return Findings(values, train, test, predictions, probed)
+
+
+def _check_finite(*sets: Extracted) -> None:
+    """Refuses features of a run that has diverged.
+
+    Raises:
+      InputError: a feature is NaN or infinite.
+    """
+    bad = sum(int((~np.isfinite(each.z)).any(axis=1).sum()) for each in sets)
+    if bad:
+        total = sum(len(each.z) for each in sets)
+        raise InputError(
+            f"optimizer.learning_rate: the run has diverged, the features of {bad:,} of {total:,} "
+            "examples are not finite; expected a rate that keeps them finite"
+        )
 
 
 def _of_classifier(

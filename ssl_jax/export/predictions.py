@@ -10,6 +10,7 @@ from rich.console import Console
 from ssl_jax.data.listing import open_named
 from ssl_jax.errors import InputError
 from ssl_jax.export.embeddings import Pace, list_unreadable, stream
+from ssl_jax.output import console as make_console
 from ssl_jax.output import write_whole
 from ssl_jax.placement import make_placement
 from ssl_jax.runs.run import Run
@@ -42,7 +43,7 @@ def write_predictions(
       InputError: the run does not classify, the data cannot be used, no example can be read, or the
         output cannot be written.
     """
-    console, output = console or Console(highlight=False), Path(output)
+    console, output = console or make_console(), Path(output)
     placement, classes = make_placement(), run.config.method.get("classes", ())
     probabilities = run.probabilities(placement)
     named = open_named(data, run.config.data, run.assets, data_dir=data_dir)

@@ -19,6 +19,7 @@ from ssl_jax.evaluation.classes import by_class
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.features import check_layers
 from ssl_jax.methods.base import Method
+from ssl_jax.output import console as make_console
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.report.console import print_scores
 from ssl_jax.report.page import write
@@ -76,7 +77,7 @@ def fit(
       Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     placement = make_placement()
-    console = Console(highlight=False, quiet=not placement.is_main)
+    console = make_console(quiet=not placement.is_main)
     config = resolve(
         config, data.facts, len(data.pretrain), placement.mesh.size, data.label_names or ()
     )

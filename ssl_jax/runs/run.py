@@ -129,7 +129,8 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     method, optimizer = method or methods.make(config), optim.make(config)
     batch = batch_like(MODALITIES[config.data.modality].example(config.data), 1)
     trained = online_probe.beside(method, config)
-    state = restore_latest(workdir, trained, optimizer, batch, make_placement())
+    with jax.enable_x64(False):  # as in training, whatever the caller's session computes with
+        state = restore_latest(workdir, trained, optimizer, batch, make_placement())
     if state is None:
         raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
     extra = online_probe.without(state.extra, config)

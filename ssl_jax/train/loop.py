@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import jax
 import optax
@@ -19,6 +20,8 @@ from ssl_jax.train.progress import ProgressLine
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.step import make_step
 from ssl_jax.train.stop import Stopped, stop_requests
+
+_settings: Any = jax.config
 
 
 def train(
@@ -82,7 +85,8 @@ def train(
         for done in range(start + 1, steps + 1):
             batch = feed.next()
             # the first call compiles, and may read arrays that a user's method closes over
-            with jax.transfer_guard("allow" if done == start + 1 else "disallow"):
+            is_compiled = done > start + 1 and not _settings.jax_disable_jit
+            with jax.transfer_guard("disallow" if is_compiled else "allow"):
                 state, metrics = step(key, state, batch)
             feed.watch(metrics)
             checkpoints.check()
