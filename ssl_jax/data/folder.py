@@ -127,14 +127,14 @@ def from_pictures(
 
 
 def _left_out(unreadable: Unreadable) -> list[str]:
-    """Returns a note on the files that are no images by their names, the most frequent first."""
+    """Returns a note on the files whose names are not those of images, most frequent kind first."""
     if not unreadable.left_out:
         return []
     kinds = [f"{printable(kind)}: {n:,}" for kind, n in unreadable.left_out.most_common(_KINDS)]
     more = ", ..." if len(unreadable.left_out) > _KINDS else ""
     return [
-        f"{unreadable.left_out.total():,} files are left out because of their endings "
-        f"({', '.join(kinds)}{more}); read are {', '.join(ENDINGS)}"
+        f"{unreadable.left_out.total():,} files are not read ({', '.join(kinds)}{more}); "
+        f"expected endings: {', '.join(ENDINGS)}"
     ]
 
 

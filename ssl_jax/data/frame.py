@@ -40,7 +40,7 @@ class Frame(NamedTuple):
         return self.stored or self.size
 
     def decode(self, file: str | IO[bytes]) -> Example:
-        """Reads an image file; see ``pixels.decode`` for what it raises."""
+        """Reads an image file; see ``pixels.opened`` for what it raises."""
         with pixels.opened(file, self.side) as image:
             return self.fit(image)
 

@@ -188,8 +188,8 @@ def test_files_that_are_left_out_are_counted_by_kind(tmp_path):
     (tmp_path / "test/dead.png").symlink_to(tmp_path / "gone.png")
     loaded = load(tmp_path)
     assert (len(loaded.train), len(loaded.test)) == (6, 6)
-    (note,) = [note for note in loaded.notes if "left out" in note]
-    assert note.startswith("9 files are left out because of their endings (.heic: 6, ")
+    (note,) = [note for note in loaded.notes if "not read" in note]
+    assert note.startswith("9 files are not read (.heic: 6, ")
     for kind in ("no ending: 1", ".txt: 1", "a link that leads nowhere: 1"):
         assert kind in note
 
