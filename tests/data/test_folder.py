@@ -194,6 +194,15 @@ def test_files_that_are_left_out_are_counted_by_kind(tmp_path):
         assert kind in note
 
 
+@pytest.mark.parametrize(("size", "said"), [(16, False), (20, False), (24, True)])
+def test_images_that_are_enlarged_are_said(tmp_path, size, said):
+    for i in range(12):
+        put(tmp_path, f"{i}.png", size=(20, 60) if i % 3 else (90, 90))
+    notes = [note for note in load(tmp_path, image_size=size).notes if "enlarged" in note]
+    expected = ["half of the images have a shorter side of 20 pixels or less"] if said else []
+    assert [note.partition(";")[0] for note in notes] == expected
+
+
 def test_links_are_followed_unless_they_form_a_cycle(tmp_path):
     root = tmp_path / "root"
     put(root, "a/1.png", 1)
