@@ -48,6 +48,7 @@ from ssl_jax.report import console as tables
 from ssl_jax.report.charts.label_curve import of_scores
 from ssl_jax.report.charts.style import to_file
 from ssl_jax.runs.run import Run, load
+from ssl_jax.runs.session import own_settings
 from ssl_jax.runs.workdir import write_json
 from ssl_jax.train.loop import run_keys
 
@@ -111,6 +112,7 @@ def file_name(data: str | None) -> str:
     return f"transfer-{re.sub(r'[^A-Za-z0-9._+-]+', '-', data)}.json"
 
 
+@own_settings()
 def evaluate_again(workdir: Path, options: Options, console: Console) -> None:
     """Computes what the options ask for, prints tables, and writes the numbers to the workdir.
 

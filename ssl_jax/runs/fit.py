@@ -28,6 +28,7 @@ from ssl_jax.report.sections import Subject
 from ssl_jax.runs.init_from import with_backbone_of
 from ssl_jax.runs.resume import first_state
 from ssl_jax.runs.run import Run
+from ssl_jax.runs.session import own_settings
 from ssl_jax.runs.workdir import (
     CLASSES,
     EVALUATION,
@@ -43,6 +44,7 @@ from ssl_jax.train.loop import run_keys, train
 from ssl_jax.train.state import parameter_count
 
 
+@own_settings()
 def fit(
     method_or_make: Method | Callable[[ConfigDict], Method],
     data: Dataset,

@@ -18,6 +18,7 @@ from ssl_jax.evaluation.features import Embed, extract, make_embed, make_predict
 from ssl_jax.methods.base import Method
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.runs.resume import restore_latest
+from ssl_jax.runs.session import own_settings
 from ssl_jax.runs.workdir import read_assets, read_config
 from ssl_jax.train import online_probe, optim
 
@@ -50,6 +51,7 @@ class Run(NamedTuple):
             return Run, tuple(self)
         return _rebuilt, (self.config, self.params, self.extra, self.step, self.assets)
 
+    @own_settings()
     def embed(self, inputs: Any) -> Float[np.ndarray, "n d"]:
         """Returns the features that the evaluation scores.
 
@@ -72,6 +74,7 @@ class Run(NamedTuple):
         embed = make_embed(self.method, self.params, self.extra, layers, placement)
         return self._computed(embed, inputs, placement)
 
+    @own_settings()
     def predict(self, inputs: Any) -> Float[np.ndarray, "n k"]:
         """Returns the probability of each class ``config.method.classes``, of a fine-tuned run.
 
@@ -111,6 +114,7 @@ def _rebuilt(config: ConfigDict, *state: Any) -> Run:
     return Run(config, methods.make(config), *state)
 
 
+@own_settings()
 def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     """Loads a run from its workdir, at its last checkpoint.
 
@@ -129,8 +133,7 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     method, optimizer = method or methods.make(config), optim.make(config)
     batch = batch_like(MODALITIES[config.data.modality].example(config.data), 1)
     trained = online_probe.beside(method, config)
-    with jax.enable_x64(False):  # as in training, whatever the caller's session computes with
-        state = restore_latest(workdir, trained, optimizer, batch, make_placement())
+    state = restore_latest(workdir, trained, optimizer, batch, make_placement())
     if state is None:
         raise InputError(f"{workdir}: has no checkpoint; expected a run that has saved one")
     extra = online_probe.without(state.extra, config)

@@ -65,6 +65,23 @@ def test_a_run_loads_and_embeds_where_64_bits_are_on(data, workdir):
         np.testing.assert_allclose(run.embed(images), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "strictly",
+    [lambda: jax.numpy_rank_promotion("raise"), lambda: jax.numpy_dtype_promotion("strict")],
+    ids=["ranks", "types"],
+)
+def test_training_and_features_are_the_same_where_promotion_is_strict(
+    data, workdir, tmp_path, strictly
+):
+    images = data.test.take(np.arange(4))["image"]
+    expected = loaded(workdir, data)
+    with strictly():
+        run = ssl_jax.fit(own.denoiser, data, own.config(), workdir=tmp_path / "run")
+        features = loaded(workdir, data).embed(images)
+    chex.assert_trees_all_equal(run.params, expected.params)
+    np.testing.assert_array_equal(features, expected.embed(images))
+
+
 def test_a_run_that_diverged_ends_in_one_line(data, tmp_path):
     def make(config):
         method = own.denoiser(config)
