@@ -186,13 +186,13 @@ def _as_array(images: Any) -> np.ndarray:
 
 
 def _check_not_one(images: np.ndarray, channels: int) -> None:
-    """Refuses a single image without the axis of examples, which could pass for gray images."""
+    """Refuses what could be a single image without the axis of examples, or several gray ones."""
     is_one = images.ndim == 2 or (images.ndim == 3 and (channels > 1 or images.shape[2] <= 4))
     if is_one and 0 not in images.shape:
-        gray = " or, since the run is gray, [n, h, w]" if channels == 1 else ""
+        gray = "[n, h, w]" if channels == 1 else "images[..., None] of gray images"
         raise InputError(
-            f"images: shape {images.shape} has no axis of examples; expected [n, h, w, c]{gray}; "
-            "a single image is images[None]"
+            f"images: shape {images.shape} could be one image or several; expected [n, h, w, c], "
+            f"such as images[None] of a single image, or {gray}"
         )
 
 

@@ -290,11 +290,15 @@ def test_images_out_of_range_are_refused(value):
 @pytest.mark.parametrize(
     ("channels", "images", "message"),
     [
-        (3, np.zeros((20, 30, 3), np.uint8), "shape (20, 30, 3) has no axis of examples"),
-        (3, np.zeros((5, 8, 8), np.uint8), "expected [n, h, w, c]; a single image is images[None]"),
-        (1, np.zeros((20, 30, 3), np.uint8), "or, since the run is gray, [n, h, w]"),
-        (1, np.zeros((20, 30, 1)), "shape (20, 30, 1) has no axis of examples"),
-        (1, np.zeros((20, 30)), "shape (20, 30) has no axis of examples"),
+        (3, np.zeros((20, 30, 3), np.uint8), "shape (20, 30, 3) could be one image or several"),
+        (
+            3,
+            np.zeros((5, 8, 8), np.uint8),
+            "such as images[None] of a single image, or images[..., None] of gray",
+        ),
+        (1, np.zeros((20, 30, 3), np.uint8), "of a single image, or [n, h, w]"),
+        (1, np.zeros((20, 30, 1)), "shape (20, 30, 1) could be one image"),
+        (1, np.zeros((20, 30)), "shape (20, 30) could be one image"),
         (3, np.zeros((2, 3, 8, 8), np.uint8), "channels come second here: np.moveaxis(images, 1"),
         (1, np.zeros((2, 1, 8, 8)), "channels come second here: np.moveaxis(images, 1, -1)"),
         (3, np.zeros((2, 8, 8, 4), np.uint8), "drop the fourth channel"),

@@ -25,6 +25,6 @@ def test_an_example_has_the_shape_of_the_data(data, settings):
 
 
 def test_images_of_a_user_are_resized_and_get_the_channels_of_the_data(settings):
-    gray = np.full((4, 12, 8), 204, np.uint8)
+    gray = np.full((4, 12, 8, 1), 204, np.uint8)
     found = IMAGE.read(gray, settings, {}).columns["image"]
     np.testing.assert_array_equal(found, np.full((4, tiny.SIDE, tiny.SIDE, 3), 204))
