@@ -79,8 +79,8 @@ def build(
       method: the method's name.
       arg: what follows the colon; see ``parse``.
       default: changes the declared defaults to a run of minutes on two CPU cores.
-      gpu: changes a config to a run of 100 epochs on one GPU; it starts from ``common.gpu``, which
-        sets the side of the images. None: there is no such preset.
+      gpu: changes a config to a run of 100 epochs on one GPU; the side of the images, the batch
+        size and bfloat16 are set already. None: there is no such preset.
       paper: changes the declared defaults to the published setting.
       further: see ``parse``; the caller applies these values.
       data: which data the presets use that set none; None leaves the declared default.
@@ -93,7 +93,9 @@ def build(
     config.data.name = data or config.data.name
     if arguments.preset == "gpu":
         if gpu is None:
-            raise InputError(f"--config: 'gpu'; {method} has no such preset; expected another")
+            raise InputError(
+                f"--config: 'gpu'; {method} has no such preset; expected smoke, default or paper"
+            )
         _for_one_gpu(config, arguments.values)
         gpu(config)
     else:
