@@ -142,6 +142,16 @@ def per_channel(meaning: str, *, above: float | None = None) -> Setting:
     return Setting(None, meaning, tuple, expected, accepts, optional=True)
 
 
+def interval(meaning: str) -> Setting:
+    """Declares the ends of a range of numbers; None until the data is known."""
+
+    def accepts(value: Sequence[Any]) -> bool:
+        return _numbers(value) and len(value) == 2 and value[0] < value[1]
+
+    expected = "two numbers, smallest < largest"
+    return Setting(None, meaning, tuple, expected, accepts, optional=True)
+
+
 def names(default: Sequence[str], meaning: str, *, may_be_empty: bool = False) -> Setting:
     """Declares a list of layer names."""
 

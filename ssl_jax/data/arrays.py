@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ssl_jax.data import memory, statistics
+from ssl_jax.data import contents, memory, statistics
 from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, gather, labels_of
 from ssl_jax.data.frame import Frame, centers, frame_of
 from ssl_jax.data.options import Options
@@ -113,7 +113,10 @@ def from_arrays(
     mean, std = statistics.measure(train)
     facts = {"modality": "image", "image_size": size, "channels": channels}
     facts |= {"mean": mean, "std": std}
-    return Dataset(train, train, Arrays(test_columns), label_names, facts)
+    arrays = {**columns, **{f"test_{name}": column for name, column in test_columns.items()}}
+    return Dataset(
+        train, train, Arrays(test_columns), label_names, facts, contents=contents.of_arrays(arrays)
+    )
 
 
 def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:

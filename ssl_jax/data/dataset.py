@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ssl_jax.data.contents import Contents
+
 Example = dict[str, np.ndarray]
 
 
@@ -39,11 +41,15 @@ class Dataset(NamedTuple):
         number per channel, of pixels in [0, 1]). Video: the same and `frames`. Text: `vocabulary`,
         the size of the tokenizer, and `tokens`, the length of a window.
       notes: lines to show the user: what was chosen and what was left out.
-      unreadable: paths of files that were skipped because they cannot be read.
+      unreadable: files that were skipped because they cannot be read, each with the reason. Files
+        that are decoded on every read can be added while the data is read.
+      left_out: files that were left out because of their kind, each with the kind; at most 1,000 of
+        a kind.
       further_labels: other label columns that probes are scored on, each with its label names.
       assets: text files, by name, that are stored in a run's folder beside config.json.
       origins: the original that each training example is made from, int [n], if several are made
         from one, such as overlapping tiles of a photograph; `data.holdout` keeps them together.
+      contents: tells whether the data change while a run is interrupted; None if they cannot.
     """
 
     pretrain: Source
@@ -52,10 +58,12 @@ class Dataset(NamedTuple):
     label_names: tuple[str, ...] | None
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = {}
+    left_out: Mapping[str, str] = {}
     further_labels: Mapping[str, tuple[str, ...]] = {}
     assets: Mapping[str, str] = {}
     origins: np.ndarray | None = None
+    contents: Contents | None = None
 
 
 class Arrays:

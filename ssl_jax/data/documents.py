@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssl_jax.data.files import Unreadable
-from ssl_jax.data.tree import files_below
+from ssl_jax.data.files import Unreadable, reason
+from ssl_jax.data.tree import listing
 from ssl_jax.errors import InputError
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
@@ -30,7 +30,9 @@ def read(path: Path, unreadable: Unreadable) -> list[Document]:
       InputError: a folder cannot be listed, too many files are unreadable, or the path is neither a
         file nor a folder.
     """
-    files = files_below(path, (".txt",)) if path.is_dir() else [path]
+    files = (
+        [path / inside for inside in listing(path, (".txt",)).paths] if path.is_dir() else [path]
+    )
     if path.exists() and not (path.is_dir() or path.is_file()):
         raise InputError(f"{path}: is a device or a pipe; expected a file or a folder")
     documents = []
@@ -38,8 +40,11 @@ def read(path: Path, unreadable: Unreadable) -> list[Document]:
         folders = file.relative_to(path).parts[:-1]
         try:
             text = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            unreadable.add(file)
+        except UnicodeDecodeError:
+            unreadable.add(file, "is not UTF-8")
+            continue
+        except OSError as error:
+            unreadable.add(file, reason(error, file))
             continue
         if text.strip():
             documents.append(Document(text, folders[0] if folders else None))

@@ -1,6 +1,7 @@
 """Image files as a source: decoded on access, or all at once if they fit in memory."""
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from ssl_jax.data import memory, pixels
+from ssl_jax.data import contents, formats, memory, pixels
 from ssl_jax.data.dataset import Arrays, Example
 from ssl_jax.data.frame import Frame
+from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -20,10 +22,17 @@ _PATHS_SHOWN = 3
 
 
 class Header(NamedTuple):
-    """What a file's header says: the length of the shorter side, and whether the image is gray."""
+    """What is known of an image file before it is decoded.
+
+    Attributes:
+      shorter: the shorter side in pixels.
+      depth: how its values are stored.
+      digest: of its size and its beginning; see ``contents.digest_of``.
+    """
 
     shorter: int
-    grey: bool
+    depth: pixels.Depth
+    digest: int
 
 
 class Unreadable:
@@ -36,35 +45,41 @@ class Unreadable:
       limit: how many unreadable files are skipped before an error is raised.
 
     Attributes:
-      log: whether to log each file, once; for files found after `paths` was reported.
-      paths: the files found so far.
-      left_out: how many files were left out because of what they are; see ``tree.Listing``.
+      log: whether to log each file, once; for files found after ``reasons`` was reported.
+      reasons: what is wrong with each file found so far, by its printable path.
+      left_out: how many files were left out because of their kind; see ``tree.Listing``.
+      named: the first of each kind, by their printable paths.
     """
 
     def __init__(self, name: str, limit: int):
         self.name = name
         self.limit = limit
         self.log = False
-        self.paths: set[str] = set()
+        self.reasons: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
+        self.named: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def add(self, path: Path) -> None:
-        """Records a file.
+    def __contains__(self, path: str | Path) -> bool:
+        return printable(str(path)) in self.reasons
+
+    def add(self, path: str | Path, reason: str) -> None:
+        """Records a file and what is wrong with it.
 
         Raises:
           InputError: there are now more files than the limit allows.
         """
+        shown = printable(str(path))
         with self._lock:
-            if self.log and str(path) not in self.paths:
-                _log.warning("skipped %s: it cannot be read", path)
-            self.paths.add(str(path))
-            if len(self.paths) > self.limit:
-                shown = ", ".join(map(repr, sorted(self.paths)[:_PATHS_SHOWN]))
+            if self.log and shown not in self.reasons:
+                _log.warning("skipped %s: %s", shown, reason)
+            self.reasons[shown] = reason
+            if len(self.reasons) > self.limit:
+                first = ", ".join(map(repr, sorted(self.reasons)[:_PATHS_SHOWN]))
                 more = " and more" * (self.limit >= _PATHS_SHOWN)
                 raise InputError(
                     f"data.max_unreadable: {self.limit} is exceeded in {self.name}; expected no "
-                    f"more unreadable files, found {shown}{more}"
+                    f"more unreadable files, found {first}{more}"
                 )
 
 
@@ -110,8 +125,8 @@ class Files:
         path = self.paths[index]
         try:
             example = self.frame.decode(str(path))
-        except Exception:  # Pillow's decoders raise exceptions of almost any type
-            self.unreadable.add(path)
+        except Exception as error:  # Pillow's decoders raise exceptions of almost any type
+            self.unreadable.add(path, reason(error, path))
             return None
         return example if self.labels is None else {**example, "label": self.labels[index]}
 
@@ -125,11 +140,24 @@ def headers(paths: list[Path], unreadable: Unreadable) -> list[Header | None]:
 
     def header(path: Path) -> Header | None:
         try:
-            with Image.open(path, formats=pixels.FORMATS) as image:
-                return Header(min(image.size), pixels.is_grey(image))
-        except Exception:  # see Files.read
-            unreadable.add(path)
+            with path.open("rb") as file:
+                digest = contents.digest_of(file)
+                file.seek(0)
+                with Image.open(file, formats=formats.FORMATS) as image:
+                    return Header(min(image.size), pixels.depth(image), digest)
+        except Exception as error:  # see Files.read
+            unreadable.add(path, reason(error, path))
             return None
 
-    pixels.hush()
+    formats.prepare()
     return memory.each(header, paths, "checking images")
+
+
+def reason(error: Exception, path: str | Path) -> str:
+    """Says in one line, without the path, why a file cannot be read."""
+    if isinstance(error, UnidentifiedImageError):
+        empty = os.path.exists(path) and os.path.getsize(path) == 0
+        return "is empty" if empty else "is not an image, or its header is damaged"
+    if isinstance(error, OSError):
+        return " ".join(str(error.strerror or error).split())
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,35 +1,36 @@
 """Opens a folder of images as a dataset.
 
-Images are files ending in png, jpg, jpeg, jpe, jfif, webp, bmp, gif, tif, tiff, ppm, pgm or pnm;
-tree.py finds them. Other files are counted, and a note says how many there are of each kind.
+Images are files with one of the endings of formats.py; tree.py finds them. Other files are counted,
+and a note says how many there are of each kind.
 
 If the folder has a sub-folder `train/`, that is the training split. The test split is then the
-first of `test/`, `val/`, `validation/` and `valid/` that exists, and everything else in the folder
-is ignored. Upper and lower case make no difference. Without `train/`, all images are for training.
-splits.py has the rules for labels and for a missing test split.
+first of `test/`, `val/`, `validation/` and `valid/` that can be scored, and everything else in the
+folder is ignored. Upper and lower case make no difference. Without `train/`, all images are for
+training; so they are if `train/` looks like a class: there is no test split, and images lie right
+in it and in other folders beside it. splits.py has the rules for labels and test splits.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from ssl_jax.data import memory
+from ssl_jax.data import depth, formats, memory, pixels, tree
+from ssl_jax.data.contents import Contents
 from ssl_jax.data.dataset import Arrays, Chain, Dataset, Source, Subset
 from ssl_jax.data.files import Files, Unreadable, headers
 from ssl_jax.data.options import Options
-from ssl_jax.data.splits import Picture, divide, printable
-from ssl_jax.data.tree import hidden, listing
+from ssl_jax.data.splits import Picture, choose_test, divide
+from ssl_jax.data.tree import hidden, listing, printable
 from ssl_jax.errors import InputError
 
-ENDINGS = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pnm"),
-)
 _TEST_NAMES = ("test", "val", "validation", "valid")
 _MAX_CHOSEN_SIZE = 64
 _MIN_CHOSEN_SIZE = 16
-_KINDS = 6  # of files that are left out, in a note
+_NO_CLASSES = ("train", "test", "val", "label", "mask", "annot", "image", "extra")
 
 
 def open_folder(options: Options) -> Dataset:
@@ -41,10 +42,18 @@ def open_folder(options: Options) -> Dataset:
     """
     root = _root(options.name)
     unreadable = Unreadable(options.name, options.max_unreadable)
-    train_root, test_root, notes = _split_roots(root)
-    train = pictures_below(train_root, unreadable)
-    test = pictures_below(test_root, unreadable) if test_root else []
-    return from_pictures(options, train, test, notes + _left_out(unreadable), unreadable)
+    train_root, test_roots, notes = _split_roots(root)
+    read = partial(pictures_below, unreadable=unreadable)
+    train = read(train_root)
+    test, test_notes = choose_test(train, test_roots, read)
+    notes += test_notes
+    if left_out := tree.note(unreadable.left_out, formats.ENDINGS):
+        notes.append(left_out + formats.hint(unreadable.left_out))
+    dataset = from_pictures(options, train, test, notes, unreadable)
+    inside = [picture.path.relative_to(root).as_posix() for picture in (*train, *test)]
+    digests = np.array([picture.header.digest for picture in (*train, *test)], np.uint64)
+    contents = Contents(inside, digests, "images")
+    return dataset._replace(left_out=unreadable.named, contents=contents)
 
 
 def from_pictures(
@@ -71,28 +80,27 @@ def from_pictures(
     pictures = [*train, *test]
     _check_any(train, options.name, unreadable)
 
-    size = options.image_size or choose_size([picture.header.shorter for picture in pictures])
-    grey = all(picture.header.grey for picture in pictures)
-    channels = options.channels or (1 if grey else 3)
-    frame = options.frame(size, channels)
-    if (typical := np.median([picture.header.shorter for picture in pictures])) < size:
-        notes = [
-            *notes,
-            f"half of the images have a shorter side of {typical:.0f} pixels or less; all are "
-            f"enlarged to data.image_size {size}",
-        ]
+    shorter_sides = [picture.header.shorter for picture in pictures]
+    size = options.image_size or choose_size(shorter_sides)
+    gray = all(picture.header.depth.is_gray for picture in pictures)
+    channels = options.channels or (1 if gray else 3)
+    facts: dict[str, Any] = {"modality": "image", "image_size": size, "channels": channels}
+    if (values := _value_range(options, train, test)) is not None:
+        facts["value_range"] = values
+    frame = options.frame(size, channels)._replace(values=values)
+    notes = [*notes, *_notes(pictures, size, values)]
     images = None
     if memory.fits(len(pictures), frame, options.cache_mib):
         paths = [picture.path for picture in pictures]
         images = Files(paths, None, frame, unreadable).in_memory("decoding images")
         train, test = (
-            [picture for picture in part if str(picture.path) not in unreadable.paths]
+            [picture for picture in part if picture.path not in unreadable]
             for part in (train, test)
         )
         pictures = [*train, *test]
         _check_any(train, options.name, unreadable)
     else:
-        notes = [*notes, "images are decoded on every read: they do not fit in data.cache_mib"]
+        notes.append("images are decoded on every read: they do not fit in data.cache_mib")
         unreadable.log = True
 
     splits = divide(train, test, options.name)
@@ -119,32 +127,53 @@ def from_pictures(
         train=train_source,
         test=source(splits.test, with_labels),
         label_names=splits.label_names and tuple(map(printable, splits.label_names)),
-        facts={"modality": "image", "image_size": size, "channels": channels},
+        facts=facts,
         notes=(*notes, *splits.notes),
-        unreadable=tuple(sorted(map(printable, unreadable.paths))),
+        unreadable=unreadable.reasons,
         origins=original and np.unique(list(map(original, splits.train)), return_inverse=True)[1],
     )
 
 
-def _left_out(unreadable: Unreadable) -> list[str]:
-    """Returns a note on the files whose names are not those of images, most frequent kind first."""
-    if not unreadable.left_out:
-        return []
-    kinds = [f"{printable(kind)}: {n:,}" for kind, n in unreadable.left_out.most_common(_KINDS)]
-    more = ", ..." if len(unreadable.left_out) > _KINDS else ""
-    return [
-        f"{unreadable.left_out.total():,} files are not read ({', '.join(kinds)}{more}); "
-        f"expected endings: {', '.join(ENDINGS)}"
+def _value_range(
+    options: Options, train: list[Picture], test: list[Picture]
+) -> pixels.Values | None:
+    """Returns the values that become black and white; None if no image has more than 8 bits."""
+    deep = [
+        [picture.path for picture in part if picture.header.depth is pixels.Depth.DEEP]
+        for part in (train, test)
     ]
+    if not any(deep):
+        return None
+    return options.value_range or depth.measure(deep[0] or deep[1])
+
+
+def _notes(pictures: list[Picture], size: int, values: pixels.Values | None) -> Iterator[str]:
+    """Yields notes on images that are enlarged or lose depth."""
+    typical = np.median([picture.header.shorter for picture in pictures])
+    if typical < size:
+        yield (
+            f"half of the images have a shorter side of {typical:.0f} pixels or less; all are "
+            f"enlarged to data.image_size {size}"
+        )
+    depths = Counter(picture.header.depth for picture in pictures)
+    if values is not None:
+        yield (
+            f"{depths[pixels.Depth.DEEP]:,} images have more than 8 bits: {values[0]:g} becomes "
+            f"black and {values[1]:g} white (data.value_range)"
+        )
+    if cut := depths[pixels.Depth.CUT]:
+        yield f"{cut:,} color images have 16 bits a channel, of which the upper 8 are read"
 
 
 def pictures_below(root: Path, unreadable: Unreadable) -> list[Picture]:
     """Returns the images below a folder whose headers can be read, sorted by relative path."""
-    paths, left_out = listing(root, ENDINGS)
-    unreadable.left_out += left_out
+    found = listing(root, formats.ENDINGS)
+    unreadable.left_out += found.left_out
+    unreadable.named |= {printable(str(root / path)): kind for path, kind in found.named.items()}
+    paths = [root / path for path in found.paths]
     return [
-        Picture(path, PurePosixPath(path.relative_to(root)), header)
-        for path, header in zip(paths, headers(paths, unreadable), strict=True)
+        Picture(path, PurePosixPath(inside), header)
+        for path, inside, header in zip(paths, found.paths, headers(paths, unreadable), strict=True)
         if header is not None
     ]
 
@@ -170,28 +199,43 @@ def _root(name: str) -> Path:
     return root
 
 
-def _split_roots(root: Path) -> tuple[Path, Path | None, list[str]]:
-    """Returns the training folder, the test folder or None, and notes for the user."""
+def _split_roots(root: Path) -> tuple[Path, list[Path], list[str]]:
+    """Returns the training folder, the folders that may be the test split, and notes."""
     entries = sorted(entry for entry in root.iterdir() if not hidden(entry.name))
     folders = {entry.name.lower(): entry for entry in entries if entry.is_dir()}
     if "train" not in folders:
-        return root, None, []
+        return root, [], []
     train = folders["train"]
-    test = next((folders[name] for name in _TEST_NAMES if name in folders), None)
-    others = [printable(entry.name) for entry in entries if entry not in (train, test)]
-    notes = [f"ignored, outside the splits: {', '.join(others)}"] if others else []
-    return train, test, notes
+    tests = [folders[name] for name in _TEST_NAMES if name in folders]
+    others = [entry for entry in entries if entry != train and entry not in tests]
+    if not tests and _holds_images(train) and any(map(_may_be_class, others)):
+        return root, [], [f"{train.name} is a class, not the training split: others lie beside it"]
+    shown = ", ".join(printable(entry.name) for entry in others)
+    return train, tests, [f"ignored, outside the splits: {shown}"] if others else []
+
+
+def _may_be_class(entry: Path) -> bool:
+    """Returns whether images lie right in a folder whose name is not that of some other part."""
+    named = any(word in entry.name.lower() for word in _NO_CLASSES)
+    return entry.is_dir() and not named and _holds_images(entry)
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(
+        path.suffix.lower() in formats.ENDINGS and not hidden(path.name) and path.is_file()
+        for path in folder.iterdir()
+    )
 
 
 def _check_any(pictures: list[Picture], name: str, unreadable: Unreadable) -> None:
     if pictures:
         return
-    if unreadable.paths:
+    if unreadable.reasons:
         raise InputError(
             f"data.name: {name!r} holds no readable image to train on; "
-            f"expected at least one besides the {len(unreadable.paths)} unreadable files"
+            f"expected at least one besides the {len(unreadable.reasons)} unreadable files"
         )
     raise InputError(
         f"data.name: {name!r} holds no image to train on; "
-        f"expected files ending in {', '.join(ENDINGS)}"
+        f"expected files ending in {', '.join(formats.ENDINGS)}"
     )

@@ -27,12 +27,15 @@ class Frame(NamedTuple):
       channels: 1 or 3.
       stored: side of the square that holds the whole picture; None: only its center is kept.
       share: of the shorter side that evaluation sees; 1 without ``stored``.
+      values: of pictures of more than 8 bits, the values that become black and white; see
+        ``pixels.fit``.
     """
 
     size: int
     channels: int
     stored: int | None = None
     share: float = 1.0
+    values: pixels.Values | None = None
 
     @property
     def side(self) -> int:
@@ -50,9 +53,9 @@ class Frame(NamedTuple):
         The aspect is the picture's width divided by its height, float32 ``[]``.
         """
         if self.stored is None:
-            return {"image": pixels.fit(image, self.size, self.channels)}
+            return {"image": pixels.fit(image, self.size, self.channels, self.values)}
         return {
-            "image": pixels.squeeze(image, self.stored, self.channels),
+            "image": pixels.squeeze(image, self.stored, self.channels, self.values),
             "aspect": np.asarray(image.width / image.height, np.float32),
         }
 
@@ -76,6 +79,7 @@ def frame_of(config_data: Mapping[str, Any]) -> Frame:
         config_data["channels"],
         config_data.get("stored_size"),
         config_data.get("center_crop", 1.0),
+        config_data.get("value_range"),
     )
 
 

@@ -2,8 +2,7 @@
 
 `folder:/path` stands for every image below the folder, sorted by relative path. There are no splits
 and no labels: `train/` is a folder like any other. An image is a file with one of the endings of
-folder.py, in upper or lower case. As in tree.py, names that start with "." and `__MACOSX` are left
-out, and links are followed unless they lead back to a folder above them.
+folder.py, in upper or lower case; tree.py finds them.
 
 `text:/path` stands in the same way for every `.txt` file, or for one file. A file is one example:
 its first window of tokens.
@@ -15,22 +14,21 @@ that the evaluation scores.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import UnidentifiedImageError
 
-from ssl_jax.data import catalog, pixels, tokeniser
+from ssl_jax.data import catalog, formats, tokeniser, tree
 from ssl_jax.data.dataset import Chain, Example, Source, readers
-from ssl_jax.data.folder import ENDINGS as IMAGE_ENDINGS
+from ssl_jax.data.files import reason
 from ssl_jax.data.frame import Frame, frame_of
 from ssl_jax.data.modalities import MODALITIES
-from ssl_jax.data.splits import printable
 from ssl_jax.data.text import ASSET
-from ssl_jax.data.tree import hidden
+from ssl_jax.data.tree import Listing, listing, printable
 from ssl_jax.errors import InputError
 
 _UNITS = {"image": "images", "video": "clips", "text": "texts"}
@@ -48,6 +46,8 @@ class Named(NamedTuple):
       unreadable: position and reason of each example that could not be read; it fills up while
         the source is read.
       unit: what an example is called in messages, in the plural.
+      note: on files that are left out because of their kind; empty if there are none.
+      left_out: some of these files, each with its kind.
     """
 
     data: str
@@ -55,6 +55,8 @@ class Named(NamedTuple):
     source: Source
     unreadable: Mapping[int, str]
     unit: str
+    note: str = ""
+    left_out: Mapping[str, str] = {}
 
 
 def open_named(
@@ -94,42 +96,6 @@ def open_named(
     return Named(data, names, Chain(*parts.values()), {}, _UNITS[modality])
 
 
-def paths_below(root: str | Path, endings: tuple[str, ...]) -> list[str]:
-    """Lists the files with one of the endings, as relative paths with "/", sorted.
-
-    The files and their order are those of `tree.files_below`. Unlike it, this holds one short text
-    per file, so a million files fit in about 100 MB.
-
-    Raises:
-      InputError: a folder cannot be listed.
-    """
-    found: list[str] = []
-
-    def walk(folder: str, inside: str, above: tuple[str, ...]) -> None:
-        real = os.path.realpath(folder)
-        if real in above:
-            return
-        try:
-            with os.scandir(folder) as entries:
-                listed = list(entries)
-        except OSError as error:
-            raise InputError(
-                f"{printable(folder)}: cannot be listed ({error.strerror}); "
-                "expected a folder that can be read"
-            ) from error
-        for entry in listed:
-            if hidden(entry.name):
-                continue
-            # os.path also accepts links that lead nowhere or to themselves
-            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                walk(entry.path, f"{inside}{entry.name}/", (*above, real))
-            elif os.path.splitext(entry.name)[1].lower() in endings and os.path.isfile(entry.path):
-                found.append(inside + entry.name)
-
-    walk(str(root), "", ())
-    return sorted(found)
-
-
 class Pictures:
     """Image files, decoded on access by the threads of `dataset.readers`.
 
@@ -143,7 +109,7 @@ class Pictures:
     """
 
     def __init__(self, root: Path, paths: Sequence[str], frame: Frame):
-        pixels.hush()
+        formats.prepare()
         self.root = root
         self.paths = paths
         self.frame = frame
@@ -157,7 +123,7 @@ class Pictures:
         try:
             return self.frame.center(self.frame.decode(path))
         except Exception as error:  # Pillow's decoders raise exceptions of almost any type
-            self.unreadable[int(index)] = _reason(error, path)
+            self.unreadable[int(index)] = reason(error, path)
             return self.frame.blank()
 
 
@@ -199,7 +165,7 @@ class Texts:
             self.unreadable[index] = "is not UTF-8"
             return ""
         except OSError as error:
-            self.unreadable[index] = _reason(error, "")
+            self.unreadable[index] = reason(error, "")
             return ""
         if not text.strip():
             self.unreadable[index] = "is empty"
@@ -216,37 +182,38 @@ def _open_images(data: str, config_data: ConfigDict, assets: Mapping[str, str]) 
     def source(paths: list[str]) -> Pictures:
         return Pictures(root, paths, frame_of(config_data))
 
-    return _listed(data, root, paths_below(root, IMAGE_ENDINGS), source, "image", IMAGE_ENDINGS)
+    return _listed(data, root, source, "image", formats.ENDINGS)
 
 
 def _open_texts(data: str, config_data: ConfigDict, assets: Mapping[str, str]) -> Named:
     _check_modality(data, "text", config_data.modality)
     root = _existing(data)
-    paths = paths_below(root, (".txt",)) if root.is_dir() else [root.name]
 
     def source(paths: list[str]) -> Texts:
         folder = root if root.is_dir() else root.parent
         return Texts(folder, paths, assets[ASSET], config_data.tokens)
 
-    return _listed(data, root, paths, source, "text", (".txt",))
+    return _listed(data, root, source, "text", (".txt",))
 
 
 def _listed(
     data: str,
     root: Path,
-    paths: list[str],
     make: Callable[[list[str]], Any],
     modality: str,
     endings: tuple[str, ...],
 ) -> Named:
-    if not paths:
+    found = listing(root, endings) if root.is_dir() else Listing([root.name], Counter(), {})
+    if not found.paths:
         raise InputError(
             f"--data: {data!r} holds no {modality}; expected files ending in {', '.join(endings)}"
         )
-    source = make(paths)
+    source = make(found.paths)
     absolute = f"{data.partition(':')[0]}:{printable(str(root.resolve()))}"
-    names = [path if path.isascii() else printable(path) for path in paths]
-    return Named(absolute, names, source, source.unreadable, _UNITS[modality])
+    names = [path if path.isascii() else printable(path) for path in found.paths]
+    left_out = {printable(path): kind for path, kind in found.named.items()}
+    note = tree.note(found.left_out, endings) + formats.hint(found.left_out)
+    return Named(absolute, names, source, source.unreadable, _UNITS[modality], note, left_out)
 
 
 def _existing(data: str) -> Path:
@@ -262,13 +229,3 @@ def _check_modality(data: str, there: str, expected: str) -> None:
         raise InputError(
             f"--data: {data!r} holds {_UNITS[there]}; expected {_UNITS[expected]}, as in training"
         )
-
-
-def _reason(error: Exception, path: str) -> str:
-    """Says in one line, without the path, why a file cannot be read."""
-    if isinstance(error, UnidentifiedImageError):
-        empty = os.path.exists(path) and os.path.getsize(path) == 0
-        return "is empty" if empty else "is not an image, or its header is damaged"
-    if isinstance(error, OSError):
-        return " ".join(str(error.strerror or error).split())
-    return " ".join(f"{type(error).__name__}: {error}".split())

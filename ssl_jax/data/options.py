@@ -25,6 +25,10 @@ SETTINGS = {
         1.0, "share of a stored picture's shorter side that evaluation sees", above=0, at_most=1
     ),
     "channels": settings.choice(None, "1 for gray, 3 for color", (1, 3), optional=True),
+    "value_range": settings.interval(
+        "values that become black and white, of images with more than 8 bits or of floats; None: "
+        "the smallest and the largest of the training images"
+    ),
     "mean": settings.per_channel("mean of pixels in [0, 1]; networks read normalized pixels"),
     "std": settings.per_channel("standard deviation of pixels in [0, 1]", above=0),
     "frames": settings.integer(None, "frames of a clip", at_least=1, optional=True),
@@ -61,6 +65,7 @@ class Options(NamedTuple):
     stored_size: int | None = None
     center_crop: float = 1.0
     channels: int | None = None
+    value_range: tuple[float, float] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     vocabulary: int | None = None
@@ -83,7 +88,7 @@ class Options(NamedTuple):
                 f"data.stored_size: {self.stored_size} is less than data.image_size {size}; "
                 f"expected at least {size}, or None"
             )
-        return Frame(size, channels, self.stored_size, self.center_crop)
+        return Frame(size, channels, self.stored_size, self.center_crop, self.value_range)
 
 
 def read(config_data: Mapping[str, Any]) -> Options:

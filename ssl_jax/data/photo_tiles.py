@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ssl_jax.data import memory, photographs, pixels
+from ssl_jax.data import formats, memory, photographs, pixels
 from ssl_jax.data.dataset import Dataset, Example
-from ssl_jax.data.files import Unreadable
+from ssl_jax.data.files import Unreadable, reason
 from ssl_jax.data.options import Options
 from ssl_jax.data.photographs import Photograph
-from ssl_jax.data.splits import printable
 from ssl_jax.errors import InputError
 
 _SIZE = 32
@@ -93,11 +92,11 @@ def _dataset(options: Options, installed: list[Photograph], found: list[str]) ->
     def read(photograph: Photograph) -> np.ndarray | None:
         try:
             return pixels.decode_whole(photograph.file(), _TILES_ACROSS * size, channels)
-        except Exception:  # Pillow's decoders raise exceptions of almost any type
-            unreadable.add(photograph.path)
+        except Exception as error:  # Pillow's decoders raise exceptions of almost any type
+            unreadable.add(photograph.path, reason(error, photograph.path))
             return None
 
-    pixels.hush()
+    formats.prepare()
     given = [*photographs.bundled("train"), *installed]
     images = memory.each(read, given, "decoding photographs")
     readable = [pair for pair in zip(given, images, strict=True) if pair[1] is not None]
@@ -123,6 +122,6 @@ def _dataset(options: Options, installed: list[Photograph], found: list[str]) ->
         label_names=None,
         facts={"modality": "image", "image_size": size, "channels": channels},
         notes=tuple(notes),
-        unreadable=tuple(sorted(map(printable, unreadable.paths))),
+        unreadable=unreadable.reasons,
         origins=scene_of[train.corners[:, 0]],
     )

@@ -2,18 +2,22 @@
 
 - An image's label is the first folder on its path inside its split. Label names are numbered in
   sorted order. If the training images have fewer than two label folders, there are no labels.
-- Training images outside the label folders are only used for pretraining. Test images outside them
-  are left out.
+- Training images outside the label folders are only used for pretraining. Test images outside the
+  label folders of the training images are left out, since they cannot be scored.
+- The test split is the first of several that has a test image left, if there are labels, or any
+  image, if there are none.
 - If no test image is left, one in ten training images becomes a test image. A hash of the path
   inside the split decides which, so adding files never moves others.
 """
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ssl_jax.data.files import Header
+from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
 
 
@@ -43,6 +47,35 @@ class Splits(NamedTuple):
     notes: tuple[str, ...]
 
 
+def choose_test(
+    train: list[Picture], folders: Sequence[Path], read: Callable[[Path], list[Picture]]
+) -> tuple[list[Picture], list[str]]:
+    """Chooses the test split by the rules at the top of this file.
+
+    Args:
+      train: the images of the training split.
+      folders: possible test splits, most preferred first.
+      read: returns the images of one.
+
+    Returns:
+      The images, none if no split can be used; and notes for the user on the folders that are not
+      used.
+    """
+    known = _labels(train)
+    notes: list[str] = []
+    chosen: list[Picture] = []
+    for folder in folders:
+        name = printable(folder.name)
+        pictures = [] if chosen else read(folder)
+        if chosen:
+            notes.append(f"ignored, outside the splits: {name}")
+        elif len(known) < 2 or known & _labels(pictures):
+            chosen = pictures
+        elif pictures:
+            notes.append(f"{name} is not used: none of its images has a training label")
+    return chosen, notes
+
+
 def divide(train: list[Picture], test: list[Picture], name: str) -> Splits:
     """Applies the rules at the top of this file.
 
@@ -60,18 +93,20 @@ def divide(train: list[Picture], test: list[Picture], name: str) -> Splits:
     has_labels = len(known) > 1
     if has_labels:
         unlabeled = [picture for picture in train if picture.label is None]
-        unlabeled_test = [picture for picture in test if picture.label is None]
+        without_label = sum(picture.label is None for picture in test)
+        test_only = _labels(test) - known
         train = [picture for picture in train if picture.label is not None]
-        test = [picture for picture in test if picture.label is not None]
+        test = [picture for picture in test if picture.label in known]
         if unlabeled:
             notes.append(f"{len(unlabeled)} images without a label are used for pretraining only")
-        if unlabeled_test:
-            notes.append(f"{len(unlabeled_test)} test images without a label are left out")
-        if test_only := sorted(_labels(test) - known):
-            notes.append(f"labels without training images: {', '.join(map(printable, test_only))}")
+        if without_label:
+            notes.append(f"{without_label} test images without a label are left out")
+        if test_only:
+            shown = ", ".join(map(printable, sorted(test_only)))
+            notes.append(f"test images of labels without training images are left out: {shown}")
     elif known or _labels(test):
         notes.append("no labels: they need at least two folders of training images")
-    names = tuple(sorted(known | _labels(test))) if has_labels else None
+    names = tuple(sorted(known)) if has_labels else None
     if not test:
         if len(train) < 2:
             raise InputError(
@@ -82,11 +117,6 @@ def divide(train: list[Picture], test: list[Picture], name: str) -> Splits:
         total = len(train) + len(test)
         notes.append(f"no test images given: {len(test)} of {total} images are held out by name")
     return Splits(unlabeled, train, test, names, tuple(notes))
-
-
-def printable(name: str) -> str:
-    """Returns a file's name as text that can be printed and stored, even if it is not UTF-8."""
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _labels(pictures: list[Picture]) -> set[str]:

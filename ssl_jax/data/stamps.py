@@ -20,7 +20,8 @@ from ssl_jax.data.dataset import Dataset
 from ssl_jax.data.files import Unreadable
 from ssl_jax.data.folder import from_pictures, pictures_below
 from ssl_jax.data.options import Options
-from ssl_jax.data.splits import Picture, printable
+from ssl_jax.data.splits import Picture
+from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
 
 FOLDER = Path("/usr/share/tuxpaint/stamps")

@@ -22,7 +22,7 @@ from ssl_jax.data.documents import Document
 from ssl_jax.data.files import Unreadable
 from ssl_jax.data.holdout import draw
 from ssl_jax.data.options import Options
-from ssl_jax.data.splits import printable
+from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
 
 ASSET = "tokeniser.json"
@@ -57,11 +57,9 @@ def open_text(asked: Options) -> Dataset:
     if not found:
         raise InputError(
             f"data.name: {asked.name!r} holds no readable text; expected UTF-8 in files ending "
-            f"in .txt, found {len(unreadable.paths)} unreadable"
+            f"in .txt, found {len(unreadable.reasons)} unreadable"
         )
-    return _dataset(asked, found)._replace(
-        unreadable=tuple(sorted(map(printable, unreadable.paths)))
-    )
+    return _dataset(asked, found)._replace(unreadable=unreadable.reasons)
 
 
 def windows(numbers: Int[np.ndarray, " _"], tokens: int) -> Int[np.ndarray, "w t"]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ssl_jax.data import memory, pixels, statistics
+from ssl_jax.data import formats, memory, statistics
 from ssl_jax.data.dataset import Dataset, Example, Source, Subset
 from ssl_jax.data.folder import choose_size
 from ssl_jax.data.frame import Frame
@@ -73,7 +73,7 @@ def open_tfds(options: Options, name: str) -> Dataset:
     Raises:
       InputError: the name is unknown, or the data set has no images or cannot be prepared.
     """
-    pixels.hush()
+    formats.prepare()
     splits, features = _prepare(options, name)
     base_name = name.split("/")[0].split(":")[0]
     size = options.image_size or _SIZES.get(base_name) or _choose_size(features["image"], splits)

@@ -305,15 +305,13 @@ def _finite(piece: Piece, named: Named) -> np.ndarray:
 def list_unreadable(
     output: Path, named: Named, unreadable: dict[int, str], console: Console
 ) -> None:
-    """Writes the names and reasons of examples that could not be read beside the output."""
+    """Writes the names of what could not be read, or is left out, and why, beside the output."""
     path = output.with_name(output.name + ".unreadable.json")
     path.unlink(missing_ok=True)  # of an earlier output of this name
-    if unreadable:
-        reasons = {named.names[i]: reason for i, reason in sorted(unreadable.items())}
-        text = json.dumps(reasons, indent=2, ensure_ascii=False) + "\n"
+    reasons = {named.names[i]: reason for i, reason in sorted(unreadable.items())}
+    if reasons or named.left_out:
+        text = json.dumps({**reasons, **named.left_out}, indent=2, ensure_ascii=False) + "\n"
         write_whole(path, text.encode(errors="backslashreplace"))
-        console.print(
-            f"{len(unreadable):,} unreadable files left out; see {path}",
-            markup=False,
-            soft_wrap=True,
-        )
+        lines = [named.note, f"{len(reasons):,} unreadable files left out" if reasons else ""]
+        said = "; ".join(filter(None, lines))
+        console.print(f"{said}; see {path}", markup=False, soft_wrap=True)

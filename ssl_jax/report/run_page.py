@@ -23,7 +23,8 @@ def make_page(
     return Page(
         title=f"{name} on {config.data.name}",
         facts=facts,
-        notes=data.notes + tuple(f"skipped as unreadable: {path}" for path in data.unreadable),
+        notes=data.notes
+        + tuple(f"skipped: {path}: {reason}" for path, reason in sorted(data.unreadable.items())),
         metrics=metrics,
         values=findings.values,
         input_name=MODALITIES[config.data.modality].input_name,

@@ -87,7 +87,7 @@ def fit(
     online_probe.check(data, config)
     trained, optimizer = online_probe.beside(method, config), optim.make(config)
     workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
-    check_workdir(workdir, config)
+    check_workdir(workdir, config, data.contents)
     check_whole(data.pretrain[0], config.data.get("stored_size"))
     batch = _batch(data, trained.inputs, config)
     params, extra = jax.eval_shape(method.init, jax.random.key(0), batch)
@@ -101,26 +101,31 @@ def fit(
         state = state._replace(params=params, extra=extra)
         console.print(taken, markup=False, soft_wrap=True)
     if placement.is_main:
-        make_workdir(workdir, config, data.assets)
+        make_workdir(workdir, config, data.assets, data.contents)
     done = finished(workdir)
     if done:
-        console.print(f"{workdir}: finished; nothing is left to do")
+        console.print(f"{workdir}: finished; nothing is left to do", markup=False)
     elif placement.is_main:
         _introduce(data, workdir, console)
     began = time.monotonic()
-    state = train(trained, optimizer, state, data, config, workdir, placement, console)
-    extra = online_probe.without(state.extra, config)
-    run = Run(config, method, state.params, extra, config.train.steps, data.assets)
-    ended = time.monotonic()
-    if not done and jax.process_count() > 1:
-        console.print("not evaluated; the same call in a single process evaluates the run")
-    elif not done:
-        evaluate_run(run, data, workdir, placement, console)
-        console.print(
-            f"trained in {ended - began:.0f} s, evaluated in {time.monotonic() - ended:.0f} s; "
-            f"see {workdir / REPORT}",
-            soft_wrap=True,
-        )
+    try:
+        state = train(trained, optimizer, state, data, config, workdir, placement, console)
+        extra = online_probe.without(state.extra, config)
+        run = Run(config, method, state.params, extra, config.train.steps, data.assets)
+        ended = time.monotonic()
+        if not done and jax.process_count() > 1:
+            console.print("not evaluated; the same call in a single process evaluates the run")
+        elif not done:
+            evaluate_run(run, data, workdir, placement, console)
+            console.print(
+                f"trained in {ended - began:.0f} s, evaluated in {time.monotonic() - ended:.0f} s; "
+                f"see {workdir / REPORT}",
+                markup=False,
+                soft_wrap=True,
+            )
+    finally:
+        if placement.is_main and not done:
+            _list_skipped(data, workdir)  # more files may have turned out to be unreadable
     return run
 
 
@@ -179,9 +184,16 @@ def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
         console.print(f"{name}: {', '.join(map(_short, values))}")
     for note in data.notes:
         console.print(note, markup=False)
-    if data.unreadable:
-        write_json(workdir / UNREADABLE, list(data.unreadable))
-        console.print(f"{len(data.unreadable)} unreadable files skipped; see {UNREADABLE}")
+    if skipped := _list_skipped(data, workdir):
+        console.print(f"{skipped}; see {UNREADABLE}")
+
+
+def _list_skipped(data: Dataset, workdir: Path) -> str:
+    """Writes which files are skipped, and why; returns how many cannot be read."""
+    if not (data.unreadable or data.left_out):
+        return ""
+    write_json(workdir / UNREADABLE, {**data.left_out, **data.unreadable})
+    return f"{len(data.unreadable):,} unreadable files skipped"
 
 
 def _short(value: str | float) -> str:

@@ -4,12 +4,13 @@ import os
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from ssl_jax.data.dataset import gather
-from ssl_jax.data.folder import ENDINGS
-from ssl_jax.data.listing import open_named, paths_below
-from ssl_jax.data.tree import files_below
+from ssl_jax.data.formats import ENDINGS
+from ssl_jax.data.listing import open_named
+from ssl_jax.data.tree import listing
 from ssl_jax.errors import InputError
 from tests import tiny
 
@@ -72,8 +73,7 @@ def test_every_image_below_a_folder_is_listed_as_by_a_plain_walk(tmp_path):
     named = open_named(f"folder:{root}", IMAGES, {})
     expected = sorted([*shown, "folder.png/inside.png", "link/linked.png"])
     assert named.names == expected
-    assert paths_below(root, ENDINGS) == expected
-    assert [str(path.relative_to(root)) for path in files_below(root, ENDINGS)] == expected
+    assert listing(root, ENDINGS).paths == expected
     assert named.unit == "images"
 
 
@@ -172,3 +172,23 @@ def test_texts_are_read_with_the_tokenizer_of_the_run(tmp_path):
     assert one.names == ["a.txt"]
     assert everything(one)["tokens"].tolist() == tokens[:1].tolist()
     assert "has another tokenizer than the run" in refusal("python_docs", data, dataset.assets)
+
+
+def test_files_of_other_kinds_are_said(tmp_path):
+    put(tmp_path, "a.png")
+    (tmp_path / "b.cr2").write_bytes(b"raw")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    named = open_named(f"folder:{tmp_path}", IMAGES, {})
+    assert named.names == ["a.png"]
+    assert named.left_out == {"b.cr2": ".cr2", "gone.png": "a link that leads nowhere"}
+    assert named.note.startswith("2 files are not read (.cr2: 1, a link that leads nowhere: 1)")
+    (tmp_path / "b.cr2").unlink()
+    (tmp_path / "gone.png").unlink()
+    assert open_named(f"folder:{tmp_path}", IMAGES, {}).note == ""
+
+
+def test_deep_images_are_scaled_as_in_training(tmp_path):
+    Image.fromarray(np.full((8, 8), 500, np.uint16)).save(tmp_path / "a.png")
+    changed = ConfigDict(IMAGES.to_dict() | {"value_range": (0, 1000)})
+    named = open_named(f"folder:{tmp_path}", changed, {})
+    np.testing.assert_array_equal(everything(named)["image"], 128)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl_jax.data import pixels
+from ssl_jax.data import formats, pixels
 from ssl_jax.data.frame import Frame
 
 RED = {
@@ -87,7 +87,7 @@ def test_a_transparent_color_in_png_becomes_white(mode):
     assert (decoded(file, 4, 3) == 255).all()
 
 
-@pytest.mark.parametrize("kind", pixels.FORMATS)
+@pytest.mark.parametrize("kind", formats.FORMATS)
 def test_formats_are_decoded(kind):
     gradient = np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))
     image = decoded(encoded(Image.fromarray(gradient), kind), 24, 1)
@@ -119,7 +119,7 @@ def test_exif_orientation_is_applied(kind, orientation):
 
 
 def test_damaged_exif_data_is_ignored():
-    pixels.hush()
+    formats.prepare()
     file = encoded(
         Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\1"
     )

@@ -65,7 +65,7 @@ def test_groups_are_labels_and_variants_stay_together(tree, cache_mib):
     for source in (dataset.train, dataset.test):
         assert [value >= 36 for value in values(source)] == source.labels.astype(bool).tolist()
     assert dataset.pretrain is dataset.train
-    assert dataset.unreadable == ()
+    assert dataset.unreadable == {}
     assert dataset.facts["channels"] == 3
     assert values(load(cache_mib=cache_mib).test) == values(dataset.test)
 
@@ -152,6 +152,6 @@ def test_a_folder_without_large_groups_is_refused(tmp_path, monkeypatch):
 
 def test_unreadable_pictures_are_listed(tree):
     (tree / "animals/below/red_antx.png").write_bytes(b"junk")
-    assert load().unreadable == (str(tree / "animals/below/red_antx.png"),)
+    assert list(load().unreadable) == [str(tree / "animals/below/red_antx.png")]
     with pytest.raises(InputError, match=r"^data\.max_unreadable: 0 is exceeded in stamps"):
         load(max_unreadable=0)

@@ -243,7 +243,9 @@ def test_a_label_without_a_test_window_is_left_out(tmp_path):
 def test_unreadable_files_are_skipped_and_listed(tmp_path):
     put(tmp_path, {"a.txt": words(0), "b.txt": b"\xff\xfe\x00", "c.txt": b"caf\xe9"})
     dataset = load(tmp_path)
-    assert dataset.unreadable == (f"{tmp_path}/b.txt", f"{tmp_path}/c.txt")
+    assert dataset.unreadable == dict.fromkeys(
+        (f"{tmp_path}/b.txt", f"{tmp_path}/c.txt"), "is not UTF-8"
+    )
     assert "data.max_unreadable: 1 is exceeded" in refusal(load, tmp_path, max_unreadable=1)
 
 

@@ -14,7 +14,7 @@ from tests import tiny
 
 
 def test_the_content_is_the_run_s(monkeypatch):
-    data = tiny.data()._replace(notes=("a note",), unreadable=("broken.png",))
+    data = tiny.data()._replace(notes=("a note",), unreadable={"broken.png": "is empty"})
     config = tiny.config(name="rotation")
     config.data.name = "folder:/pictures"
     config = tiny.resolved(config, data)
@@ -33,7 +33,7 @@ def test_the_content_is_the_run_s(monkeypatch):
     page = make_page(subject, rows, {"steps": "4"})
     assert page.title == "rotation on folder:/pictures"
     assert page.facts == {"steps": "4"}
-    assert page.notes == ("a note", "skipped as unreadable: broken.png")
+    assert page.notes == ("a note", "skipped: broken.png: is empty")
     assert page.metrics is rows
     assert page.values is findings.values
     assert page.input_name == "raw pixels"

@@ -1,6 +1,7 @@
 """Whole runs on eight devices: their files, exact resuming, loading."""
 
 import errno
+import importlib
 import json
 import os
 import shutil
@@ -11,9 +12,12 @@ import chex
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 import ssl_jax
 from ssl_jax import methods
+from ssl_jax.data import load as load_data
+from ssl_jax.data.dataset import gather
 from ssl_jax.errors import InputError
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.feed import Feed
@@ -22,7 +26,7 @@ from tests import tiny
 from tests.constants import watched_jit
 
 SCORES = {"evaluation.json", "classes.json", "report.html"}
-FILES = {"config.json", "metrics.jsonl", "checkpoints"} | SCORES
+FILES = {"config.json", "contents.npz", "metrics.jsonl", "checkpoints"} | SCORES
 
 
 def config(**changes):
@@ -272,3 +276,32 @@ def test_if_a_checkpoint_is_replaced_while_it_is_read_the_newer_one_is_read(
     loaded = ssl_jax.load(tmp_path / "run")
     assert asked == [2, 4]
     chex.assert_trees_all_equal(loaded.params, run.params)
+
+
+def test_files_that_turn_out_to_be_unreadable_while_training_are_listed(tmp_path, monkeypatch):
+    """With the reason, beside those that were found before; also if the run is stopped."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 32), np.uint8)
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    cut, empty, raw = (tmp_path / name for name in ("7.png", "empty.png", "photo.cr2"))
+    cut.write_bytes(cut.read_bytes()[:500])
+    empty.write_bytes(b"")
+    raw.write_bytes(b"")
+    asked = {"cache_mib": 0, "mean": (0.5,), "std": (0.3,), "image_size": 8}
+    folder = load_data({"name": f"folder:{tmp_path}", **asked})
+    found = {str(empty): "is empty", str(raw): ".cr2"}
+    workdir = tmp_path / "run"
+    settings = config(steps=1)
+    settings.data.update({**asked, "batch_size": 8})
+
+    def train(*arguments):
+        assert json.loads((workdir / "unreadable.json").read_text()) == found
+        for split in (folder.train, folder.test):
+            gather(split, np.arange(len(split)))
+        raise Stopped("stopped")
+
+    monkeypatch.setattr(importlib.import_module("ssl_jax.runs.fit"), "train", train)
+    with pytest.raises(Stopped):
+        ssl_jax.fit(methods.make, folder, settings, workdir=workdir)
+    listed = json.loads((workdir / "unreadable.json").read_text())
+    assert listed == found | {str(cut): "image file is truncated"}

@@ -34,7 +34,7 @@ def test_a_process_other_than_the_main_one_writes_only_checkpoints(
     tmp_path, monkeypatch, training_only, capsys
 ):
     monkeypatch.setattr(Placement, "is_main", property(lambda self: False))
-    data = tiny.data()._replace(unreadable=("broken.png",), assets={"words.json": "[]"})
+    data = tiny.data()._replace(unreadable={"broken.png": "is empty"}, assets={"words.json": "[]"})
     run = ssl_jax.fit(own.denoiser, data, own.config(), workdir=tmp_path / "run")
     assert run.step == 4
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoints"]

@@ -3,9 +3,12 @@
 import errno
 import json
 
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from ssl_jax import methods, output
+from ssl_jax.data.contents import Contents
 from ssl_jax.errors import InputError
 from ssl_jax.report.templates import save
 from ssl_jax.runs import workdir
@@ -113,3 +116,53 @@ def test_an_unknown_method_and_damaged_assets_are_refused(tmp_path):
     (tmp_path / "assets" / "folder").mkdir(parents=True)
     with pytest.raises(InputError, match="folder: is damaged"):
         workdir.read_assets(tmp_path)
+
+
+def placed(name="folder:/one", **changes):
+    changed = ConfigDict(config(**changes).to_dict())
+    changed.data.name = name
+    return changed.lock()
+
+
+def files(**digests):
+    return Contents(tuple(digests), np.array(list(digests.values()), np.uint64), "images")
+
+
+def test_data_that_changed_are_refused_in_words(tmp_path):
+    run = tmp_path / "run"
+    make_workdir(run, placed(), {}, files(a=1, b=2))
+    check_workdir(run, placed(), files(b=2, a=1))
+    with pytest.raises(InputError) as error:
+        check_workdir(run, placed(), files(a=1, c=2, d=3))
+    assert "data.name: 'folder:/one' changed since" in str(error.value)
+    assert "1 images added (such as d), 1 images moved or renamed (such as c)" in str(error.value)
+
+
+def test_a_run_goes_on_where_only_the_place_of_its_data_changed(tmp_path):
+    run = tmp_path / "run"
+    make_workdir(run, placed(), {}, files(a=1))
+    moved = placed("folder:/two")
+    check_workdir(run, moved, files(a=1))
+    make_workdir(run, moved, {}, files(a=1))
+    assert read_config(run).data.name == "folder:/two"
+    with pytest.raises(InputError, match=r"data\.name \('folder:/two' there, 'folder:/one' here\)"):
+        check_workdir(run, placed())
+    with pytest.raises(InputError, match=r"optimizer\.learning_rate"):
+        check_workdir(run, placed("folder:/three", learning_rate=0.5), files(a=1))
+
+
+def test_runs_that_recorded_no_contents_go_on(tmp_path):
+    run = tmp_path / "run"
+    make_workdir(run, placed(), {})
+    check_workdir(run, placed(), files(a=1))
+    with pytest.raises(InputError, match=r"data\.name"):
+        check_workdir(run, placed("folder:/two"), files(a=1))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"junk"])
+def test_damaged_contents_are_refused(tmp_path, content):
+    run = tmp_path / "run"
+    make_workdir(run, placed(), {}, files(a=1))
+    (run / workdir.CONTENTS).write_bytes(content)
+    with pytest.raises(InputError, match=r"contents\.npz: is damaged"):
+        check_workdir(run, placed(), files(a=1))
