@@ -142,13 +142,14 @@ def per_channel(meaning: str, *, above: float | None = None) -> Setting:
     return Setting(None, meaning, tuple, expected, accepts, optional=True)
 
 
-def interval(meaning: str) -> Setting:
-    """Declares the ends of a range of numbers; None until the data is known."""
+def intervals(meaning: str) -> Setting:
+    """Declares one or more ranges of numbers, as their ends in a row; None until they are known."""
 
     def accepts(value: Sequence[Any]) -> bool:
-        return _numbers(value) and len(value) == 2 and value[0] < value[1]
+        pairs = _numbers(value) and len(value) >= 2 and len(value) % 2 == 0
+        return pairs and all(low < high for low, high in zip(value[::2], value[1::2], strict=True))
 
-    expected = "two numbers, smallest < largest"
+    expected = "pairs of numbers, smallest < largest"
     return Setting(None, meaning, tuple, expected, accepts, optional=True)
 
 

@@ -18,7 +18,7 @@ _GREEN_MAGENTA = np.array([-1.0, 2.0, -1.0], np.float32)
 
 @on_pixels
 def drop_colors(key: PRNGKeyArray, image: Image) -> Image:
-    """Keeps one color channel at random and replaces the other two by faint noise.
+    """Keeps one channel at random and replaces the others by faint noise.
 
     The noise is uniform within half a gray level of mid-gray. With a single channel there is no
     displacement between channels to be seen.
@@ -50,7 +50,7 @@ def project_colors(key: PRNGKeyArray, image: Image) -> Image:
 
     Args:
       key: not used.
-      image: ``[h, w, c]``. One channel is kept as it is.
+      image: ``[h, w, c]``. Other than three channels are kept as they are.
 
     Returns:
       ``[h, w, c]``; saturated colors may leave [0, 1].
@@ -59,7 +59,7 @@ def project_colors(key: PRNGKeyArray, image: Image) -> Image:
       Doersch et al., 2015, section 3.1, https://arxiv.org/abs/1505.05192
     """
     del key
-    if image.shape[-1] == 1:
+    if image.shape[-1] != len(_GREEN_MAGENTA):
         return image
     unit = _GREEN_MAGENTA / np.linalg.norm(_GREEN_MAGENTA)
     return image - (image @ unit)[..., None] * unit

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+GRAY_OR_COLOR = (1, 3)  # channels
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _TOLERANCE = 1e-3  # more than rounding
 
@@ -50,3 +52,14 @@ def check_pixels(image: Any) -> None:
     low, high = values.min(), values.max()
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):
         raise ValueError(f"image: values from {low:g} to {high:g}; expected pixels from 0 to 1")
+
+
+def check_colors(image: Any) -> None:
+    """Checks that an image is gray or has the colors red, green and blue.
+
+    Raises:
+      ValueError: it has another number of channels, of which no colors are known.
+    """
+    channels = image.shape[-1]
+    if channels not in GRAY_OR_COLOR:
+        raise ValueError(f"image: {channels} channels; expected 1 (gray) or 3 (red, green, blue)")

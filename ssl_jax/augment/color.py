@@ -1,7 +1,8 @@
 """Brightness, contrast, saturation, hue, grayscale and solarize, each as Pillow defines it.
 
 Every adjustment clips to [0, 1]. On images with one channel, saturation, hue and grayscale change
-nothing; brightness, contrast and solarize act as on color images.
+nothing; brightness, contrast and solarize act as on color images. Other numbers of channels are
+refused with a ValueError, except by brightness and solarize: no luma is known of them.
 """
 
 import itertools
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from ssl_jax.augment._schedule import apply_in_order, compute_once
-from ssl_jax.augment.checks import on_pixels
+from ssl_jax.augment.checks import check_colors, on_pixels
 from ssl_jax.augment.compose import Image, Planes, channels_first, channels_last
 
 _ORDERS = list(itertools.permutations(("brightness", "contrast", "saturation", "hue")))
@@ -28,12 +29,14 @@ def adjust_brightness(image: Image, factor: Scalar | float) -> Image:
 @on_pixels
 def adjust_contrast(image: Image, factor: Scalar | float) -> Image:
     """Blends with the mean luma, one gray for the whole image; 1 changes nothing."""
+    check_colors(image)
     return channels_last(_contrast(channels_first(image), True, factor))
 
 
 @on_pixels
 def adjust_saturation(image: Image, factor: Scalar | float) -> Image:
     """Blends with each pixel's own luma; 1 changes nothing, 0 leaves gray."""
+    check_colors(image)
     return channels_last(_saturation(channels_first(image), True, factor))
 
 
@@ -44,6 +47,7 @@ def adjust_hue(image: Image, shift: Scalar | float) -> Image:
     Value and chroma stay the same: each channel is ``value - chroma * clip(min(k, 4 - k), 0, 1)``
     with ``k = (offset + 6 * hue) mod 6`` and offsets 5, 3 and 1 for red, green and blue.
     """
+    check_colors(image)
     if image.shape[-1] == 1:
         return image
     return channels_last(_hue(channels_first(image), True, shift))
@@ -90,6 +94,7 @@ def color_jitter(
       Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020,
       appendix A, https://arxiv.org/abs/2002.05709
     """
+    check_colors(image)
     strengths = {
         "brightness": brightness,
         "contrast": contrast,
@@ -195,6 +200,7 @@ def grayscale(key: PRNGKeyArray, image: Image, *, probability: float = 0.2) -> I
     References:
       Chen et al., 2020, appendix A, https://arxiv.org/abs/2002.05709
     """
+    check_colors(image)
     planes = channels_first(image)
     gray = jnp.clip(_luma(planes), 0.0, 1.0)
     planes = jnp.where(jax.random.bernoulli(key, probability), gray, planes)

@@ -1,11 +1,27 @@
-"""The augmentations of published methods, each as one function of a key and an image."""
+"""The augmentations of published methods, each as one function of a key and an image.
+
+On images with other than one or three channels, which have no known colors, color jitter, grayscale
+and solarize are left out.
+"""
 
 from functools import partial
 
+from jaxtyping import PRNGKeyArray
+
 from ssl_jax.augment.blur import gaussian_blur
+from ssl_jax.augment.checks import GRAY_OR_COLOR
 from ssl_jax.augment.color import color_jitter, grayscale, solarize
-from ssl_jax.augment.compose import Augmentation, compose
+from ssl_jax.augment.compose import Augmentation, Image, compose
 from ssl_jax.augment.geometry import Interpolation, horizontal_flip, random_resized_crop
+
+
+def on_colors(augmentation: Augmentation) -> Augmentation:
+    """Restricts an augmentation to gray and color images; others are returned unchanged."""
+
+    def restricted(key: PRNGKeyArray, image: Image) -> Image:
+        return augmentation(key, image) if image.shape[-1] in GRAY_OR_COLOR else image
+
+    return restricted
 
 
 def simclr(
@@ -53,7 +69,7 @@ def simclr(
     )
     crop = partial(random_resized_crop, size=size, area=area, interpolation=interpolation)
     blurred = [partial(gaussian_blur, probability=blur)] if blur > 0 else []
-    return compose(crop, horizontal_flip, jitter, grayscale, *blurred)
+    return compose(crop, horizontal_flip, on_colors(jitter), on_colors(grayscale), *blurred)
 
 
 def byol(
@@ -79,7 +95,7 @@ def byol(
     """
     shared = _crop_and_recolor(size, area, interpolation)
     first = compose(shared, partial(gaussian_blur, probability=1.0))
-    second = compose(shared, partial(gaussian_blur, probability=0.1), solarize)
+    second = compose(shared, partial(gaussian_blur, probability=0.1), on_colors(solarize))
     return first, second
 
 
@@ -121,7 +137,7 @@ def _crop_and_recolor(
 ) -> Augmentation:
     jitter = partial(color_jitter, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
     crop = partial(random_resized_crop, size=size, area=area, interpolation=interpolation)
-    return compose(crop, horizontal_flip, jitter, grayscale)
+    return compose(crop, horizontal_flip, on_colors(jitter), on_colors(grayscale))
 
 
 def crop_and_flip(

@@ -1,9 +1,10 @@
 """Images in memory: the user's own arrays, and data sets small enough to load whole."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from jaxtyping import Int32, UInt8
 
 from ssl_jax.data import contents, memory, statistics
 from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, gather, labels_of
@@ -29,9 +30,7 @@ class Fitted:
 
     def __getitem__(self, index: int) -> Example:
         example = self.source[index]
-        image = example["image"]
-        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        return {**example, **self.frame.fit(picture)}
+        return {**example, **self.frame.fit_array(example["image"])}
 
 
 def from_arrays(
@@ -64,7 +63,7 @@ def from_arrays(
     ((32, 32, 3), 1)
 
     Args:
-      images: training images, uint8 [n, h, h, 1 or 3] or [n, h, h].
+      images: training images, uint8 [n, h, h, c] or [n, h, h], with any number of channels.
       labels: one class per training image, integers [n], 0 or more, or None. Without
         `label_names`, the classes are the numbers that occur, in order.
       test_images: test images, [m, ...], of the same size and channels as `images`.
@@ -78,10 +77,13 @@ def from_arrays(
     Raises:
       InputError: shapes, types or labels do not agree.
     """
-    images = _checked_images("images", images)
-    test_images = _checked_images("test_images", test_images)
+    images = _checked_type("images", _with_channels("images", images))
+    test_images = _checked_type("test_images", _with_channels("test_images", test_images))
     if images.shape[1] != images.shape[2]:
-        raise InputError(f"images: shape {images.shape} is not square; expected [n, h, h, c]")
+        raise InputError(
+            f"images: shape {images.shape} is not square; expected [n, h, h, c]"
+            f"{_hint(images.shape)}"
+        )
     if images.shape[1:] != test_images.shape[1:]:
         raise InputError(
             f"test_images: shape {test_images.shape[1:]} differs from the training shape; "
@@ -93,19 +95,9 @@ def from_arrays(
     columns = {"image": images}
     test_columns = {"image": test_images}
     if labels is not None and test_labels is not None:
-        ids = _checked_labels("labels", labels, len(images))
-        test_ids = _checked_labels("test_labels", test_labels, len(test_images))
-        known = np.union1d(ids, test_ids)
-        if label_names is None:
-            label_names = tuple(map(str, known))
-        elif len(label_names) <= known[-1]:
-            raise InputError(
-                f"label_names: {len(label_names)} names; expected {known[-1] + 1}, one per label"
-            )
-        else:
-            known = np.arange(len(label_names))
-        columns["label"] = np.searchsorted(known, ids).astype(np.int32)
-        test_columns["label"] = np.searchsorted(known, test_ids).astype(np.int32)
+        ids = checked_labels("labels", labels, len(images))
+        test_ids = checked_labels("test_labels", test_labels, len(test_images))
+        columns["label"], test_columns["label"], label_names = numbered(ids, test_ids, label_names)
     elif label_names is not None:
         raise InputError("label_names: given without labels; expected labels too")
     train = Arrays(columns)
@@ -123,9 +115,10 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
     """Brings images in memory to the size and channels that a run was trained on.
 
     Args:
-      images: [n, h, w, 1 or 3], of any size, or [n, h, w] if the run is gray; uint8, or float from
-        0 to 1.
-      config_data: `config.data`, with the `image_size` and `channels` that loading resolved.
+      images: [n, h, w, c], of any size, or [n, h, w] if the run is gray. A run on gray or color
+        images takes both; another one takes its own number of channels. uint8, or float from 0 to
+        1; if the run has a `value_range`, numbers of that range.
+      config_data: `config.data`, with what loading resolved.
 
     Returns:
       uint8 [n, image_size, image_size, channels].
@@ -134,15 +127,19 @@ def fit_images(images: np.ndarray, config_data: Any) -> np.ndarray:
       InputError: the images have another shape, type or range.
     """
     images = _as_array(images)
-    _check_not_one(images, config_data["channels"])
-    if np.issubdtype(images.dtype, np.floating):
+    channels, values = config_data["channels"], config_data.get("value_range")
+    _check_not_one(images, channels)
+    images = _with_channels("images", images, (1, 3) if channels in (1, 3) else (channels,))
+    if values is not None and images.dtype != np.uint8 and images.dtype.kind in "iuf":
+        images = scaled(images, values)
+    elif np.issubdtype(images.dtype, np.floating):
         if not np.all((images >= 0) & (images <= 1)):
             raise InputError(
                 f"images: {images.dtype} from {images.min():g} to {images.max():g} is out of "
                 "range; expected 0 to 1"
             )
         images = np.round(images * 255).astype(np.uint8)
-    source = Arrays({"image": _checked_images("images", images)})
+    source = Arrays({"image": _checked_type("images", images)})
     frame = frame_of(config_data)
     fitted = centers(Fitted(source, frame), frame)
     return gather(fitted, np.arange(len(fitted)))["image"]
@@ -172,6 +169,43 @@ def conform(source: Arrays, options: Options, size: int, channels: int, title: s
     return memory.read_all(fitted.__getitem__, len(fitted), f"decoding {title} images") or fitted
 
 
+def scaled(images: np.ndarray, values: Sequence[float]) -> UInt8[np.ndarray, "*n h w c"]:
+    """Scales images to 8 bits; what is not a number becomes black.
+
+    Args:
+      images: [..., h, w, c], integers or floats.
+      values: the values that become black and white, two, or two per channel in a row.
+    """
+    low, high = np.asarray(values, np.float64).reshape(-1, 2).T
+    shares = (images.astype(np.float64) - low) / (high - low)
+    shares = np.clip(np.nan_to_num(shares, posinf=1, neginf=0), 0, 1)
+    return np.round(255 * shares).astype(np.uint8)
+
+
+def numbered(
+    labels: np.ndarray, test_labels: np.ndarray, names: Sequence[str] | None = None
+) -> tuple[Int32[np.ndarray, " n"], Int32[np.ndarray, " m"], tuple[str, ...]]:
+    """Numbers the classes that occur, in order, from 0 on; with names, labels are their positions.
+
+    Returns:
+      The numbers of the training and of the test labels, and one name per number.
+
+    Raises:
+      InputError: there are fewer names than labels need.
+    """
+    known = np.union1d(labels, test_labels)
+    if names is None:
+        names = tuple(map(str, known))
+    elif len(names) <= known[-1]:
+        raise InputError(
+            f"label_names: {len(names)} names; expected {known[-1] + 1}, one per label"
+        )
+    else:
+        known = np.arange(len(names))
+    train, test = (np.searchsorted(known, x).astype(np.int32) for x in (labels, test_labels))
+    return train, test, tuple(names)
+
+
 def _as_array(images: Any) -> np.ndarray:
     """Returns an array of one image per row.
 
@@ -199,20 +233,31 @@ def _check_not_one(images: np.ndarray, channels: int) -> None:
         )
 
 
-def _checked_images(name: str, images: np.ndarray) -> np.ndarray:
+def _with_channels(
+    name: str, images: np.ndarray, channels: Sequence[int] | None = None
+) -> np.ndarray:
+    """Returns images as [n, h, w, c], with one of the given numbers of channels, or any."""
     images = np.asarray(images)
+    checked = images[..., None] if images.ndim == 3 else images
+    wrong = checked.ndim != 4 or 0 in checked.shape
+    if wrong or (channels is not None and checked.shape[3] not in channels):
+        kinds = " or ".join(f"[n, h, w, {c}]" for c in channels or ("c",))
+        gray = "" if channels and 1 not in channels else "[n, h, w], "
+        raise InputError(
+            f"{name}: shape {images.shape} is not supported; expected images {gray}{kinds}"
+            f"{_hint(images.shape)}"
+        )
+    return checked
+
+
+def _checked_type(name: str, images: np.ndarray) -> np.ndarray:
+    """Returns the images if they are uint8."""
     if images.dtype != np.uint8:
         raise InputError(
             f"{name}: type {images.dtype} is not supported; expected uint8 from 0 to 255"
             + (", or float32 from 0 to 1" if name == "images" else "")
         )
-    with_channels = images[..., None] if images.ndim == 3 else images
-    if with_channels.ndim != 4 or with_channels.shape[3] not in (1, 3) or 0 in with_channels.shape:
-        raise InputError(
-            f"{name}: shape {images.shape} is not supported; "
-            f"expected images [n, h, w], [n, h, w, 1] or [n, h, w, 3]{_hint(images.shape)}"
-        )
-    return with_channels
+    return images
 
 
 def _hint(shape: tuple[int, ...]) -> str:
@@ -226,7 +271,12 @@ def _hint(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _checked_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
+def checked_labels(name: str, labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns labels as int64 [count].
+
+    Raises:
+      InputError: they are not `count` integers from 0 to 2**63 - 1.
+    """
     labels = np.asarray(labels)
     integers = np.issubdtype(labels.dtype, np.integer)
     if not integers or labels.shape != (count,) or labels.min() < 0 or labels.max() >= 2**63:

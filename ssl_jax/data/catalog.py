@@ -17,6 +17,7 @@ from ssl_jax.data.few import keep_labels
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.frame import centers
 from ssl_jax.data.holdout import hold_out
+from ssl_jax.data.npz import open_npz
 from ssl_jax.data.options import Options
 from ssl_jax.data.tfds import check_in_catalogue, open_tfds
 from ssl_jax.errors import InputError
@@ -40,6 +41,7 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
           `python_docs` (text); `stamps` (color, labeled) needs a package of Debian's;
         - `tfds:NAME`, for any image data set that TFDS knows;
         - `folder:/path`, for a tree of image files;
+        - `npz:/path`, for arrays of images with any number of channels;
         - `text:/path`, for one text file or a tree of them.
 
         If it holds the facts of an earlier load, the same data is loaded again.
@@ -98,7 +100,7 @@ def _opener(name: str) -> Opener:
     known = ", ".join(OPENERS)
     raise InputError(
         f"data.name: {name!r} is unknown; "
-        f"expected one of {known}, tfds:NAME, folder:/path or text:/path"
+        f"expected one of {known}, tfds:NAME, folder:/path, npz:/path or text:/path"
     )
 
 
@@ -106,6 +108,8 @@ def _with_pixel_options(opener: Opener) -> Opener:
     """Makes an opener of images or clips apply `holdout` and add `mean` and `std` to the facts."""
 
     def opened(requested: Options) -> Dataset:
+        if opener is not open_npz:
+            options.check_channels(requested)
         dataset = opener(requested)
         options.check_statistics(requested, dataset.facts["channels"])
         if requested.holdout:
@@ -147,5 +151,6 @@ PREFIXES: dict[str, Opener] = {
         lambda requested: open_tfds(requested, requested.name.removeprefix("tfds:"))
     ),
     "folder:": _with_pixel_options(open_folder),
+    "npz:": _with_pixel_options(open_npz),
     "text:": text.open_text,
 }

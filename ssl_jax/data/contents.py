@@ -50,6 +50,11 @@ def digest_of(file: IO[bytes]) -> int:
     return _digest(size.to_bytes(8, "little") + file.read(_BEGINNING))
 
 
+def digest_of_bytes(content: bytes) -> int:
+    """Returns a digest of some bytes."""
+    return _digest(content)
+
+
 def of_files(root: Path, paths: Sequence[str], unit: str) -> Contents:
     """Returns the contents of files, given by their paths below a folder.
 

@@ -87,7 +87,7 @@ def from_pictures(
     facts: dict[str, Any] = {"modality": "image", "image_size": size, "channels": channels}
     if (values := _value_range(options, train, test)) is not None:
         facts["value_range"] = values
-    frame = options.frame(size, channels)._replace(values=values)
+    frame = options.frame(size, channels, values)
     notes = [*notes, *_notes(pictures, size, values)]
     images = None
     if memory.fits(len(pictures), frame, options.cache_mib):
@@ -144,7 +144,10 @@ def _value_range(
     ]
     if not any(deep):
         return None
-    return options.value_range or depth.measure(deep[0] or deep[1])
+    if options.value_range is not None:
+        low, high = options.value_range
+        return low, high
+    return depth.measure(deep[0] or deep[1])
 
 
 def _notes(pictures: list[Picture], size: int, values: pixels.Values | None) -> Iterator[str]:

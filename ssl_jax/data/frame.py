@@ -8,10 +8,11 @@ many pixels, and its aspect ratio is kept beside it. Training crops its views ou
 picture (``augment.random_resized_crop``). Evaluation sees the center, cut out of the same store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from ssl_jax.data import pixels
@@ -24,7 +25,7 @@ class Frame(NamedTuple):
 
     Attributes:
       size: side of the square that encoders see, in pixels.
-      channels: 1 or 3.
+      channels: 1 for gray, 3 for color, or those of arrays.
       stored: side of the square that holds the whole picture; None: only its center is kept.
       share: of the shorter side that evaluation sees; 1 without ``stored``.
       values: of pictures of more than 8 bits, the values that become black and white; see
@@ -59,6 +60,15 @@ class Frame(NamedTuple):
             "aspect": np.asarray(image.width / image.height, np.float32),
         }
 
+    def fit_array(self, pixels: UInt8[np.ndarray, "h w c"]) -> Example:
+        """Does the same as ``fit``; with other than 1 or 3 channels, ``c`` is ``channels``."""
+        if pixels.shape[-1] in (1, 3):
+            return self.fit(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+        planes = np.moveaxis(pixels, -1, 0)
+        gray = self._replace(channels=1)
+        fitted = [gray.fit(Image.fromarray(np.ascontiguousarray(plane))) for plane in planes]
+        return fitted[0] | {"image": np.concatenate([each["image"] for each in fitted], axis=-1)}
+
     def center(self, example: Example) -> Example:
         """Returns the example as evaluation sees it: its center, ``[size, size, channels]``."""
         if "aspect" not in example:
@@ -79,8 +89,13 @@ def frame_of(config_data: Mapping[str, Any]) -> Frame:
         config_data["channels"],
         config_data.get("stored_size"),
         config_data.get("center_crop", 1.0),
-        config_data.get("value_range"),
+        _pair(config_data.get("value_range")),
     )
+
+
+def _pair(values: Sequence[float] | None) -> pixels.Values | None:
+    """Returns the range of values of image files; arrays may have one per channel instead."""
+    return (values[0], values[1]) if values is not None and len(values) == 2 else None
 
 
 class Centers:

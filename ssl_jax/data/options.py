@@ -24,10 +24,12 @@ SETTINGS = {
     "center_crop": settings.real(
         1.0, "share of a stored picture's shorter side that evaluation sees", above=0, at_most=1
     ),
-    "channels": settings.choice(None, "1 for gray, 3 for color", (1, 3), optional=True),
-    "value_range": settings.interval(
-        "values that become black and white, of images with more than 8 bits or of floats; None: "
-        "the smallest and the largest of the training images"
+    "channels": settings.integer(
+        None, "1 for gray, 3 for color; arrays may have others", at_least=1, optional=True
+    ),
+    "value_range": settings.intervals(
+        "values that become black and white, of images with more than 8 bits or of floats; two, or "
+        "two per channel; None: the smallest and the largest of the training images"
     ),
     "mean": settings.per_channel("mean of pixels in [0, 1]; networks read normalized pixels"),
     "std": settings.per_channel("standard deviation of pixels in [0, 1]", above=0),
@@ -65,7 +67,7 @@ class Options(NamedTuple):
     stored_size: int | None = None
     center_crop: float = 1.0
     channels: int | None = None
-    value_range: tuple[float, float] | None = None
+    value_range: tuple[float, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     vocabulary: int | None = None
@@ -77,8 +79,8 @@ class Options(NamedTuple):
     max_unreadable: int = 100
     data_dir: str | None = None
 
-    def frame(self, size: int, channels: int) -> Frame:
-        """Returns the frame of pictures of the given size and channels.
+    def frame(self, size: int, channels: int, values: tuple[float, float] | None = None) -> Frame:
+        """Returns the frame of pictures of the given size, channels and range of values.
 
         Raises:
           InputError: ``stored_size`` is smaller than the pictures that encoders see.
@@ -88,7 +90,7 @@ class Options(NamedTuple):
                 f"data.stored_size: {self.stored_size} is less than data.image_size {size}; "
                 f"expected at least {size}, or None"
             )
-        return Frame(size, channels, self.stored_size, self.center_crop, self.value_range)
+        return Frame(size, channels, self.stored_size, self.center_crop, values)
 
 
 def read(config_data: Mapping[str, Any]) -> Options:
@@ -110,6 +112,23 @@ def read(config_data: Mapping[str, Any]) -> Options:
             "training would see no more than that center"
         )
     return options
+
+
+def check_channels(options: Options) -> None:
+    """Checks that image files are asked for in gray or in color.
+
+    Raises:
+      InputError: they are asked for with another number of channels, or one range of values each.
+    """
+    if options.channels not in (None, 1, 3):
+        raise InputError(
+            f"data.channels: {options.channels} in {options.name}; expected 1 or 3, or arrays in "
+            "npz:/path"
+        )
+    if options.value_range is not None and len(options.value_range) != 2:
+        raise InputError(
+            f"data.value_range: {options.value_range} in {options.name}; expected two numbers"
+        )
 
 
 def check_statistics(options: Options, channels: int) -> None:

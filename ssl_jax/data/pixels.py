@@ -138,10 +138,17 @@ def center(squeezed: np.ndarray, size: int, share: float, aspect: float) -> np.n
     width = max(1, round(side * share * min(1, 1 / aspect)))
     height = max(1, round(side * share * min(1, aspect)))
     left, top = (side - width) // 2, (side - height) // 2
-    image = Image.fromarray(squeezed[..., 0] if channels == 1 else squeezed)
-    square = image.crop((left, top, left + width, top + height))
-    resized = square.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(size, size, channels)
+    box = (left, top, left + width, top + height)
+
+    def cut(pixels: np.ndarray) -> np.ndarray:
+        square = Image.fromarray(pixels).crop(box)
+        return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+
+    if channels == 3:
+        return cut(squeezed)
+    return np.stack(
+        [cut(np.ascontiguousarray(plane)) for plane in np.moveaxis(squeezed, -1, 0)], -1
+    )
 
 
 def is_grey(image: Image.Image) -> bool:

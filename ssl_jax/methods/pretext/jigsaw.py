@@ -88,8 +88,9 @@ def make(config: ConfigDict) -> Method:
 
     def recolor(key: PRNGKeyArray, tiles: Tiles) -> Tiles:
         shift_key, gray_key = jax.random.split(key)
-        gray = partial(augment.grayscale, gray_key, probability=method.gray)
-        return jax.vmap(gray)(shift(jax.random.split(shift_key, TILES), tiles))
+        gray = augment.recipes.on_colors(partial(augment.grayscale, probability=method.gray))
+        shifted = shift(jax.random.split(shift_key, TILES), tiles)
+        return jax.vmap(partial(gray, gray_key))(shifted)
 
     cut = cutter(grid, recolor)
 

@@ -50,13 +50,15 @@ SETTINGS = {
     "color": settings.flag(False, "whether brightness and saturation change at random"),
 }
 # as the fast mode of tensorflow/models' inception_preprocessing.py, which adds brightness, in order
-_jitter = partial(
-    augment.color_jitter,
-    brightness=32 / 255,
-    contrast=0.0,
-    saturation=0.5,
-    hue=0.0,
-    probability=1.0,
+_jitter = augment.recipes.on_colors(
+    partial(
+        augment.color_jitter,
+        brightness=32 / 255,
+        contrast=0.0,
+        saturation=0.5,
+        hue=0.0,
+        probability=1.0,
+    )
 )
 
 

@@ -238,6 +238,11 @@ def _augmentation(config: ConfigDict) -> Augmentation:
         size = config.data.image_size
         functions.append(augment.recipes.crop_and_flip(size=size, area=chosen.area))
     if chosen.name == "randaugment":
+        if config.data.channels not in (1, 3):
+            raise InputError(
+                f"method.augment.name: randaugment changes colors, which {config.data.channels} "
+                "channels do not have; expected none or crop_flip"
+            )
         functions.append(
             partial(augment.randaugment, layers=chosen.layers, magnitude=chosen.magnitude)
         )

@@ -26,7 +26,7 @@ def viewed(subject: Subject) -> Iterator[Pictures]:
     batch = gather(source, evenly_spaced(source, _EXAMPLES))
     first: dict[str, np.ndarray] = {}
     for name, views in jax.jit(subject.method.views)(subject.key, batch).items():
-        if _are_pictures(views[0]):
+        if _are_pictures(views[0], subject):
             first.setdefault(name.rpartition("/")[0], _clipped(views))
     if not first:
         return
@@ -60,7 +60,7 @@ def made(
     """
     batch = gather(subject.data.test, evenly_spaced(subject.data.test, _EXAMPLES))
     found = shown(subject, batch) | yardstick(batch)
-    rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x)]
+    rows = [(title, _clipped(x)) for title, x in found.items() if _are_pictures(x, subject)]
     if rows:
         titles = [title for title, _ in rows]
         yield Pictures(
@@ -108,8 +108,9 @@ def nearest(
     yield Neighbors(queries, pictures(learned), pictures(raw), labels)
 
 
-def _are_pictures(x: jax.Array | np.ndarray) -> bool:
-    return x.ndim == 4 and x.shape[-1] in (1, 3) and jnp.issubdtype(x.dtype, jnp.floating)
+def _are_pictures(x: jax.Array | np.ndarray, subject: Subject) -> bool:
+    channels = (1, 3, subject.config.data.get("channels"))
+    return x.ndim == 4 and x.shape[-1] in channels and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _clipped(x: jax.Array | np.ndarray) -> np.ndarray:
