@@ -4,12 +4,12 @@ python experiments/compare.py runs/* [--output comparison.html]
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from ssl_jax import cli
 from ssl_jax.output import console as make_console
+from ssl_jax.paths import expanded
 
 
 def main(*workdirs: str) -> None:
@@ -17,7 +17,7 @@ def main(*workdirs: str) -> None:
     from ssl_jax.runs.compare import compare
 
     console = make_console(width=None if sys.stdout.isatty() else 160)
-    compare([Path(workdir) for workdir in workdirs], Path(cli.required("output")), console)
+    compare(list(map(expanded, workdirs)), expanded(cli.required("output")), console)
 
 
 if __name__ == "__main__":

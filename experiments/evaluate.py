@@ -15,12 +15,11 @@ raw input.
 --corruptions  classify test images with noise, blur, less contrast, or larger pixels
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from ssl_jax import cli
 from ssl_jax.output import console as make_console
+from ssl_jax.paths import expanded
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     from ssl_jax.runs.evaluate_again import Options, check_weights, evaluate_again
     from ssl_jax.runs.fit import evaluate_run
 
-    workdir, given = Path(cli.required("workdir")), flags.FLAGS
+    workdir, given = expanded(cli.required("workdir")), flags.FLAGS
     options = Options(
         data=given.data,
         data_dir=given.data_dir,

@@ -3,11 +3,10 @@
 python experiments/export.py --workdir runs/simclr --output exported/
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from ssl_jax import cli
+from ssl_jax.paths import expanded
 
 
 def main() -> None:
@@ -15,7 +14,7 @@ def main() -> None:
     from ssl_jax import load
     from ssl_jax.export.encoder import check_folder, export
 
-    workdir, output = Path(cli.required("workdir")), Path(cli.required("output"))
+    workdir, output = expanded(cli.required("workdir")), expanded(cli.required("output"))
     check_folder(output)
     for line in export(load(workdir), output):
         print(line)

@@ -8,12 +8,12 @@ steps, all of its blocks, in WORKDIR/scratch; WORKDIR/comparison.html shows both
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from ssl_jax import cli
 from ssl_jax.output import console as make_console
+from ssl_jax.paths import expanded
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     from ssl_jax.errors import InputError
     from ssl_jax.runs.compare import compare
 
-    config, workdir = cli.config(), Path(cli.required("workdir"))
+    config, workdir = cli.config(), expanded(cli.required("workdir"))
     settings.check(config)
     if flags.FLAGS.scratch and config.init_from is None:
         raise InputError("--scratch: the run itself starts from scratch; expected from=RUN")

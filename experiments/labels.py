@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from ssl_jax import cli
+from ssl_jax.paths import expanded
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,7 +19,7 @@ def main() -> None:
     from experiments.results import labels, pages, record
     from ssl_jax.runs.workdir import write_json
 
-    workdir = Path(cli.required("workdir"))
+    workdir = expanded(cli.required("workdir"))
     study = labels.measure(workdir, flags.FLAGS.steps, lambda line: print(line, flush=True))
     write_json(ROOT / "docs/labels.json", study | record.provenance() | {"run": workdir.name})
     pages.write(ROOT)

@@ -24,6 +24,7 @@ from absl import flags
 from ssl_jax import cli
 from ssl_jax.errors import InputError
 from ssl_jax.output import write_whole
+from ssl_jax.paths import expanded
 
 ROOT = Path(__file__).resolve().parents[1]
 _NOT_MEASURED = ("common", "finetune")  # experiments/labels.py measures fine-tuning
@@ -42,7 +43,7 @@ def main(*words: str) -> None:
     command, *names = words
     if _TAKES_NAMES.get(command) != bool(names):
         raise InputError(f"{' '.join(words)}: is unknown; expected {_EXPECTED}")
-    workdirs, results = Path(flags.FLAGS.workdir), ROOT / "docs/results"
+    workdirs, results = expanded(flags.FLAGS.workdir), ROOT / "docs/results"
     if command == "run":
         known += VARIANTS
     elif command == "finetune":

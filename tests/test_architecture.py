@@ -15,6 +15,7 @@ ROOT = Path(ssl_jax.__file__).parent
 MAY_IMPORT = {
     "errors": set(),
     "output": {"errors"},
+    "paths": {"errors"},
     "settings": {"errors"},
     "compilation": set(),
     "cpu": set(),
@@ -22,7 +23,7 @@ MAY_IMPORT = {
     "losses": set(),
     "augment": set(),
     "nn": {"errors", "settings"},
-    "data": {"errors", "settings"},
+    "data": {"errors", "paths", "settings"},
     "methods": {"augment", "errors", "losses", "nn", "settings"},
     "train": {"data", "errors", "methods", "nn", "output", "placement", "settings"},
     "evaluation": {"augment", "data", "errors", "methods", "placement", "settings"},
@@ -32,10 +33,12 @@ MAY_IMPORT = {
         "placement",
     },
     "runs": {
-        *("config", "data", "errors", "evaluation", "methods", "output", "placement"),
-        *("report", "train"),
+        *("config", "data", "errors", "evaluation", "methods", "output", "paths"),
+        *("placement", "report", "train"),
     },
-    "export": {"data", "errors", "evaluation", "nn", "output", "placement", "runs", "train"},
+    "export": {
+        *("data", "errors", "evaluation", "nn", "output", "paths", "placement", "runs", "train"),
+    },
     "cli": {"compilation", "cpu", "errors", "train"},
     "__init__": {"runs"},
 }

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from experiments.benchmarks.race import Track, track
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "torchvision", "timm", "lightly")
 _DEVICES = """
@@ -50,7 +51,7 @@ def show(
     Raises:
       InputError: the folder of ``output`` does not exist.
     """
-    path = Path(output) if output else None
+    path = expanded(output) if output else None
     if path and not path.resolve().parent.is_dir():
         raise InputError(
             f"--output: {path}: the folder {path.parent} does not exist; expected one that does"

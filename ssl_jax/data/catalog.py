@@ -21,6 +21,7 @@ from ssl_jax.data.npz import open_npz
 from ssl_jax.data.options import Options
 from ssl_jax.data.tfds import check_in_catalogue, open_tfds
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 Opener = Callable[[Options], Dataset]
 
@@ -81,7 +82,7 @@ def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) 
         )
     if requested.name.startswith("tfds:"):
         check_in_catalogue(requested.name.removeprefix("tfds:"))
-    return _open(requested._replace(data_dir=data_dir))
+    return _open(requested._replace(data_dir=data_dir and str(expanded(data_dir))))
 
 
 def _open(requested: Options) -> Dataset:

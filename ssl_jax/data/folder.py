@@ -26,6 +26,7 @@ from ssl_jax.data.options import Options
 from ssl_jax.data.splits import Picture, choose_test, divide
 from ssl_jax.data.tree import hidden, listing, printable
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 _TEST_NAMES = ("test", "val", "validation", "valid")
 _MAX_CHOSEN_SIZE = 64
@@ -194,7 +195,7 @@ def _root(name: str) -> Path:
     given = name.removeprefix("folder:")
     if not given:
         raise InputError(f"data.name: {name!r} names no folder; expected folder:/path")
-    root = Path(given).expanduser()
+    root = expanded(given)
     if not root.exists():
         raise InputError(f"data.name: {name!r} does not exist; expected a folder of images")
     if not root.is_dir():

@@ -30,6 +30,7 @@ from ssl_jax.data.modalities import MODALITIES
 from ssl_jax.data.text import ASSET
 from ssl_jax.data.tree import Listing, listing, printable
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 _UNITS = {"image": "images", "video": "clips", "text": "texts"}
 _NOT_WINDOWS = "expected text:/path, or the data that the run was trained on"
@@ -218,7 +219,7 @@ def _listed(
 
 def _existing(data: str) -> Path:
     prefix, _, given = data.partition(":")
-    path = Path(given).expanduser()
+    path = expanded(given)
     if not given or not os.path.exists(path):
         raise InputError(f"--data: {data!r} does not exist; expected {prefix}:/path")
     return path

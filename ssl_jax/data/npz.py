@@ -25,6 +25,7 @@ from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, Subset
 from ssl_jax.data.options import Options
 from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 _NAMES = {
     "images": ("images", "train_images", "x_train"),
@@ -67,7 +68,7 @@ def open_npz(options: Options) -> Dataset:
       InputError: the file is missing, damaged or compressed and larger than `cache_mib`, or its
         arrays do not agree.
     """
-    path = Path(options.name.removeprefix("npz:")).expanduser()
+    path = expanded(options.name.removeprefix("npz:"))
     if not path.is_file():
         raise InputError(f"data.name: {options.name!r} is not a file; expected npz:/path")
     arrays, contents = open_arrays(path, options.cache_mib)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ssl_jax import settings
 from ssl_jax.data.frame import Frame
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 SETTINGS = {
     "name": settings.text("fashion_mnist_mini", "which data, see ssl_jax.data.load"),
@@ -105,6 +106,8 @@ def read(config_data: Mapping[str, Any]) -> Options:
         raise InputError(f"data.name: is missing; expected {SETTINGS['name'].expected}")
     for key, value in given.items():
         settings.check_value(f"data.{key}", value, SETTINGS[key])
+    if "data_dir" in given:
+        given["data_dir"] = str(expanded(given["data_dir"]))
     options = Options(**given)
     if options.stored_size is None and options.center_crop != 1:
         raise InputError(

@@ -31,6 +31,7 @@ from ssl_jax.export.formats import Format, format_of
 from ssl_jax.export.shards import Shards, differences, remove
 from ssl_jax.output import console as make_console
 from ssl_jax.output import write_whole
+from ssl_jax.paths import expanded
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.runs.run import Run
 from ssl_jax.train.stop import Stopped, stop_requests
@@ -129,7 +130,7 @@ def write_embeddings(
         something else, no example can be read, or features are not finite.
       Stopped: on Ctrl-C or SIGTERM; the same call continues.
     """
-    console, output = console or make_console(), Path(output)
+    console, output = console or make_console(), expanded(output)
     layers = tuple(layers or run.config.evaluation.layers)
     kind = format_of(output)
     if kind.about(output) is None and output.exists() and kind.work(output) != output:

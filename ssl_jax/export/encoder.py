@@ -39,6 +39,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.export import program, timm, weights
 from ssl_jax.export.weights import Arrays
 from ssl_jax.output import write_whole, writing
+from ssl_jax.paths import expanded
 from ssl_jax.runs.run import Run
 
 FORMAT = 1
@@ -84,7 +85,7 @@ def export(run: Run, folder: str | Path) -> list[str]:
         its backbone is, or weights are not finite. Then an earlier export is unchanged, unless
         writing failed midway: it has no ``encoder.json`` then.
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     check_folder(folder)
     arrays, classes = weights.encoder_arrays(run), classes_of(run)
     head = weights.head_arrays(run) if classes else {}

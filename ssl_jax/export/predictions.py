@@ -12,6 +12,7 @@ from ssl_jax.errors import InputError
 from ssl_jax.export.embeddings import Pace, list_unreadable, stream
 from ssl_jax.output import console as make_console
 from ssl_jax.output import write_whole
+from ssl_jax.paths import expanded
 from ssl_jax.placement import make_placement
 from ssl_jax.runs.run import Run
 
@@ -43,7 +44,7 @@ def write_predictions(
       InputError: the run does not classify, the data cannot be used, no example can be read, or the
         output cannot be written.
     """
-    console, output = console or make_console(), Path(output)
+    console, output = console or make_console(), expanded(output)
     placement, classes = make_placement(), run.config.method.get("classes", ())
     probabilities = run.probabilities(placement)
     named = open_named(data, run.config.data, run.assets, data_dir=data_dir)

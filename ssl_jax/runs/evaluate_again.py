@@ -43,6 +43,7 @@ from ssl_jax.evaluation import more
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.scores import BASELINES
 from ssl_jax.output import write_whole
+from ssl_jax.paths import expanded
 from ssl_jax.placement import make_placement
 from ssl_jax.report import console as tables
 from ssl_jax.report.charts.label_curve import of_scores
@@ -106,7 +107,7 @@ def file_name(data: str | None) -> str:
         return MORE
     kind, _, place = data.rpartition(":")
     if kind in ("folder", "text"):
-        path = Path(place).expanduser().resolve()
+        path = expanded(place).resolve()
         digits = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:8]
         data = f"{kind}-{path.name}-{digits}"
     return f"transfer-{re.sub(r'[^A-Za-z0-9._+-]+', '-', data)}.json"

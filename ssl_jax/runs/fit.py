@@ -20,6 +20,7 @@ from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.features import check_layers
 from ssl_jax.methods.base import Method
 from ssl_jax.output import console as make_console
+from ssl_jax.paths import expanded
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.report.console import print_scores
 from ssl_jax.report.page import write
@@ -86,7 +87,7 @@ def fit(
     method = method_or_make if isinstance(method_or_make, Method) else method_or_make(config)
     online_probe.check(data, config)
     trained, optimizer = online_probe.beside(method, config), optim.make(config)
-    workdir = Path(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
+    workdir = expanded(workdir or tempfile.mkdtemp(prefix="ssl_jax-"))
     check_workdir(workdir, config, data.contents)
     check_whole(data.pretrain[0], config.data.get("stored_size"))
     batch = _batch(data, trained.inputs, config)
@@ -96,7 +97,12 @@ def fit(
     state, is_new = first_state(trained, optimizer, batch, config, workdir, placement)
     if is_new and config.init_from is not None:
         params, extra, taken = with_backbone_of(
-            Path(config.init_from), trained, state.params, state.extra, placement, config.network
+            expanded(config.init_from),
+            trained,
+            state.params,
+            state.extra,
+            placement,
+            config.network,
         )
         state = state._replace(params=params, extra=extra)
         console.print(taken, markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from ssl_jax.data.modalities.base import batch_like
 from ssl_jax.errors import InputError
 from ssl_jax.evaluation.features import Embed, extract, make_embed, make_predict
 from ssl_jax.methods.base import Method
+from ssl_jax.paths import expanded
 from ssl_jax.placement import Placement, make_placement
 from ssl_jax.runs.resume import restore_latest
 from ssl_jax.runs.session import own_settings
@@ -128,7 +129,7 @@ def load(workdir: str | Path, *, method: Method | None = None) -> Run:
     Raises:
       InputError: there is no such run, it has no checkpoint, or the checkpoint does not fit.
     """
-    workdir = Path(workdir)
+    workdir = expanded(workdir)
     config = read_config(workdir)
     method, optimizer = method or methods.make(config), optim.make(config)
     batch = batch_like(MODALITIES[config.data.modality].example(config.data), 1)
