@@ -11,7 +11,8 @@ from ssl_jax.evaluation.features import Extracted
 from ssl_jax.evaluation.linear import MANY, few_labels, linear_probe_predict
 from ssl_jax.evaluation.vote import Vote
 
-_PER_CLASS, _DRAWS = 10, 10
+PER_CLASS = 10  # labels
+_DRAWS = 10
 _DRAWS_OF_MANY = 3  # a draw of 10,000 examples takes minutes on two cores
 
 
@@ -69,8 +70,8 @@ def run_probes(
     votes = voting.predict(train.z, train_y, test.z, vote, classes=len(names))
     train_z, test_z = linear or (train.z, test.z)
     logits = linear_probe_predict(train_z, train_y, test_z)
-    draws = _DRAWS if _PER_CLASS * len(names) <= MANY else _DRAWS_OF_MANY
-    few = few_labels(train_z, train_y, test_z, per_class=_PER_CLASS, draws=draws)
+    draws = _DRAWS if PER_CLASS * len(names) <= MANY else _DRAWS_OF_MANY
+    few = few_labels(train_z, train_y, test_z, per_class=PER_CLASS, draws=draws)
     first_five = names[np.argsort(-logits, axis=-1)[:, :5]]
     predictions = names[logits.argmax(-1)]
     return ProbeResults(

@@ -18,6 +18,7 @@ from ssl_jax.data.streams import training_source
 from ssl_jax.evaluation.classes import by_class
 from ssl_jax.evaluation.evaluate import evaluate
 from ssl_jax.evaluation.features import check_layers
+from ssl_jax.evaluation.limits import limits
 from ssl_jax.methods.base import Method
 from ssl_jax.output import console as make_console
 from ssl_jax.paths import expanded
@@ -112,7 +113,7 @@ def fit(
     if done:
         console.print(f"{workdir}: finished; nothing is left to do", markup=False)
     elif placement.is_main:
-        _introduce(data, workdir, console)
+        _introduce(data, config, workdir, console)
     began = time.monotonic()
     try:
         state = train(trained, optimizer, state, data, config, workdir, placement, console)
@@ -182,14 +183,14 @@ def _batch(
     return batch_like({k: np.asarray(v) for k, v in example.items()}, config.data.batch_size)
 
 
-def _introduce(data: Dataset, workdir: Path, console: Console) -> None:
-    """Prints what was loaded and which facts it settled, and lists the files that were skipped."""
+def _introduce(data: Dataset, config: ConfigDict, workdir: Path, console: Console) -> None:
+    """Prints what was loaded, what it settled and what cannot be scored; lists skipped files."""
     console.print(f"{len(data.pretrain):,} examples to train on, {len(data.test):,} to test on")
     for name, value in data.facts.items():
         values = value if isinstance(value, tuple) else (value,)
         console.print(f"{name}: {', '.join(map(_short, values))}")
-    for note in data.notes:
-        console.print(note, markup=False)
+    for note in (*data.notes, *limits(data, config)):
+        console.print(note, markup=False, soft_wrap=True)
     if skipped := _list_skipped(data, workdir):
         console.print(f"{skipped}; see {UNREADABLE}")
 
