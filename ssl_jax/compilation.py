@@ -3,27 +3,16 @@
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from ssl_jax import user_cache
+
 _MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _MAX_BYTES = 2**30
 _settings: Any = jax.config  # its attributes are created at run time
-
-
-def folder(environment: Mapping[str, str]) -> Path:
-    """Returns ``$XDG_CACHE_HOME/ssl_jax/compiled``; without the variable, it is in ``~/.cache``.
-
-    Raises:
-      RuntimeError: there is no home folder.
-    """
-    base = Path(environment.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():
-        base = Path.home() / ".cache"
-    return base / "ssl_jax" / "compiled"
 
 
 def cache(on: bool) -> None:
@@ -41,7 +30,7 @@ def cache(on: bool) -> None:
     if chosen or not _settings.jax_enable_compilation_cache:
         return
     try:
-        where = folder(os.environ)
+        where = user_cache.folder(os.environ, "compiled")
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(where, os.W_OK | os.X_OK):
             raise PermissionError(f"{where}: cannot be written")

@@ -1,4 +1,4 @@
-"""The compilation cache: its folder, its switches, and its reuse by a second start."""
+"""The compilation cache: its switches, and its reuse by a second start."""
 
 import os
 import subprocess
@@ -35,14 +35,6 @@ def settings(monkeypatch, tmp_path):
     yield lambda: [getattr(jax.config, name) for name in NAMES]
     for name, value in before.items():
         jax.config.update(name, value)
-
-
-def test_the_folder_follows_xdg_cache_home():
-    home = Path.home() / ".cache/ssl_jax/compiled"
-    assert compilation.folder({}) == home
-    assert compilation.folder({"XDG_CACHE_HOME": ""}) == home
-    assert compilation.folder({"XDG_CACHE_HOME": "not/absolute"}) == home
-    assert compilation.folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/ssl_jax/compiled")
 
 
 def test_switching_on_creates_a_folder_for_the_user_only(settings, tmp_path):
