@@ -1,6 +1,6 @@
 """Evaluate a run's last checkpoint again, and rewrite its scores and its page.
 
-python experiments/evaluate.py --workdir runs/simclr [--data_dir /where/tfds/keeps/its/data]
+python experiments/evaluate.py --workdir runs/simclr [--data_dir /with/the/archive/or/of/tfds]
 
 The following options compute something else instead, and leave the scores and the page as they are.
 They may be combined. The numbers go to more.json in the workdir, beside earlier ones; with --data
@@ -50,7 +50,9 @@ def main() -> None:
 if __name__ == "__main__":
     cli.define_workdir()
     flags.DEFINE_string(
-        "data_dir", None, "where TFDS keeps its data; data_dir in config.json is ignored"
+        "data_dir",
+        None,
+        "folder with a published archive, or TFDS's folder; data_dir in config.json is ignored",
     )
     flags.DEFINE_string("data", None, "other labeled data, such as folder:/path or cifar10")
     flags.DEFINE_multi_string("layer", [], "a layer of the run, or all; may be repeated")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssl_jax.data import (
+    cifar,
     fashion_mnist,
     moving_fashion,
     options,
     photo_tiles,
     stamps,
     statistics,
+    stl10,
     text,
 )
 from ssl_jax.data.dataset import Dataset
@@ -29,8 +31,9 @@ Opener = Callable[[Options], Dataset]
 def load(config_data: Mapping[str, Any]) -> Dataset:
     """Loads the data that a config names.
 
-    One call covers the bundled data sets, TFDS, and your own folders: only the name changes, and
-    every source comes back with examples of one shape, split for pretraining, probing and testing.
+    One call covers the bundled data sets, published archives, TFDS, and your own folders: only the
+    name changes, and every source comes back with examples of one shape, split for pretraining,
+    probing and testing.
 
     Args:
       config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
@@ -39,7 +42,8 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
         - a key of `OPENERS`; those that need neither a network nor another package are
           `fashion_mnist_mini` (gray, labeled), `photo_tiles_mini` (color, without labels),
           `photo_tiles` (the same and what is installed), `moving_fashion` (clips) and
-          `python_docs` (text); `stamps` (color, labeled) needs a package of Debian's;
+          `python_docs` (text); `stamps` (color, labeled) needs a package of Debian's; `cifar10`,
+          `cifar100` and `stl10` are read from their published archives, see `published.py`;
         - `tfds:NAME`, for any image data set that TFDS knows;
         - `folder:/path`, for a tree of image files;
         - `npz:/path`, for arrays of images with any number of channels;
@@ -61,11 +65,12 @@ def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) 
 
     TFDS imports modules that the files of a data set name, so a stranger's files could run code.
     Therefore only names from TFDS's own catalog are accepted, and the `data_dir` of the config is
-    ignored: the caller has to pass one. The other sources only read files.
+    ignored, whatever the name: the caller has to pass one. The other sources only read files; what
+    they download has a known checksum.
 
     Args:
       config_data: `config.data` of the run.
-      data_dir: where TFDS keeps its data; None means TFDS's default.
+      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
 
     Returns:
       The dataset.
@@ -141,9 +146,9 @@ OPENERS: dict[str, Opener] = {
     "photo_tiles_mini": _with_pixel_options(photo_tiles.open_mini),
     "photo_tiles": _with_pixel_options(photo_tiles.open_all),
     "stamps": _with_pixel_options(stamps.open_stamps),
-    "cifar10": _with_pixel_options(lambda requested: open_tfds(requested, "cifar10")),
-    "cifar100": _with_pixel_options(lambda requested: open_tfds(requested, "cifar100")),
-    "stl10": _with_pixel_options(lambda requested: open_tfds(requested, "stl10")),
+    "cifar10": _with_pixel_options(lambda requested: cifar.open_cifar(requested, cifar.CIFAR10)),
+    "cifar100": _with_pixel_options(lambda requested: cifar.open_cifar(requested, cifar.CIFAR100)),
+    "stl10": _with_pixel_options(lambda requested: stl10.open_stl10(requested, stl10.STL10)),
     "imagenet": _with_pixel_options(lambda requested: open_tfds(requested, "imagenet2012")),
     "python_docs": text.open_python_docs,
 }

@@ -70,7 +70,7 @@ def open_named(
       config_data: `config.data` of the run. The examples get its size, channels and length. Its
         `data_dir` is ignored, since a stranger's file must not choose what TFDS imports.
       assets: text files that belong to the data of the run, such as a tokenizer.
-      data_dir: where TFDS keeps its data; None means TFDS's default.
+      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
 
     Raises:
       InputError: the data does not exist, is empty, or is not what the run reads.

@@ -56,7 +56,11 @@ SETTINGS = {
     "max_unreadable": settings.integer(
         100, "unreadable files to skip before loading gives up", at_least=0
     ),
-    "data_dir": settings.text(None, "where TFDS keeps its data", optional=True),
+    "data_dir": settings.text(
+        None,
+        "folder with the archive of cifar10, cifar100 or stl10, or TFDS's folder",
+        optional=True,
+    ),
 }
 
 

@@ -63,7 +63,7 @@ class Options(NamedTuple):
 
     Attributes:
       data: a name that ``ssl_jax.data.load`` accepts; None for the run's own data.
-      data_dir: where TFDS keeps its data; None means TFDS's default.
+      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
       layers: layers to concatenate instead of ``config.evaluation.layers``, or ``("all",)``.
       kmeans: whether to cluster the test features.
       label_curve: whether to vary the number of labels.

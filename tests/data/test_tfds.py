@@ -81,9 +81,9 @@ def mocked(**splits):
 @pytest.mark.parametrize(
     ("name", "size", "channels"),
     [
-        ("cifar10", 32, 3),
-        ("cifar100", 32, 3),
-        ("stl10", 96, 3),
+        ("tfds:cifar10", 32, 3),
+        ("tfds:cifar100", 32, 3),
+        ("tfds:stl10", 96, 3),
         ("imagenet", 224, 3),
         ("tfds:mnist", 28, 1),
         ("tfds:caltech101", 64, 3),
@@ -99,7 +99,7 @@ def test_known_names_are_loaded(name, size, channels, tmp_path):
 
 
 def test_known_statistics_are_used_if_the_channels_agree(tmp_path):
-    config = {"name": "cifar10", "data_dir": str(tmp_path)}
+    config = {"name": "tfds:cifar10", "data_dir": str(tmp_path)}
     with mocked(train=20, test=10):
         assert data.load(config).facts["mean"] == (0.4914, 0.4822, 0.4465)
         gray = data.load({**config, "channels": 1})
@@ -108,7 +108,7 @@ def test_known_statistics_are_used_if_the_channels_agree(tmp_path):
 
 def test_stl10_pretrains_on_its_unlabeled_split(tmp_path):
     with mocked(train=20, test=10, unlabelled=30):
-        dataset = data.load({"name": "stl10", "data_dir": str(tmp_path)})
+        dataset = data.load({"name": "tfds:stl10", "data_dir": str(tmp_path)})
     assert (len(dataset.pretrain), len(dataset.train), len(dataset.test)) == (30, 20, 10)
     assert set(dataset.pretrain[0]) == {"image"}
 
@@ -156,7 +156,7 @@ def test_data_without_images_is_refused(tmp_path):
 
 def test_data_without_a_training_split_is_refused(tmp_path):
     with mocked(test=3):
-        assert "has the splits ['test']; expected 'train'" in refusal("cifar10", tmp_path)
+        assert "has the splits ['test']; expected 'train'" in refusal("tfds:cifar10", tmp_path)
 
 
 def test_data_that_cannot_be_prepared_is_refused(tmp_path, monkeypatch):
@@ -164,9 +164,10 @@ def test_data_that_cannot_be_prepared_is_refused(tmp_path, monkeypatch):
         raise ConnectionError("no route to host\nand a long story")
 
     monkeypatch.setattr(tfds, "data_source", no_network)
-    message = refusal("cifar10", tmp_path)
+    message = refusal("tfds:cifar10", tmp_path)
     assert message.startswith(
-        "data.name: 'cifar10' cannot be prepared by TFDS: no route to host; expected the data in "
+        "data.name: 'tfds:cifar10' cannot be prepared by TFDS: no route to host; expected the data "
+        "in "
     )
     monkeypatch.setattr("ssl_jax.data.fashion_mnist.DEBIAN_FOLDER", tmp_path / "none")
     assert refusal("fashion_mnist", tmp_path).endswith("or install Debian's dataset-fashion-mnist")
