@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssl_jax.data.archive import open_arrays
 from ssl_jax.data.arrays import checked_labels, conform, numbered, scaled
 from ssl_jax.data.dataset import Arrays, Dataset, Example, Source, Subset
+from ssl_jax.data.mapped import open_arrays
 from ssl_jax.data.options import Options
 from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError

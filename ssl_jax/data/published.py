@@ -27,6 +27,7 @@ from ssl_jax.data import download
 from ssl_jax.data.dataset import Source, Subset
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 _NAMES_LIMIT = 2**16
 _BLOCK = 2**20
@@ -65,7 +66,7 @@ def find(archive: Archive, options: Options) -> Path:
         files is not as published.
     """
     given = options.data_dir
-    place = _cache(options) if given is None else Path(given).expanduser()
+    place = _cache(options) if given is None else expanded(given)
     packed, folder = place / archive.file, place / archive.folder
     if not os.path.isdir(folder):  # unlike Path.is_dir, it raises no PermissionError
         if os.path.isfile(packed):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ssl_jax import data
-from ssl_jax.data.archive import open_arrays
 from ssl_jax.data.contents import changes
 from ssl_jax.data.dataset import gather
+from ssl_jax.data.mapped import open_arrays
 from ssl_jax.errors import InputError
 
 RANDOM = np.random.default_rng(0)

@@ -13,14 +13,14 @@ from ssl_jax.errors import InputError
 _LOCAL_HEADER = 30  # bytes, before the name and the extra field
 
 
-class Archive(NamedTuple):
+class Mapped(NamedTuple):
     """The arrays of a file, by name, and what tells whether they change."""
 
     arrays: Mapping[str, np.ndarray]
     contents: Contents
 
 
-def open_arrays(path: Path, limit_mib: int) -> Archive:
+def open_arrays(path: Path, limit_mib: int) -> Mapped:
     """Opens the arrays of an .npz file.
 
     Arrays that `np.savez` wrote are mapped into memory: a part is read from disk when it is used.
@@ -48,7 +48,7 @@ def open_arrays(path: Path, limit_mib: int) -> Archive:
         ) from error
     digests = [digest_of_bytes(f"{m.file_size} {m.CRC}".encode()) for m in members]
     contents = Contents(names, np.array(digests, np.uint64), "arrays")
-    return Archive(dict(zip(names, arrays, strict=True)), contents)
+    return Mapped(dict(zip(names, arrays, strict=True)), contents)
 
 
 def _check_size(path: Path, members: list[zipfile.ZipInfo], limit_mib: int) -> None:
