@@ -1,12 +1,13 @@
 """Image files as a source: decoded on access, or all at once if they fit in memory."""
 
+import abc
 import logging
 import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -83,36 +84,36 @@ class Unreadable:
                 )
 
 
-class Files:
-    """Image files, decoded on access.
+class Encoded(abc.ABC):
+    """Image files, decoded on access, wherever they are stored.
 
     A file that cannot be decoded is replaced by the next one that can, the same one each time.
 
     Args:
-      paths: the n files.
       labels: int32 [n], or None.
       frame: the shape of an example.
       unreadable: where files that cannot be decoded are recorded.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        labels: np.ndarray | None,
-        frame: Frame,
-        unreadable: Unreadable,
-    ):
-        self.paths = paths
+    def __init__(self, labels: np.ndarray | None, frame: Frame, unreadable: Unreadable):
         self.labels = labels
         self.frame = frame
         self.unreadable = unreadable
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def path(self, index: int) -> str | Path:
+        """Returns what a file is called in messages."""
+
+    @abc.abstractmethod
+    def file(self, index: int) -> str | IO[bytes]:
+        """Returns the path of a file, or the open file."""
 
     def __getitem__(self, index: int) -> Example:
-        for offset in range(len(self.paths)):
-            example = self.read((index + offset) % len(self.paths))
+        for offset in range(len(self)):
+            example = self.read((index + offset) % len(self))
             if example is not None:
                 return example
         raise InputError(
@@ -122,17 +123,60 @@ class Files:
 
     def read(self, index: int) -> Example | None:
         """Reads one example; if that fails, records the file as unreadable and returns None."""
-        path = self.paths[index]
         try:
-            example = self.frame.decode(str(path))
+            example = self.frame.decode(self.file(index))
+        except InputError:
+            raise
         except Exception as error:  # Pillow's decoders raise exceptions of almost any type
+            path = self.path(index)
             self.unreadable.add(path, reason(error, path))
             return None
         return example if self.labels is None else {**example, "label": self.labels[index]}
 
+    def header(self, index: int) -> Header | None:
+        """Reads the header of a file; if that fails, records it and returns None."""
+        try:
+            return read_header(self.file(index))
+        except InputError:
+            raise
+        except Exception as error:  # as in `read`
+            path = self.path(index)
+            self.unreadable.add(path, reason(error, path))
+            return None
+
     def in_memory(self, title: str) -> Arrays | None:
         """Decodes all files that can be decoded; returns None if there are none."""
-        return memory.read_all(self.read, len(self.paths), title)
+        return memory.read_all(self.read, len(self), title)
+
+
+class Files(Encoded):
+    """Image files on disk.
+
+    Args:
+      paths: the n files.
+      labels: see `Encoded`, like the other arguments.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: np.ndarray | None,
+        frame: Frame,
+        unreadable: Unreadable,
+    ):
+        super().__init__(labels, frame, unreadable)
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def path(self, index: int) -> Path:
+        """Returns the path of a file."""
+        return self.paths[index]
+
+    def file(self, index: int) -> str:
+        """Returns the path of a file."""
+        return str(self.paths[index])
 
 
 def headers(paths: list[Path], unreadable: Unreadable) -> list[Header | None]:
@@ -141,16 +185,28 @@ def headers(paths: list[Path], unreadable: Unreadable) -> list[Header | None]:
     def header(path: Path) -> Header | None:
         try:
             with path.open("rb") as file:
-                digest = contents.digest_of(file)
-                file.seek(0)
-                with Image.open(file, formats=formats.FORMATS) as image:
-                    return Header(min(image.size), pixels.depth(image), digest)
-        except Exception as error:  # see Files.read
+                return read_header(file)
+        except Exception as error:  # see Encoded.read
             unreadable.add(path, reason(error, path))
             return None
 
     formats.prepare()
     return memory.each(header, paths, "checking images")
+
+
+def read_header(file: str | IO[bytes]) -> Header:
+    """Reads the header of an image file.
+
+    Raises:
+      Exception: it is damaged; Pillow raises exceptions of almost any type.
+    """
+    if isinstance(file, str):
+        with open(file, "rb") as opened:
+            return read_header(opened)
+    digest = contents.digest_of(file)
+    file.seek(0)
+    with Image.open(file, formats=formats.FORMATS) as image:
+        return Header(min(image.size), pixels.depth(image), digest)
 
 
 def reason(error: Exception, path: str | Path) -> str:
