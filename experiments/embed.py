@@ -30,5 +30,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("data", None, "folder:/path, text:/path or the name of a data set")
     flags.DEFINE_string("output", None, "x.npz, x.parquet or a folder")
     flags.DEFINE_multi_string("layer", [], "a layer of the run; may be repeated")
-    flags.DEFINE_string("data_dir", None, "folder with a published archive, or TFDS's folder")
+    flags.DEFINE_string(
+        "data_dir", None, "folder with a published archive, or that of TFDS or datasets"
+    )
     cli.run(main)

@@ -52,7 +52,7 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "data_dir",
         None,
-        "folder with a published archive, or TFDS's folder; data_dir in config.json is ignored",
+        "folder with a published archive, or that of TFDS or datasets; the run's own is ignored",
     )
     flags.DEFINE_string("data", None, "other labeled data, such as folder:/path or cifar10")
     flags.DEFINE_multi_string("layer", [], "a layer of the run, or all; may be repeated")

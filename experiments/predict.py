@@ -22,5 +22,7 @@ if __name__ == "__main__":
     cli.define_workdir()
     flags.DEFINE_string("data", None, "folder:/path or the name of a data set")
     flags.DEFINE_string("output", None, "the CSV file to write")
-    flags.DEFINE_string("data_dir", None, "folder with a published archive, or TFDS's folder")
+    flags.DEFINE_string(
+        "data_dir", None, "folder with a published archive, or that of TFDS or datasets"
+    )
     cli.run(main)

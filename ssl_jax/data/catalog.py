@@ -19,6 +19,7 @@ from ssl_jax.data.few import keep_labels
 from ssl_jax.data.folder import open_folder
 from ssl_jax.data.frame import centers
 from ssl_jax.data.holdout import hold_out
+from ssl_jax.data.huggingface import open_huggingface
 from ssl_jax.data.npz import open_npz
 from ssl_jax.data.options import Options
 from ssl_jax.data.tfds import check_in_catalogue, open_tfds
@@ -31,9 +32,9 @@ Opener = Callable[[Options], Dataset]
 def load(config_data: Mapping[str, Any]) -> Dataset:
     """Loads the data that a config names.
 
-    One call covers the bundled data sets, published archives, TFDS, and your own folders: only the
-    name changes, and every source comes back with examples of one shape, split for pretraining,
-    probing and testing.
+    One call covers the bundled data sets, published archives, TFDS, the Hugging Face Hub, and your
+    own files: only the name changes, and every source comes back with examples of one shape, split
+    for pretraining, probing and testing.
 
     Args:
       config_data: `config.data`, a ConfigDict or dict with the keys of `options.Options`. Its
@@ -45,6 +46,8 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
           `python_docs` (text); `stamps` (color, labeled) needs a package of Debian's; `cifar10`,
           `cifar100` and `stl10` are read from their published archives, see `published.py`;
         - `tfds:NAME`, for any image data set that TFDS knows;
+        - `hf:OWNER/NAME`, for any image data set of the Hugging Face Hub, or `hf:/path`, for a
+          folder that its `datasets` library reads; see hub.py;
         - `folder:/path`, for a tree of image files;
         - `npz:/path`, for arrays of images with any number of channels;
         - `text:/path`, for one text file or a tree of them.
@@ -68,9 +71,13 @@ def load_of_run(config_data: Mapping[str, Any], *, data_dir: str | None = None) 
     ignored, whatever the name: the caller has to pass one. The other sources only read files; what
     they download has a known checksum.
 
+    Any `hf:` name is accepted, so a stranger's config can make this machine download a data set of
+    the Hub. That is only data: no code of it is run (hub.py), and its rows can name no image files
+    outside of Hugging Face's caches.
+
     Args:
       config_data: `config.data` of the run.
-      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
+      data_dir: folder with a published archive, or that of TFDS or datasets; None: the default.
 
     Returns:
       The dataset.
@@ -106,7 +113,7 @@ def _opener(name: str) -> Opener:
     known = ", ".join(OPENERS)
     raise InputError(
         f"data.name: {name!r} is unknown; "
-        f"expected one of {known}, tfds:NAME, folder:/path, npz:/path or text:/path"
+        f"expected one of {known}, tfds:NAME, hf:OWNER/NAME, folder:/path, npz:/path or text:/path"
     )
 
 
@@ -156,6 +163,7 @@ PREFIXES: dict[str, Opener] = {
     "tfds:": _with_pixel_options(
         lambda requested: open_tfds(requested, requested.name.removeprefix("tfds:"))
     ),
+    "hf:": _with_pixel_options(open_huggingface),
     "folder:": _with_pixel_options(open_folder),
     "npz:": _with_pixel_options(open_npz),
     "text:": text.open_text,

@@ -10,15 +10,14 @@ training; so they are if `train/` looks like a class: there is no test split, an
 in it and in other folders beside it. splits.py has the rules for labels and test splits.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from ssl_jax.data import depth, formats, memory, pixels, tree
+from ssl_jax.data.choices import NOT_KEPT, choose
 from ssl_jax.data.contents import Contents
 from ssl_jax.data.dataset import Arrays, Chain, Dataset, Source, Subset
 from ssl_jax.data.files import Files, Unreadable, headers
@@ -29,8 +28,6 @@ from ssl_jax.errors import InputError
 from ssl_jax.paths import expanded
 
 _TEST_NAMES = ("test", "val", "validation", "valid")
-_MAX_CHOSEN_SIZE = 64
-_MIN_CHOSEN_SIZE = 16
 _NO_CLASSES = ("train", "test", "val", "label", "mask", "annot", "image", "extra")
 
 
@@ -81,15 +78,15 @@ def from_pictures(
     pictures = [*train, *test]
     _check_any(train, options.name, unreadable)
 
-    shorter_sides = [picture.header.shorter for picture in pictures]
-    size = options.image_size or choose_size(shorter_sides)
-    gray = all(picture.header.depth.is_gray for picture in pictures)
-    channels = options.channels or (1 if gray else 3)
-    facts: dict[str, Any] = {"modality": "image", "image_size": size, "channels": channels}
-    if (values := _value_range(options, train, test)) is not None:
-        facts["value_range"] = values
-    frame = options.frame(size, channels, values)
-    notes = [*notes, *_notes(pictures, size, values)]
+    deep = [
+        str(picture.path) for picture in train or test if picture.header.depth is pixels.Depth.DEEP
+    ]
+    frame, facts, chosen_notes = choose(
+        options,
+        [picture.header for picture in pictures],
+        partial(depth.measure, len(deep), deep.__getitem__),
+    )
+    notes = [*notes, *chosen_notes]
     images = None
     if memory.fits(len(pictures), frame, options.cache_mib):
         paths = [picture.path for picture in pictures]
@@ -101,7 +98,7 @@ def from_pictures(
         pictures = [*train, *test]
         _check_any(train, options.name, unreadable)
     else:
-        notes.append("images are decoded on every read: they do not fit in data.cache_mib")
+        notes.append(NOT_KEPT)
         unreadable.log = True
 
     splits = divide(train, test, options.name)
@@ -135,40 +132,6 @@ def from_pictures(
     )
 
 
-def _value_range(
-    options: Options, train: list[Picture], test: list[Picture]
-) -> pixels.Values | None:
-    """Returns the values that become black and white; None if no image has more than 8 bits."""
-    deep = [
-        [picture.path for picture in part if picture.header.depth is pixels.Depth.DEEP]
-        for part in (train, test)
-    ]
-    if not any(deep):
-        return None
-    if options.value_range is not None:
-        low, high = options.value_range
-        return low, high
-    return depth.measure(deep[0] or deep[1])
-
-
-def _notes(pictures: list[Picture], size: int, values: pixels.Values | None) -> Iterator[str]:
-    """Yields notes on images that are enlarged or lose depth."""
-    typical = np.median([picture.header.shorter for picture in pictures])
-    if typical < size:
-        yield (
-            f"half of the images have a shorter side of {typical:.0f} pixels or less; all are "
-            f"enlarged to data.image_size {size}"
-        )
-    depths = Counter(picture.header.depth for picture in pictures)
-    if values is not None:
-        yield (
-            f"{depths[pixels.Depth.DEEP]:,} images have more than 8 bits: {values[0]:g} becomes "
-            f"black and {values[1]:g} white (data.value_range)"
-        )
-    if cut := depths[pixels.Depth.CUT]:
-        yield f"{cut:,} color images have 16 bits a channel, of which the upper 8 are read"
-
-
 def pictures_below(root: Path, unreadable: Unreadable) -> list[Picture]:
     """Returns the images below a folder whose headers can be read, sorted by relative path."""
     found = listing(root, formats.ENDINGS)
@@ -180,15 +143,6 @@ def pictures_below(root: Path, unreadable: Unreadable) -> list[Picture]:
         for path, inside, header in zip(paths, found.paths, headers(paths, unreadable), strict=True)
         if header is not None
     ]
-
-
-def choose_size(shorter_sides: Sequence[int]) -> int:
-    """Returns the image size to use if the config sets none.
-
-    It is the median of the shorter sides, rounded down to a multiple of 4, from 16 to 64.
-    """
-    median = min(int(np.median(shorter_sides)), _MAX_CHOSEN_SIZE)
-    return max(median // 4 * 4, _MIN_CHOSEN_SIZE)
 
 
 def _root(name: str) -> Path:

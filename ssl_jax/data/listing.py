@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from ssl_jax.data import catalog, formats, tokeniser, tree
+from ssl_jax.data import catalog, formats, options, tokeniser, tree
 from ssl_jax.data.dataset import Chain, Example, Source, readers
 from ssl_jax.data.files import reason
 from ssl_jax.data.frame import Frame, frame_of
@@ -70,7 +70,7 @@ def open_named(
       config_data: `config.data` of the run. The examples get its size, channels and length. Its
         `data_dir` is ignored, since a stranger's file must not choose what TFDS imports.
       assets: text files that belong to the data of the run, such as a tokenizer.
-      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
+      data_dir: folder with a published archive, or that of TFDS or datasets; None: the default.
 
     Raises:
       InputError: the data does not exist, is empty, or is not what the run reads.
@@ -81,6 +81,7 @@ def open_named(
             return opener(data, config_data, assets)
     kept = config_data.holdout if modality == "text" else 0  # a tokenizer depends on it
     changes = {"name": data, "data_dir": data_dir, "holdout": kept, "labels": None}
+    changes |= options.columns_for(data, config_data)
     dataset = catalog.load(config_data.to_dict() | changes)
     _check_modality(data, dataset.facts["modality"], modality)
     if modality == "text" and dict(dataset.assets) != dict(assets):

@@ -58,8 +58,14 @@ SETTINGS = {
     ),
     "data_dir": settings.text(
         None,
-        "folder with the archive of cifar10, cifar100 or stl10, or TFDS's folder",
+        "folder with the archive of cifar10, cifar100 or stl10, or that of TFDS or datasets",
         optional=True,
+    ),
+    "image_column": settings.text(
+        None, "column of images of hf: data; None: the only one of type Image", optional=True
+    ),
+    "label_column": settings.text(
+        None, "column of labels of hf: data; None: the only one of type ClassLabel", optional=True
     ),
 }
 
@@ -83,6 +89,8 @@ class Options(NamedTuple):
     cache_mib: int = 2048
     max_unreadable: int = 100
     data_dir: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
     def frame(self, size: int, channels: int, values: tuple[float, float] | None = None) -> Frame:
         """Returns the frame of pictures of the given size, channels and range of values.
@@ -136,6 +144,16 @@ def check_channels(options: Options) -> None:
         raise InputError(
             f"data.value_range: {options.value_range} in {options.name}; expected two numbers"
         )
+
+
+def columns_for(name: str, config_data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of columns with which a run reads data of this name.
+
+    They are the run's own for its own data, and None for other data.
+    """
+    keys = ("image_column", "label_column")
+    own = name == config_data["name"]
+    return {key: config_data.get(key) if own else None for key in keys}
 
 
 def check_statistics(options: Options, channels: int) -> None:

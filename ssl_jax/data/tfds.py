@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ssl_jax.data import formats, memory, statistics
+from ssl_jax.data.choices import choose_size
 from ssl_jax.data.dataset import Dataset, Example, Source, Subset
-from ssl_jax.data.folder import choose_size
 from ssl_jax.data.frame import Frame
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError

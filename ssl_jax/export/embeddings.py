@@ -122,7 +122,7 @@ def write_embeddings(
       layers: outputs of the method's ``embed``, concatenated along the last axis; by default
         ``config.evaluation.layers``, which ``Run.embed`` returns. A layer ``[n, t, d]``, one row
         per patch, gives embeddings ``[n, t, d]``.
-      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
+      data_dir: folder with a published archive, or that of TFDS or datasets; None: the default.
       console: shows the progress.
 
     Raises:

@@ -37,7 +37,7 @@ def write_predictions(
       data: ``folder:/path``, for every image below a folder, or another name; see
         ``ssl_jax.data.listing``.
       output: the CSV file; an existing one is replaced.
-      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
+      data_dir: folder with a published archive, or that of TFDS or datasets; None: the default.
       console: shows the progress.
 
     Raises:

@@ -37,6 +37,7 @@ from ssl_jax import data as datasets
 from ssl_jax.data import Dataset
 from ssl_jax.data.few import read_labels
 from ssl_jax.data.modalities import MODALITIES
+from ssl_jax.data.options import columns_for
 from ssl_jax.data.streams import Repeated
 from ssl_jax.errors import InputError
 from ssl_jax.evaluation import more
@@ -63,7 +64,7 @@ class Options(NamedTuple):
 
     Attributes:
       data: a name that ``ssl_jax.data.load`` accepts; None for the run's own data.
-      data_dir: folder with a published archive, or TFDS's folder; None means the default one.
+      data_dir: folder with a published archive, or that of TFDS or datasets; None: the default.
       layers: layers to concatenate instead of ``config.evaluation.layers``, or ``("all",)``.
       kmeans: whether to cluster the test features.
       label_curve: whether to vary the number of labels.
@@ -214,6 +215,7 @@ def _load(run: Run, options: Options) -> Dataset:
         return datasets.load_of_run(run.config.data, data_dir=options.data_dir)
     settings = run.config.data
     changes = {"name": options.data, "data_dir": options.data_dir, "holdout": 0, "labels": None}
+    changes |= columns_for(options.data, settings)
     data = datasets.load(settings.to_dict() | changes)
     if data.facts["modality"] != settings.modality:
         raise InputError(

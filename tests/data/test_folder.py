@@ -14,9 +14,9 @@ from PIL import Image
 
 from ssl_jax import data
 from ssl_jax.data import formats
+from ssl_jax.data.choices import choose_size
 from ssl_jax.data.contents import changes
 from ssl_jax.data.dataset import gather, labels_of
-from ssl_jax.data.folder import choose_size
 from ssl_jax.data.frame import Frame
 from ssl_jax.errors import InputError
 
@@ -493,7 +493,7 @@ def test_deep_images_are_scaled_by_the_range_of_the_data(
     low, high = expected
     exact = np.round((pixels.astype(np.float64) - low) / (high - low) * 255)
     np.testing.assert_allclose(dataset.train[0]["image"][..., 0], exact, atol=1)
-    assert any("4 images have more than 8 bits" in note for note in dataset.notes)
+    assert any("images of more than 8 bits: " in note for note in dataset.notes)
 
 
 def test_one_range_holds_for_all_images_and_for_later_ones(tmp_path):
@@ -512,7 +512,7 @@ def test_the_range_of_values_can_be_set(tmp_path):
     root = deep(tmp_path / "deep", np.full((8, 8), 300, np.uint16), ".png")
     assert values(load(root, value_range=(200, 400)).train)[0] == 128
     assert load(root).facts["value_range"] == (300, 301)
-    assert "two numbers, smallest < largest" in refusal(root, value_range=(400, 200))
+    assert "pairs of numbers, smallest < largest" in refusal(root, value_range=(400, 200))
 
 
 def test_images_of_8_bits_have_no_range(tmp_path):
@@ -533,7 +533,7 @@ def test_color_images_that_lose_bits_are_said(tmp_path):
         )
     )
     (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    note = "1 color images have 16 bits a channel, of which the upper 8 are read"
+    note = "of color images with 16 bits a channel, the upper 8 are read"
     assert note in load(tmp_path).notes
 
 

@@ -101,7 +101,7 @@ def test_statistics_in_the_config_are_kept():
             {"name": "cifar11"},
             "data.name: 'cifar11' is unknown; expected one of fashion_mnist_mini, ",
         ),
-        ({"name": "cifar11"}, "tfds:NAME, folder:/path, npz:/path or text:/path"),
+        ({"name": "cifar11"}, "tfds:NAME, hf:OWNER/NAME, folder:/path, npz:/path or text:/path"),
         ({"name": None}, "data.name: is missing; expected a string that is not empty"),
         ({"name": 3}, "data.name: 3; expected a string that is not empty"),
         (
@@ -380,12 +380,12 @@ def test_whole_fashion_mnist_from_idx_files(tmp_path, monkeypatch):
     assert "t10k-labels-idx1-ubyte.gz: cannot be read" in one_line(data.load, config)
 
 
-def test_loading_needs_neither_tensorflow_nor_tfds():
+def test_loading_needs_no_other_library_of_data_sets():
     code = (
         "import sys\n"
         "from ssl_jax import data\n"
         "data.load({'name': 'fashion_mnist_mini'})\n"
-        "print(sorted({'tensorflow', 'tensorflow_datasets'} & set(sys.modules)))\n"
+        "print(sorted({'tensorflow', 'tensorflow_datasets', 'datasets'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "[]\n", done.stderr
