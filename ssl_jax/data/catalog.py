@@ -22,6 +22,7 @@ from ssl_jax.data.holdout import hold_out
 from ssl_jax.data.huggingface import open_huggingface
 from ssl_jax.data.npz import open_npz
 from ssl_jax.data.options import Options
+from ssl_jax.data.shards import open_shards
 from ssl_jax.data.tfds import check_in_catalogue, open_tfds
 from ssl_jax.errors import InputError
 from ssl_jax.paths import expanded
@@ -49,6 +50,7 @@ def load(config_data: Mapping[str, Any]) -> Dataset:
         - `hf:OWNER/NAME`, for any image data set of the Hugging Face Hub, or `hf:/path`, for a
           folder that its `datasets` library reads; see hub.py;
         - `folder:/path`, for a tree of image files;
+        - `wds:/path`, for tar shards of images in WebDataset's layout;
         - `npz:/path`, for arrays of images with any number of channels;
         - `text:/path`, for one text file or a tree of them.
 
@@ -113,7 +115,8 @@ def _opener(name: str) -> Opener:
     known = ", ".join(OPENERS)
     raise InputError(
         f"data.name: {name!r} is unknown; "
-        f"expected one of {known}, tfds:NAME, hf:OWNER/NAME, folder:/path, npz:/path or text:/path"
+        f"expected one of {known}, tfds:NAME, hf:OWNER/NAME, folder:/path, wds:/path, npz:/path "
+        "or text:/path"
     )
 
 
@@ -165,6 +168,7 @@ PREFIXES: dict[str, Opener] = {
     ),
     "hf:": _with_pixel_options(open_huggingface),
     "folder:": _with_pixel_options(open_folder),
+    "wds:": _with_pixel_options(open_shards),
     "npz:": _with_pixel_options(open_npz),
     "text:": text.open_text,
 }

@@ -27,7 +27,7 @@ from ssl_jax.data.tree import hidden, listing, printable
 from ssl_jax.errors import InputError
 from ssl_jax.paths import expanded
 
-_TEST_NAMES = ("test", "val", "validation", "valid")
+TEST_NAMES = ("test", "val", "validation", "valid")
 _NO_CLASSES = ("train", "test", "val", "label", "mask", "annot", "image", "extra")
 
 
@@ -164,7 +164,7 @@ def _split_roots(root: Path) -> tuple[Path, list[Path], list[str]]:
     if "train" not in folders:
         return root, [], []
     train = folders["train"]
-    tests = [folders[name] for name in _TEST_NAMES if name in folders]
+    tests = [folders[name] for name in TEST_NAMES if name in folders]
     others = [entry for entry in entries if entry != train and entry not in tests]
     if not tests and _holds_images(train) and any(map(_may_be_class, others)):
         return root, [], [f"{train.name} is a class, not the training split: others lie beside it"]

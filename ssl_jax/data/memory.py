@@ -52,7 +52,7 @@ def each(function: Callable, items: list, title: str) -> list:
     return results
 
 
-def chunks(count: int, title: str) -> Iterator[int]:
+def chunks(count: int, title: str, size: int = _CHUNK) -> Iterator[int]:
     """Yields the start of each chunk of work; shows a progress bar after two seconds."""
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
@@ -60,9 +60,9 @@ def chunks(count: int, title: str) -> Iterator[int]:
     task = progress.add_task(title, total=count)
     began = time.monotonic()
     try:
-        for start in range(0, count, _CHUNK):
+        for start in range(0, count, size):
             yield start
-            progress.update(task, completed=min(start + _CHUNK, count))
+            progress.update(task, completed=min(start + size, count))
             if time.monotonic() - began > _SILENT_SECONDS:
                 progress.start()
     finally:

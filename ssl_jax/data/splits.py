@@ -12,13 +12,16 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ssl_jax.data.files import Header
 from ssl_jax.data.tree import printable
 from ssl_jax.errors import InputError
+
+ONE_IN = 10
 
 
 class Picture(NamedTuple):
@@ -87,36 +90,78 @@ def divide(train: list[Picture], test: list[Picture], name: str) -> Splits:
     Raises:
       InputError: there are no test images, and too few training images to split.
     """
-    notes: list[str] = []
+    names, notes = label_names(_counted(train), _counted(test), "folders of training images")
     unlabeled: list[Picture] = []
-    known = _labels(train)
-    has_labels = len(known) > 1
-    if has_labels:
+    if names is not None:
         unlabeled = [picture for picture in train if picture.label is None]
-        without_label = sum(picture.label is None for picture in test)
-        test_only = _labels(test) - known
         train = [picture for picture in train if picture.label is not None]
-        test = [picture for picture in test if picture.label in known]
-        if unlabeled:
-            notes.append(f"{len(unlabeled)} images without a label are used for pretraining only")
-        if without_label:
-            notes.append(f"{without_label} test images without a label are left out")
-        if test_only:
-            shown = ", ".join(map(printable, sorted(test_only)))
-            notes.append(f"test images of labels without training images are left out: {shown}")
-    elif known or _labels(test):
-        notes.append("no labels: they need at least two folders of training images")
-    names = tuple(sorted(known)) if has_labels else None
+        test = [picture for picture in test if picture.label in names]
     if not test:
-        if len(train) < 2:
-            raise InputError(
-                f"data.name: {name!r} holds too few readable images to train and test on; "
-                f"expected at least 2, found {len(train)}"
-            )
+        check_enough(len(train), name)
         train, test = _split_by_hash(train)
-        total = len(train) + len(test)
-        notes.append(f"no test images given: {len(test)} of {total} images are held out by name")
+        notes.append(held_out_note(len(test), len(train) + len(test)))
     return Splits(unlabeled, train, test, names, tuple(notes))
+
+
+def label_names(
+    train: Counter[str | None], test: Counter[str | None], source: str
+) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Applies the rules for labels.
+
+    Args:
+      train: how many training images have each label, and how many have none.
+      test: the same for the test images.
+      source: what two labels need, in the plural, for a note.
+
+    Returns:
+      The label names in sorted order, or None if there are no labels, and notes for the user.
+    """
+    known = {label for label in train if label is not None}
+    tested = {label for label in test if label is not None}
+    if len(known) < 2:
+        notes = [f"no labels: they need at least two {source}"] if known or tested else []
+        return None, notes
+    notes = []
+    if train[None]:
+        notes.append(f"{train[None]} images without a label are used for pretraining only")
+    if test[None]:
+        notes.append(f"{test[None]} test images without a label are left out")
+    if test_only := sorted(tested - known):
+        shown = ", ".join(map(printable, test_only))
+        notes.append(f"test images of labels without training images are left out: {shown}")
+    return tuple(sorted(known)), notes
+
+
+def check_enough(count: int, name: str, notes: Sequence[str] = ()) -> None:
+    """Checks that images without a test split can be split.
+
+    Args:
+      count: of the images.
+      name: of the data, for the error message.
+      notes: of what was left out, for the error message.
+
+    Raises:
+      InputError: there are fewer than two.
+    """
+    if count < 2:
+        raise InputError(
+            f"data.name: {name!r} holds too few readable images to train and test on; "
+            f"expected at least 2, found {'; '.join([str(count), *notes])}"
+        )
+
+
+def held_out_note(count: int, total: int) -> str:
+    """Returns the note on test images that a hash has chosen."""
+    return f"no test images given: {count} of {total} images are held out by name"
+
+
+def hashed(name: str) -> int:
+    """Returns 64 bits that a name determines; images with a multiple of ``ONE_IN`` are tested."""
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big")
+
+
+def _counted(pictures: Iterable[Picture]) -> Counter[str | None]:
+    return Counter(picture.label for picture in pictures)
 
 
 def _labels(pictures: list[Picture]) -> set[str]:
@@ -126,16 +171,13 @@ def _labels(pictures: list[Picture]) -> set[str]:
 def _split_by_hash(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Splits two or more images, about nine to one; neither part is empty."""
 
-    def digest(picture: Picture) -> bytes:
-        return hashlib.sha256(os.fsencode(str(picture.inside))).digest()
+    def number(picture: Picture) -> int:
+        return hashed(str(picture.inside))
 
-    def is_test(picture: Picture) -> bool:
-        return int.from_bytes(digest(picture)[:8], "big") % 10 == 0
-
-    train = [picture for picture in pictures if not is_test(picture)]
-    test = [picture for picture in pictures if is_test(picture)]
+    train = [picture for picture in pictures if number(picture) % ONE_IN]
+    test = [picture for picture in pictures if number(picture) % ONE_IN == 0]
     for part, other in ((train, test), (test, train)):
         if not part:
-            part.append(min(other, key=digest))
+            part.append(min(other, key=number))
             other.remove(part[0])
     return train, test

@@ -102,15 +102,20 @@ def listing(root: str | Path, endings: tuple[str, ...]) -> Listing:
 
 
 def note(left_out: Counter[str], endings: Sequence[str]) -> str:
-    """Says how many files of each kind were left out, most frequent first; empty if none were."""
+    """Says how many files of each kind were left out; empty if none were."""
     if not left_out:
         return ""
-    kinds = [f"{printable(kind)}: {n:,}" for kind, n in left_out.most_common(_KINDS)]
-    more = ", ..." if len(left_out) > _KINDS else ""
+    expected = ", ".join(endings)
     return (
-        f"{left_out.total():,} files are not read ({', '.join(kinds)}{more}); "
-        f"expected endings: {', '.join(endings)}"
+        f"{left_out.total():,} files are not read ({most_common(left_out)}); "
+        f"expected endings: {expected}"
     )
+
+
+def most_common(counts: Counter[str]) -> str:
+    """Returns what was counted and how often, in one line, the most frequent first."""
+    kinds = [f"{printable(kind)}: {n:,}" for kind, n in counts.most_common(_KINDS)]
+    return ", ".join([*kinds, "..."] if len(counts) > _KINDS else kinds)
 
 
 def hidden(name: str) -> bool:

@@ -162,6 +162,11 @@ def _of_classifier(
     return scores.write([score]) | further
 
 
+def scored(data: Dataset, settings: ConfigDict) -> Dataset:
+    """Returns the data with at most ``test_examples`` test examples; see ``at_most``."""
+    return data._replace(test=at_most(data.test, settings.test_examples))
+
+
 def at_most(source: Source, count: int) -> Source:
     """Returns the source, or a fixed random choice of ``count`` of its examples."""
     if len(source) <= count:

@@ -31,4 +31,7 @@ SETTINGS = {
     "train_examples": settings.integer(
         50_000, "largest number of training examples that probes are fitted to", at_least=1
     ),
+    "test_examples": settings.integer(
+        50_000, "largest number of test examples that are scored", at_least=1
+    ),
 }

@@ -41,7 +41,7 @@ from ssl_jax.data.options import columns_for
 from ssl_jax.data.streams import Repeated
 from ssl_jax.errors import InputError
 from ssl_jax.evaluation import more
-from ssl_jax.evaluation.evaluate import evaluate
+from ssl_jax.evaluation.evaluate import evaluate, scored
 from ssl_jax.evaluation.scores import BASELINES
 from ssl_jax.output import write_whole
 from ssl_jax.paths import expanded
@@ -107,7 +107,7 @@ def file_name(data: str | None) -> str:
     if data is None:
         return MORE
     kind, _, place = data.rpartition(":")
-    if kind in ("folder", "text"):
+    if kind in ("folder", "npz", "text", "wds"):
         path = expanded(place).resolve()
         digits = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:8]
         data = f"{kind}-{path.name}-{digits}"
@@ -135,7 +135,7 @@ def evaluate_again(workdir: Path, options: Options, console: Console) -> None:
     prefix = f"layer_{'+'.join(layers)}_" if options.layers and options.layers != (ALL,) else ""
     path = workdir / file_name(options.data)
     values = _read(path)
-    data = _load(run, options)
+    data = scored(_load(run, options), run.config.evaluation)
     _check_labels(data, "--data" if options.data else "data.name")
 
     config = run.config.copy_and_resolve_references()

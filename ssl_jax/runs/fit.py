@@ -16,7 +16,7 @@ from ssl_jax.data.frame import check_whole
 from ssl_jax.data.modalities.base import batch_like
 from ssl_jax.data.streams import training_source
 from ssl_jax.evaluation.classes import by_class
-from ssl_jax.evaluation.evaluate import evaluate
+from ssl_jax.evaluation.evaluate import evaluate, scored
 from ssl_jax.evaluation.features import check_layers
 from ssl_jax.evaluation.limits import limits
 from ssl_jax.methods.base import Method
@@ -142,6 +142,7 @@ def evaluate_run(
     """Scores a run, prints a table, and writes its scores and ``report.html``."""
     init_key, step_key = run_keys(run.config)
     rows = metrics.read(workdir)
+    held_out, data = len(data.test), scored(data, run.config.evaluation)
     with console.status("evaluating"):
         findings = evaluate(
             run.method, run.params, run.extra, data, run.config, init_key, placement
@@ -158,6 +159,8 @@ def evaluate_run(
         fitted, labels = len(findings.train.z), findings.train.y
         if labels is not None and fitted < len(data.train):
             facts["probes fitted to"] = f"{fitted:,} of {len(data.train):,} examples"
+        if len(data.test) < held_out:
+            facts["scored on"] = f"{len(data.test):,} of {held_out:,} examples"
         if run.config.evaluation.linear_layers:
             facts["linear probes read"] = ", ".join(run.config.evaluation.linear_layers)
         if "method" in run.config:

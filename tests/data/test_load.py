@@ -101,7 +101,10 @@ def test_statistics_in_the_config_are_kept():
             {"name": "cifar11"},
             "data.name: 'cifar11' is unknown; expected one of fashion_mnist_mini, ",
         ),
-        ({"name": "cifar11"}, "tfds:NAME, hf:OWNER/NAME, folder:/path, npz:/path or text:/path"),
+        (
+            {"name": "cifar11"},
+            "hf:OWNER/NAME, folder:/path, wds:/path, npz:/path or text:/path",
+        ),
         ({"name": None}, "data.name: is missing; expected a string that is not empty"),
         ({"name": 3}, "data.name: 3; expected a string that is not empty"),
         (

@@ -347,6 +347,17 @@ def test_other_data_is_scored_in_the_shape_of_the_runs(
     assert "on tiny" in capsys.readouterr().out
 
 
+def test_other_data_is_scored_on_at_most_as_many_examples_as_set(
+    workdir, data, tmp_path, monkeypatch
+):
+    few = run(data)
+    few.config.evaluation.test_examples = 9
+    monkeypatch.setattr(module, "load", lambda _: few)
+    name = write_pictures(tmp_path / "pictures", data)
+    evaluate_again(workdir, Options(data=name), QUIET)
+    assert read(workdir / file_name(name))["examples"] == 9
+
+
 def test_other_data_is_whole_and_repeated_for_the_untrained_network_if_small(
     workdir, data, tmp_path
 ):
@@ -366,6 +377,7 @@ def test_names_of_files_are_safe_and_tell_folders_apart(tmp_path, monkeypatch):
     names = [file_name(f"folder:/{path}/my pictures") for path in "ab"]
     assert len(set(names)) == 2
     assert all(name.startswith("transfer-folder-my-pictures-") for name in names)
+    assert file_name("wds:/a/b-{0..9}.tar").startswith("transfer-wds-b-0..9-.tar-")
     monkeypatch.chdir(tmp_path)
     assert file_name("folder:x") == file_name(f"folder:{tmp_path}/x")
 

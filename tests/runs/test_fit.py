@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import json
 import os
 import shutil
@@ -13,12 +14,15 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import ssl_jax
 from ssl_jax import methods
 from ssl_jax.data import load as load_data
-from ssl_jax.data.dataset import gather
+from ssl_jax.data.dataset import Subset, gather
 from ssl_jax.errors import InputError
+from ssl_jax.placement import make_placement
+from ssl_jax.runs.fit import evaluate_run
 from ssl_jax.train.checkpoint import Checkpoints
 from ssl_jax.train.feed import Feed
 from ssl_jax.train.stop import Stopped
@@ -209,6 +213,22 @@ def test_without_labels_the_evaluation_is_label_free(data, tmp_path):
     values = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert set(values) == {"step", "examples", "train_examples", "features", "rankme"}
     assert "no labels" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_scores_are_those_of_a_fixed_choice_of_test_examples(whole, data, tmp_path):
+    run, *_ = whole
+    few = run.config.copy_and_resolve_references()
+    few.evaluation.test_examples = 15
+    tests = Subset(data.test, np.sort(np.random.default_rng(0).permutation(24)[:15]))
+    found = []
+    for name, config, given in (("a", few, data), ("b", run.config, data._replace(test=tests))):
+        (tmp_path / name).mkdir()
+        console = Console(file=io.StringIO())
+        evaluate_run(run._replace(config=config), given, tmp_path / name, make_placement(), console)
+        found.append(json.loads((tmp_path / name / "evaluation.json").read_text()))
+    assert found[0] == found[1]
+    assert found[0]["examples"] == 15
+    assert "15 of 24 examples" in (tmp_path / "a/report.html").read_text()
 
 
 def test_embedding_again_compiles_nothing(whole, data):
