@@ -37,15 +37,33 @@ def attention(
       Dao et al., FlashAttention, 2022, for the kernel, https://arxiv.org/abs/2205.14135
     """
     if platform.form() == "cudnn" and _fits_cudnn(query):
-        return jax.nn.dot_product_attention(
-            query, key, value, is_causal=causal, implementation="cudnn"
-        )
+        return _by_cudnn(query, key, value, causal=causal)
     logits = jnp.einsum("nqhd,nkhd->nhqk", query, key, preferred_element_type=jnp.float32)
     logits = logits / query.shape[-1] ** 0.5
     if causal:
         logits = jnp.where(jnp.tri(query.shape[1], key.shape[1], dtype=bool), logits, -jnp.inf)
     weights = jax.nn.softmax(logits)
     return jnp.einsum("nhqk,nkhd->nqhd", weights.astype(value.dtype), value)
+
+
+def _by_cudnn(query: Array, key: Array, value: Array, *, causal: bool) -> Array:
+    """Calls cuDNN's kernel, which JAX differentiates only for even numbers of positions.
+
+    Odd numbers, such as those of patches and a class token, are padded by a position. A key that
+    is padding is masked, and what a query that is padding receives is cut off.
+    """
+    lengths = jnp.full(len(key), key.shape[1], jnp.int32) if key.shape[1] % 2 else None
+    mixed = jax.nn.dot_product_attention(
+        *map(_even, (query, key, value)),
+        is_causal=causal,
+        key_value_seq_lengths=lengths,
+        implementation="cudnn",
+    )
+    return mixed[:, : query.shape[1]]
+
+
+def _even(x: Array) -> Array:
+    return jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, 0), (0, 0)))
 
 
 def _fits_cudnn(query: Array) -> bool:

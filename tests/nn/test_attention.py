@@ -1,10 +1,15 @@
 """Attention matches loops in NumPy; its softmax is in float32."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from jax._src.cudnn import fused_attention_stablehlo
 
 from ssl_jax.nn.attention import attention
+from ssl_jax.nn.platform import traced_as
 
 
 def draw(*shape):
@@ -37,3 +42,42 @@ def test_logits_and_softmax_are_in_float32():
     assert expected[0, 0, 0, 0] > 0.515
     narrow = attention(*(x.astype(jnp.bfloat16) for x in (query, key, value)))
     np.testing.assert_allclose(narrow.astype(jnp.float32), expected, atol=2**-9)
+
+
+@pytest.mark.parametrize(("q", "k", "causal"), [(4, 4, False), (5, 5, True), (4, 5, False)])
+def test_odd_numbers_of_positions_are_padded_for_cudnn(monkeypatch, q, k, causal):
+    """JAX's own implementation stands in for cuDNN's kernel, which needs a GPU."""
+    real, seen = jax.nn.dot_product_attention, []
+
+    def kernel(query, key, value, *, implementation, **settings):
+        seen.append((implementation, query.shape[1] % 2, key.shape[1] % 2, value.shape[1] % 2))
+        return real(query, key, value, implementation="xla", **settings)
+
+    @jax.jit
+    @partial(jax.grad, argnums=(0, 1, 2), has_aux=True)
+    def mixed_and_gradients(query, key, value, weights):
+        mixed = attention(query, key, value, causal=causal)
+        return (mixed * weights).sum(dtype=jnp.float32), mixed
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", kernel)
+    shapes = [(2, q, 3, 8), (2, k, 3, 8), (2, k, 3, 8), (2, q, 3, 8)]
+    generator = np.random.default_rng(0)
+    inputs = [jnp.asarray(generator.normal(size=shape), jnp.bfloat16) for shape in shapes]
+    found = {}
+    for name in ("plain", "cudnn"):
+        with traced_as(name):
+            found[name] = jax.tree.leaves(mixed_and_gradients(*inputs))
+    assert seen == [("cudnn", 0, 0, 0)]
+    for a, b in zip(found["cudnn"], found["plain"], strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a.astype(np.float32), b.astype(np.float32), atol=4e-2)
+
+
+@pytest.mark.parametrize("t", [13, 197])
+def test_jax_accepts_the_gradient_of_cudnns_attention(monkeypatch, t):
+    """Its checks run when the function is traced, before there is a GPU."""
+    monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91900)
+    x = jax.ShapeDtypeStruct((2, t, 6, 64), jnp.bfloat16)
+    gradient = jax.grad(lambda x: attention(x, x, x).astype(jnp.float32).sum())
+    with traced_as("cudnn"):
+        assert jax.eval_shape(gradient, x).shape == x.shape
