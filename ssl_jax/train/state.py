@@ -38,10 +38,16 @@ def create(
       batch: arrays or ShapeDtypeStructs with the shapes of a batch.
 
     Returns:
-      The state at step 0.
+      The state at step 0. Nothing in it is weakly typed, as ``jnp.full(n, 0.5)`` is: a step returns
+      strong types, so the second step would be compiled again.
     """
     params, extra = method.init(key, batch)
-    return TrainState(jnp.zeros((), jnp.int32), params, extra, optimizer.init(params))
+    state = TrainState(jnp.zeros((), jnp.int32), params, extra, optimizer.init(params))
+    return jax.tree.map(_strongly_typed, state)
+
+
+def _strongly_typed(x: Any) -> Any:
+    return x.astype(x.dtype) if getattr(x, "weak_type", False) else x
 
 
 def parameter_count(params: Any) -> int:

@@ -79,3 +79,26 @@ def test_randomness_depends_on_the_key_and_the_number_of_the_step(history):
 
 def test_the_input_state_is_donated(history):
     assert history[0].params["w"].is_deleted()
+
+
+def test_the_step_is_traced_once_even_if_init_returns_weak_types():
+    traced = []
+
+    def weak(key, batch):
+        del key, batch
+        return {"w": jnp.full((1, 1), 1.0)}, {"seen": jnp.full((), 0.0)}
+
+    def counted(*arguments):
+        traced.append(1)
+        return loss(*arguments)
+
+    config = tiny.config()
+    config.optimizer.update({"name": "sgd", "warmup": 0.0})
+    method = METHOD._replace(init=weak, loss=counted)
+    optimizer, placement = optim.make(config), tiny.placement(8)
+    state = placement.put_state(create(method, optimizer, jax.random.key(0), BATCH))
+    step = make_step(method, optimizer, placement, state)
+    key = placement.put_state(jax.random.key(7))
+    for _ in range(2):
+        state, _ = step(key, state, placement.put_batch(BATCH))
+    assert len(traced) == 1
