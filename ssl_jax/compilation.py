@@ -21,7 +21,8 @@ def cache(on: bool) -> None:
     JAX keys its entries by the program, its own version and the processor's features. It cannot
     cache a program that calls oneDNN (``cpu.py`` says when one does): such a step is compiled at
     every start. If the folder cannot be written, one line says so and the run goes on without a
-    cache. If a start finds more than 1 GiB, it deletes the least recently read entries.
+    cache. If a start finds more than 1 GiB, it deletes the least recently read entries. On a GPU, a
+    folder beside them holds the kernels that XLA has chosen; it is small and stays.
     """
     if not on:
         _settings.update("jax_enable_compilation_cache", False)
@@ -45,7 +46,7 @@ def cache(on: bool) -> None:
 
 
 def _prune(where: Path) -> None:
-    found = [(path, path.stat()) for path in where.iterdir()]
+    found = [(path, path.stat()) for path in where.iterdir() if path.is_file()]
     room = _MAX_BYTES
     for path, status in sorted(found, key=lambda entry: entry[1].st_atime, reverse=True):
         room -= status.st_size

@@ -55,6 +55,24 @@ def test_a_start_deletes_the_least_recently_read_entries(settings, tmp_path, mon
     assert {path.name for path in where.iterdir()} == {"new", "newer than old"}
 
 
+def test_xlas_folder_among_the_entries_does_not_switch_the_cache_off(
+    settings, tmp_path, monkeypatch, capsys
+):
+    """XLA keeps the kernels that it has chosen for a GPU in a folder of its own."""
+    monkeypatch.setattr(compilation, "_MAX_BYTES", 25)
+    where = tmp_path / "ssl_jax/compiled"
+    chosen = where / "xla_gpu_per_fusion_autotune_cache_dir"
+    chosen.mkdir(parents=True)
+    os.utime(chosen, (1, 1))
+    for name in ("new", "old"):
+        (where / name).write_bytes(bytes(20))
+    compilation.cache(True)
+    assert chosen.is_dir()
+    assert len(list(where.iterdir())) == 2
+    assert settings()[0] == str(where)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_users_threshold_stays(settings, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "5")
     before = settings()[2]
