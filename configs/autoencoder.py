@@ -12,8 +12,8 @@ Scores (docs/results.md), seed 0:
     10 per class 71.7 / 62.6 / 72.0
     its own task: error 0.00900, PCA 0.0146
 smoke: 8 steps, for tests.
-gpu: 224 x 224 pixels, ResNet-50, a code of 512 numbers, AdamW; docs/presets.md. Memory and speed:
-not measured.
+gpu: 224 x 224 pixels, ResNet-50, a code of 512 numbers, AdamW; docs/presets.md. On an H200: 67 ms
+per step, 12 GiB; scores not measured.
 paper: MNIST, layers of 1000, 500 and 250 sigmoid units, a code of 30 numbers, 200 epochs. The
 authors train the layers one by one, then all by conjugate gradients; here AdamW trains all. For the
 variational paper: --config.method.variational=True --config.network.widths='(500,)'

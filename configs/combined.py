@@ -16,7 +16,7 @@ Scores (docs/results.md), seed 0:
     its own task: rotation's accuracy 96.6 %, chance 25.0 %
     its own task: hole's PSNR 15.2, mean of what is visible 8.30
 smoke: 8 steps, for tests.
-gpu: 224 x 224 pixels, the first task's; docs/presets.md. Memory and speed: not measured.
+gpu: 224 x 224 pixels, the first task's; docs/presets.md. Not measured.
 paper: relative position and colorization, two of the paper's four tasks, on ImageNet with
 ResNet-50. The other two are exemplar and motion segmentation, and its network is ResNet-101. Not
 measured here.

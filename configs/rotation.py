@@ -12,7 +12,8 @@ Scores (docs/results.md), seeds 0, 1, 2: mean ± standard deviation:
     10 per class 75.4 ± 0.6 / 69.3 / 72.0
     its own task, seed 0: accuracy 96.3 %, chance 25.0 %
 smoke: 8 steps, for tests.
-gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. Memory and speed: not measured.
+gpu: 224 x 224 pixels, ResNet-50, SGD; docs/presets.md. On an H200: 135 ms per step, 41 GiB; scores
+not measured.
 paper: ImageNet, ResNet-50 (their code: a wide RevNet-50), SGD, 35 epochs, as in Kolesnikov et al.
 2019 (https://arxiv.org/abs/1901.09005); the batch size of 192 is that of the authors' AlexNet. Not
 measured here.
