@@ -377,7 +377,7 @@ def test_names_of_files_are_safe_and_tell_folders_apart(tmp_path, monkeypatch):
     names = [file_name(f"folder:/{path}/my pictures") for path in "ab"]
     assert len(set(names)) == 2
     assert all(name.startswith("transfer-folder-my-pictures-") for name in names)
-    assert file_name("wds:/a/b-{0..9}.tar").startswith("transfer-wds-b-0..9-.tar-")
+    assert file_name("wds:/a/b-{0..9}.tar").startswith("transfer-wds-b--0..9-.tar-")
     monkeypatch.chdir(tmp_path)
     assert file_name("folder:x") == file_name(f"folder:{tmp_path}/x")
 
