@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from ssl_jax import config as settings
 from ssl_jax.data import Dataset, from_arrays, tokeniser
 from ssl_jax.data.dataset import Arrays, gather
-from ssl_jax.data.text import ASSET, windows
+from ssl_jax.data.text import ASSET
 from ssl_jax.methods.base import Method
 from ssl_jax.nn import backbones
 from ssl_jax.nn.backbones.gpt import GPT
@@ -66,9 +66,9 @@ def texts(train: int = 40, test: int = 24, classes: int = 3) -> Dataset:
     words = [["".join(rng.choice(list(a), 4)) for _ in range(5)] for a in ("abc", "def", "ghi")]
     documents = [" ".join(rng.choice(own, 400)) for own in words[:classes]]
     trained = tokeniser.train(documents, VOCABULARY)
-    cut = [windows(ids, TOKENS) for ids in tokeniser.encode_whole(trained, documents)]
     each = -(-(train + test) // classes)
-    tokens = np.stack([part[:each] for part in cut], 1).reshape(-1, TOKENS)
+    encoded = tokeniser.encode(trained, documents, each * TOKENS)
+    tokens = encoded.reshape(classes, each, TOKENS).swapaxes(0, 1).reshape(-1, TOKENS)
     labels = (np.arange(len(tokens)) % classes).astype(np.int32)
     rows = {"tokens": tokens, "label": labels}
     return Dataset(

@@ -9,6 +9,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zipfile import BadZipFile
@@ -58,14 +59,13 @@ def digest_of_bytes(content: bytes) -> int:
 def of_files(root: Path, paths: Sequence[str], unit: str) -> Contents:
     """Returns the contents of files, given by their paths below a folder.
 
-    Raises:
-      OSError: one cannot be read.
+    Files that cannot be read are left out.
     """
-    digests = []
+    digests = {}
     for path in paths:
-        with open(root / path, "rb") as file:
-            digests.append(digest_of(file))
-    return Contents(paths, np.array(digests, np.uint64), unit)
+        with suppress(OSError), open(root / path, "rb") as file:
+            digests[path] = digest_of(file)
+    return Contents(tuple(digests), np.array(list(digests.values()), np.uint64), unit)
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray]) -> Contents:

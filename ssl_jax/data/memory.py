@@ -47,9 +47,15 @@ def read_all(read: Callable[[int], Example | None], count: int, title: str) -> A
 def each(function: Callable, items: list, title: str) -> list:
     """Applies a function to each item in several threads; shows slow progress as `chunks` does."""
     results: list = []
-    for start in chunks(len(items), title):
-        results.extend(readers().map(function, items[start : start + _CHUNK]))
+    for part in slices(items, title):
+        results.extend(readers().map(function, part))
     return results
+
+
+def slices(items: list, title: str) -> Iterator[list]:
+    """Yields some items at a time; shows slow progress as `chunks` does."""
+    for start in chunks(len(items), title):
+        yield items[start : start + _CHUNK]
 
 
 def chunks(count: int, title: str, size: int = _CHUNK) -> Iterator[int]:

@@ -1,13 +1,19 @@
 """Text as data: cuts, windows and labels, and that no test text is in the training text."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ssl_jax import data
-from ssl_jax.data import text, tokeniser
+from ssl_jax.data import documents, pieces, text, tokeniser
+from ssl_jax.data.dataset import gather
 from ssl_jax.data.documents import Document, cut, distinct
+from ssl_jax.data.pieces import Text
 from ssl_jax.errors import InputError
 
 DOCS = {"name": "python_docs"}
@@ -40,9 +46,16 @@ def refusal(call, *args, **options):
     return str(caught.value)
 
 
+def rows(source):
+    return gather(source, np.arange(len(source)))
+
+
+def tokens_of(source):
+    return rows(source)["tokens"]
+
+
 def decoded(dataset, source):
-    tokens = [source[index]["tokens"] for index in range(len(source))]
-    return tokeniser.decode(dataset.assets[text.ASSET], np.stack(tokens))
+    return tokeniser.decode(dataset.assets[text.ASSET], tokens_of(source))
 
 
 def substrings(texts, length):
@@ -61,7 +74,7 @@ def test_python_docs_are_loaded(docs):
     assert set(docs.pretrain[0]) == {"tokens"}
     assert set(docs.train[0]) == set(docs.test[0]) == {"tokens", "label"}
     for source in (docs.pretrain, docs.train, docs.test):
-        tokens = source.columns["tokens"]
+        tokens = tokens_of(source)
         assert tokens.dtype == np.int32
         assert tokens.shape[1:] == (64,)
         assert tokens.min() >= 0
@@ -95,7 +108,7 @@ def test_labels_are_the_topics(docs):
 @pytest.mark.parametrize("holdout", [0, 150])
 def test_no_test_text_is_in_the_training_text(holdout):
     dataset = data.load({**DOCS, "holdout": holdout})
-    stream = dataset.pretrain.columns["tokens"].reshape(1, -1)
+    stream = tokens_of(dataset.pretrain).reshape(1, -1)
     (training_text,) = tokeniser.decode(dataset.assets[text.ASSET], stream)
     windows = decoded(dataset, dataset.test)
     seen = substrings([training_text], 110)
@@ -113,18 +126,21 @@ def test_no_test_text_is_in_the_training_text(holdout):
 def test_the_tokenizer_only_learns_from_training_text(docs, monkeypatch):
     seen = []
     train = tokeniser.train
-    monkeypatch.setattr(tokeniser, "train", lambda texts, n: train(seen.extend(texts) or texts, n))
+    monkeypatch.setattr(tokeniser, "train", lambda texts, n: train(seen.extend(texts) or seen, n))
     dataset = data.load(DOCS)
     assert dataset.assets == docs.assets
-    encoded = tokeniser.encode_whole(docs.assets[text.ASSET], seen)
-    np.testing.assert_array_equal(text.pack(encoded, 64), docs.pretrain.columns["tokens"])
+    encoded = np.concatenate(tokeniser.encode_whole(docs.assets[text.ASSET], seen))
+    stream = tokens_of(docs.pretrain).flatten()
+    without_ends = stream[stream != tokeniser.END_ID]
+    np.testing.assert_array_equal(without_ends, encoded[: len(without_ends)])
+    assert len(encoded) - len(without_ends) < 64
 
 
 def test_loading_with_the_facts_gives_the_same_data(docs):
     again = data.load({**DOCS, **docs.facts})
     assert again.assets == docs.assets
     for one, other in ((docs.pretrain, again.pretrain), (docs.test, again.test)):
-        np.testing.assert_array_equal(one.columns["tokens"], other.columns["tokens"])
+        np.testing.assert_array_equal(tokens_of(one), tokens_of(other))
     assert json.loads(docs.assets["tokeniser.json"])["model"]["type"] == "BPE"
 
 
@@ -144,26 +160,24 @@ def test_holdout_is_cut_from_the_training_text_and_leaves_the_test_text_alone(do
     )
 
 
-def test_packing_separates_texts_and_drops_an_incomplete_last_window():
-    texts = [np.array([5, 6, 7], np.int32), np.array([8], np.int32), np.array([9, 4], np.int32)]
-    assert text.pack(texts, 3).tolist() == [[5, 6, 7], [0, 8, 0]]
-    assert text.pack(texts, 4).tolist() == [[5, 6, 7, 0], [8, 0, 9, 4]]
-    assert text.pack(texts, 9).shape == (0, 9)
-
-
-def test_windows_are_consecutive():
-    assert text.windows(np.arange(7), 3).tolist() == [[0, 1, 2], [3, 4, 5]]
-
-
 def test_a_repeated_paragraph_stays_in_the_shortest_document():
     opening, section = "a chapter's own opening words of more than forty", "the section " * 5
     again = section.replace(" ", "\n ")
-    documents = [
-        Document(f"{opening}\n\n{again}\n\nNote\n\nNote", "x"),
-        Document(f"Note\n\n{section}", "y"),
-    ]
-    assert distinct(documents) == [Document(f"{opening}\n\nNote\n\nNote", "x"), documents[1]]
-    assert distinct(documents[::-1]) == distinct(documents)[::-1]
+    chapter = f"{opening}\n\n{again}\n\nNote\n\nNote"
+    found = [Document(Text([chapter]), "x"), Document(Text([f"Note\n\n{section}"]), "y")]
+    for order in (1, -1):
+        kept = {document.label: document for document in distinct(found[::order])}
+        assert "".join(kept["x"].text) == f"{opening}\n\nNote\n\nNote"
+        assert "".join(kept["y"].text) == f"Note\n\n{section}"
+        assert kept["x"].removed == len(f"{again}\n\n")
+        assert kept["y"].removed == 0
+
+
+def test_short_paragraphs_are_repeated():
+    for length, expected in ((39, 2), (40, 1)):
+        found = [Document(Text(["b" * length + f"\n\n{'b' * length} "]), None)]
+        (kept,) = distinct(found)
+        assert "".join(kept.text).count("b" * length) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,15 +186,162 @@ def test_a_repeated_paragraph_stays_in_the_shortest_document():
         ("a" * 83 + "\n\n" + "b" * 15, "b" * 15),
         ("a" * 78 + "\n\n" + "b" * 3 + "\n" + "c" * 16, "c" * 16),
         ("a" * 82 + " " + "b" * 11 + "\n\n" + "c" * 4, "b" * 11 + "\n\n" + "c" * 4),
+        ("a" * 90 + "\n\n" + "b" * 8, "b" * 8),
+        ("a" * 91 + "\n\n" + "b" * 7, "a" * 11 + "\n\n" + "b" * 7),
         ("a" * 100, "a" * 20),
         ("", ""),
     ],
 )
 def test_a_text_is_cut_at_the_end_of_a_paragraph_line_or_word(whole, tail):
-    first, second = cut(whole)
+    first, second = map("".join, cut(Text([whole])))
     assert second == tail
     assert whole.startswith(first)
     assert len(whole) - len(first) - len(second) <= 2
+
+
+def hard_texts(count):
+    """Returns texts with repeated paragraphs, many kinds of white space and all sorts of signs."""
+    rng = np.random.default_rng(0)
+    signs = [
+        *"abcdefg019.,'",
+        "é",
+        "語、語",
+        "\U0001f600",
+        "e\u0301",
+        "'s",
+        "<|endoftext|>",
+        "\x1c",
+    ]
+    spaces = [*[" "] * 20, "  ", "\n", "\n ", "\t", "\u00a0", "\u3000", " \u2028 ", "\r", "\r\n"]
+    ends = ["\n\n", "\n \t\n", " \n\n\n  ", "\r\n\u3000\r\n", "\n\x1c\n", "\n\n \n\n"]
+
+    def paragraph():
+        words = ["".join(rng.choice(signs, rng.integers(1, 6))) for _ in range(rng.integers(1, 40))]
+        return "".join(word + str(rng.choice(spaces)) for word in words)
+
+    pool = [paragraph() for _ in range(20)]
+    texts = []
+    for _ in range(count):
+        chosen = [rng.choice(pool) if rng.random() < 0.3 else paragraph() for _ in range(30)]
+        texts.append("".join(f"{part}{rng.choice(ends)}" for part in chosen[: rng.integers(1, 30)]))
+    return texts
+
+
+def reference(texts, labels, tokens, holdout):
+    """Does the same with plain strings and each text as a whole; returns (tokenizer, arrays)."""
+    texts = [whole.replace("\r\n", "\n").replace("\r", "\n") for whole in texts]
+    seen = set()
+    for index in np.argsort([len(whole) for whole in texts], kind="stable"):
+        kept = []
+        for paragraph in re.split(r"\n\s*\n", texts[index]):
+            plain = " ".join(paragraph.split())
+            if len(plain) < 40 or plain not in seen:
+                kept.append(paragraph)
+            seen.add(plain)
+        texts[index] = "\n\n".join(kept)
+
+    def halves(whole):
+        earliest = len(whole) * 4 // 5
+        for separator in ("\n\n", "\n", " "):
+            at = whole.find(separator, earliest)
+            if 0 <= at <= len(whole) * 9 // 10:
+                return whole[:at], whole[at + len(separator) :]
+        return whole[:earliest], whole[earliest:]
+
+    for _ in range(1 + holdout):
+        training, test = zip(*map(halves, texts), strict=True)
+        texts = training
+    learned = tokeniser.train(training, 300)
+    training, test = (
+        [ids.tolist() for ids in tokeniser.encode_whole(learned, part)] for part in (training, test)
+    )
+
+    def windows(ids):
+        return [ids[i : i + tokens] for i in range(0, len(ids) - tokens + 1, tokens)]
+
+    numbers = {label: number for number, label in enumerate(sorted({*labels} - {None}))}
+    chosen = [index for index, label in enumerate(labels) if label is not None or not numbers]
+    stream = [number for ids in training for number in (*ids, 0)][:-1]
+    arrays = {"pretrain": windows(stream)}
+    for name, part in (("train", training), ("test", test)):
+        arrays[name] = [window for index in chosen for window in windows(part[index])]
+        if numbers:
+            arrays[f"{name} label"] = [
+                numbers[labels[index]] for index in chosen for _ in windows(part[index])
+            ]
+    return learned, arrays
+
+
+@pytest.mark.parametrize("labels", [(None,) * 6, ("x", "y", "y", None, "x", "x")])
+@pytest.mark.parametrize("holdout", [0, 1])
+@pytest.mark.parametrize("characters", [1, 50, None])
+def test_loading_in_pieces_equals_loading_whole_texts(
+    tmp_path, monkeypatch, labels, holdout, characters
+):
+    if characters is not None:
+        monkeypatch.setattr(pieces, "_CHARACTERS", characters)
+        monkeypatch.setattr(documents, "_READ", characters)
+    texts = hard_texts(len(labels))
+    for index, (label, content) in enumerate(zip(labels, texts, strict=True)):
+        put(tmp_path / (label or ""), {f"{index}.txt": content})
+    order = sorted(range(6), key=lambda index: f"{labels[index] or ''}/{index}".lstrip("/"))
+    texts, labels = [texts[index] for index in order], [labels[index] for index in order]
+    dataset = load(tmp_path)
+    if holdout:
+        dataset = load(tmp_path, holdout=len(load(tmp_path).test) // 2)
+    learned, expected = reference(texts, labels, 16, holdout)
+    assert dataset.assets == {text.ASSET: learned}
+    found = {"pretrain": dataset.pretrain, "train": dataset.train, "test": dataset.test}
+    if holdout:
+        found["test"] = dataset.test.source
+    for name, source in found.items():
+        columns = rows(source)
+        np.testing.assert_array_equal(columns.pop("tokens"), expected.pop(name))
+        if columns:
+            np.testing.assert_array_equal(columns.pop("label"), expected.pop(f"{name} label"))
+    assert not expected
+
+
+@pytest.mark.parametrize("signs", ["abcd ", "abcd", "語日本"])
+def test_a_text_without_paragraphs_or_words_is_loaded(tmp_path, signs):
+    content = "".join(np.random.default_rng(0).choice(list(signs), 9000))
+    put(tmp_path, {"a.txt": content})
+    dataset = load(tmp_path / "a.txt")
+    learned, expected = reference([content], [None], 16, 0)
+    assert dataset.assets == {text.ASSET: learned}
+    for name in ("pretrain", "train", "test"):
+        np.testing.assert_array_equal(tokens_of(getattr(dataset, name)), expected[name])
+
+
+MEMORY = """
+import sys
+from ssl_jax import data
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+data.load({"name": "python_docs"})
+before = peak()
+data.load({"name": sys.argv[1]})
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak")
+def test_loading_takes_a_few_times_the_memory_of_the_text(tmp_path):
+    rng = np.random.default_rng(0)
+    known = np.array(words(0).split())
+    content = "\n\n".join(" ".join(rng.choice(known, 60)) + " \U0001f600" for _ in range(7000))
+    put(tmp_path, {"a.txt": content})
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, f"text:{tmp_path}/a.txt"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20 * len(content), int(done.stdout) / len(content)
 
 
 def test_the_top_folders_are_the_labels(tmp_path):
@@ -203,7 +364,7 @@ def test_the_top_folders_are_the_labels(tmp_path):
     training_text = "".join(decoded(dataset, dataset.pretrain))
     assert set("klmno") <= set(training_text)
     assert not set("pqrs") & set(training_text)
-    assert np.sum(dataset.pretrain.columns["tokens"] == tokeniser.END_ID) == 3
+    assert np.sum(tokens_of(dataset.pretrain) == tokeniser.END_ID) == 3
     assert "1 labels with too little text are used for pretraining only" in dataset.notes
     assert "1 texts without a label are used for pretraining only" in dataset.notes
     assert dataset.facts["vocabulary"] <= 300
@@ -216,10 +377,8 @@ def test_a_single_file_has_no_labels(tmp_path):
     for source in (dataset.pretrain, dataset.train, dataset.test):
         assert set(source[0]) == {"tokens"}
         assert len(source)
-    train, test = cut(words(0))
-    np.testing.assert_array_equal(
-        dataset.pretrain.columns["tokens"], dataset.train.columns["tokens"]
-    )
+    train, test = map("".join, cut(Text([words(0)])))
+    np.testing.assert_array_equal(tokens_of(dataset.pretrain), tokens_of(dataset.train))
     assert train.startswith("".join(decoded(dataset, dataset.train)))
     assert test.startswith("".join(decoded(dataset, dataset.test)))
     assert len(load(tmp_path / "a.txt", holdout=5).test) == 5
