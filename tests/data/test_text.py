@@ -11,6 +11,7 @@ import pytest
 
 from ssl_jax import data
 from ssl_jax.data import documents, pieces, text, tokeniser
+from ssl_jax.data.contents import changes
 from ssl_jax.data.dataset import gather
 from ssl_jax.data.documents import Document, cut, distinct
 from ssl_jax.data.pieces import Text
@@ -420,3 +421,12 @@ def test_unusable_paths_are_refused(tmp_path):
     assert "holds too little text; expected windows of 16 tokens (data.tokens), found 0" in (
         refusal(load, tmp_path / "few")
     )
+
+
+def test_contents_tell_files_by_their_place_below_the_folder(tmp_path):
+    put(tmp_path / "one", {"a/a.txt": words(0), "b/b.txt": words(1)})
+    before = load(tmp_path / "one").contents.encoded()
+    moved = (tmp_path / "one").rename(tmp_path / "two")
+    assert changes(before, load(moved).contents) == ""
+    put(moved, {"b/b.txt": words(2)})
+    assert changes(before, load(moved).contents) == "1 files changed (such as b/b.txt)"
