@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from ssl_jax.data.options import Options
 from ssl_jax.errors import InputError
+from ssl_jax.paths import expanded
 
 Features = Mapping[str, Any]
 
@@ -47,6 +48,12 @@ class Splits(NamedTuple):
     folders: tuple[str, ...] | None
 
 
+def local_folder(name: str) -> Path | None:
+    """Returns the folder that a name stands for; None if it is a name on the Hub."""
+    given = name.removeprefix("hf:")
+    return expanded(given).absolute() if given.startswith(("/", "~", ".")) else None
+
+
 def load(options: Options, check: Callable[[Features], object]) -> Splits:
     """Loads all splits.
 
@@ -60,8 +67,7 @@ def load(options: Options, check: Callable[[Features], object]) -> Splits:
     """
     key = f"data.name: {options.name!r}"
     given = options.name.removeprefix("hf:")
-    if given.startswith(("/", "~", ".")):
-        folder = Path(os.path.expanduser(given)).absolute()
+    if (folder := local_folder(options.name)) is not None:
         if not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
             raise InputError(f"{key} {what}; expected a folder of Parquet files or images")

@@ -20,10 +20,12 @@ import numpy as np
 
 from ssl_jax.data import columns, depth, formats, hub, memory
 from ssl_jax.data.choices import Choices, choose
+from ssl_jax.data.contents import Contents, of_files
 from ssl_jax.data.dataset import Chain, Dataset, Source
 from ssl_jax.data.files import Header, Unreadable, read_header
 from ssl_jax.data.options import Options
 from ssl_jax.data.rows import Images, Part, Rows
+from ssl_jax.data.tree import hidden
 from ssl_jax.errors import InputError
 
 _TEST = ("test", "validation", "valid", "val")
@@ -94,7 +96,18 @@ def open_huggingface(options: Options) -> Dataset:
         facts=facts,
         notes=tuple(notes),
         unreadable=unreadable.reasons,
+        contents=_contents(options.name),
     )
+
+
+def _contents(name: str) -> Contents | None:
+    """Returns the contents of a folder; None for data of the Hub, which `datasets` has copied."""
+    folder = hub.local_folder(name)
+    if folder is None:
+        return None
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    paths = [path.as_posix() for path in found if not any(map(hidden, path.parts))]
+    return of_files(folder, sorted(paths), "files")
 
 
 def divide(splits: Mapping[str, Any], label: str | None, name: str) -> Division:

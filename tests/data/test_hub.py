@@ -46,7 +46,7 @@ def test_only_names_with_an_owner_are_looked_up(tmp_path, name):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    assert "does not exist" in refused(tmp_path, "hf:~no-such-user/set")
+    assert "there is no such user" in refused(tmp_path, "hf:~no-such-user/set")
     (tmp_path / "file").touch()
     for path, what in (("none", "does not exist"), ("file", "is not a folder")):
         message = refused(tmp_path, f"hf:{tmp_path}/{path}")

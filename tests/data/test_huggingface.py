@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 
 from ssl_jax import data
 from ssl_jax.data import huggingface, rows
+from ssl_jax.data.contents import changes
 from ssl_jax.data.dataset import Chain, gather, labels_of
 from ssl_jax.data.frame import Frame
 from ssl_jax.errors import InputError
@@ -515,3 +516,13 @@ def test_deep_images_are_scaled_by_the_range_of_the_data(tmp_path):
     assert dataset.facts["value_range"] == (0, 1000)
     assert any("1000 white (data.value_range)" in note for note in dataset.notes)
     assert dataset.train[0]["image"].max() == 255
+
+
+def test_contents_tell_files_by_their_place_below_the_folder(tmp_path):
+    (tmp_path / "one").mkdir()
+    put_labeled(tmp_path / "one", "train", range(6))
+    before = load(tmp_path / "one").contents.encoded()
+    moved = (tmp_path / "one").rename(tmp_path / "two")
+    assert changes(before, load(moved).contents) == ""
+    put_labeled(moved, "test", [1])
+    assert changes(before, load(moved).contents).startswith("1 files added (such as ")
