@@ -62,7 +62,7 @@ def project_colors(key: PRNGKeyArray, image: Image) -> Image:
     if image.shape[-1] != len(_GREEN_MAGENTA):
         return image
     unit = _GREEN_MAGENTA / np.linalg.norm(_GREEN_MAGENTA)
-    return image - (image @ unit)[..., None] * unit
+    return image - (image @ unit)[..., None] * unit[None, None]
 
 
 @on_pixels

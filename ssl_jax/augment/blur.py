@@ -24,7 +24,8 @@ def blur(image: Image, sigma: Scalar | float, *, kernel_size: int) -> Image:
 
 
 def _gaussian(sigma: Scalar | float, size: int) -> Float[Array, " k"]:
-    weights = jnp.exp(-0.5 * (jnp.arange(size) - size // 2) ** 2 / sigma**2)
+    offsets = jnp.arange(size, dtype=jnp.result_type(sigma, float)) - size // 2
+    weights = jnp.exp(-0.5 * offsets**2 / sigma**2)
     return weights / weights.sum()
 
 
@@ -83,5 +84,5 @@ def gaussian_blur(
     draws = jax.random.uniform(key, (2,))
     width = sigma[0] + (sigma[1] - sigma[0]) * draws[0]
     blurred, unchanged = _gaussian(width, kernel_size), jnp.arange(kernel_size) == kernel_size // 2
-    weights = jnp.where(draws[1] < probability, blurred, unchanged)
+    weights = jnp.where(draws[1] < probability, blurred, unchanged.astype(blurred.dtype))
     return jnp.clip(_convolve(image, weights), 0.0, 1.0)

@@ -155,8 +155,9 @@ def _hue(planes: Planes, used: Scalar | bool, amount: Scalar | float) -> Planes:
         (g - b) * inverse,
         jnp.where(value == g, 2 + (b - r) * inverse, 4 + (r - g) * inverse),
     )
-    k = sextant + 6 * amount + jnp.array([5.0, 3.0, 1.0])[:, None, None]
+    k = sextant[None] + 6 * amount + jnp.array([5.0, 3.0, 1.0])[:, None, None]
     k = k - 6 * jnp.floor(k / 6)
+    value, chroma = (x.astype(k.dtype)[None] for x in (value, chroma))
     rotated = value - chroma * jnp.clip(jnp.minimum(k, 4 - k), 0.0, 1.0)
     return jnp.where(used, rotated, planes)
 
@@ -171,18 +172,18 @@ _GRAY_ADJUSTMENTS = {"brightness": _brightness, "contrast": _contrast}
 
 
 def _blend(
-    planes: Planes, base: Float[Array, "h w"] | Scalar | float, factor: Scalar | float
+    planes: Planes, base: Float[Array, "1 h w"] | Scalar | float, factor: Scalar | float
 ) -> Planes:
     """Returns ``base + factor * (planes - base)`` in [0, 1]; base 0 and factor 1 change nothing."""
     return jnp.clip(base + factor * (planes - base), 0.0, 1.0)
 
 
-def _luma(planes: Planes) -> Float[Array, "h w"]:
+def _luma(planes: Planes) -> Float[Array, "1 h w"]:
     """Returns the ITU-R 601 luma."""
     if len(planes) == 1:
-        return planes[0]
+        return planes
     r, g, b = planes
-    return 0.299 * r + 0.587 * g + 0.114 * b
+    return (0.299 * r + 0.587 * g + 0.114 * b)[None]
 
 
 @on_pixels

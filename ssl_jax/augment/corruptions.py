@@ -95,7 +95,7 @@ def contrast(key: PRNGKeyArray, image: Image, *, strength: int) -> Image:
       Hendrycks and Dietterich, 2019, section 3, https://arxiv.org/abs/1903.12261
     """
     del key
-    mean = image.mean((0, 1))
+    mean = image.mean((0, 1), keepdims=True)
     return jnp.clip(mean + _constant(CONTRAST, strength) * (image - mean), 0.0, 1.0)
 
 

@@ -93,7 +93,8 @@ def _box(
     height, width = heights[first], widths[first]
     top = jnp.floor((h - height + 1) * draws[-3])
     left = jnp.floor((w - width + 1) * draws[-2])
-    rows, columns = jnp.arange(h)[:, None], jnp.arange(w)
+    rows = jnp.arange(h, dtype=draws.dtype)[:, None]
+    columns = jnp.arange(w, dtype=draws.dtype)[None]
     inside_rows = (rows >= top) & (rows < top + height)
     inside_columns = (columns >= left) & (columns < left + width)
     return inside_rows & inside_columns & fits.any() & (draws[-1] < probability)

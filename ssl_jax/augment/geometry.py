@@ -65,11 +65,12 @@ def _resampling(
     dtype: jnp.dtype,
 ) -> Float[Array, "out in"]:
     """Returns the matrix that resizes ``length`` pixels, from ``start``, to ``out_size`` pixels."""
-    scale = jnp.asarray(length, dtype) / out_size
+    start, stop, length = (jnp.asarray(x, dtype) for x in (start, start + length, length))
+    scale = length / out_size
     centers = start + (jnp.arange(out_size, dtype=dtype) + 0.5) * scale
     pixels = jnp.arange(size, dtype=dtype) + 0.5
     distance = jnp.abs(pixels[None, :] - centers[:, None]) / jnp.maximum(scale, 1.0)
-    inside = (pixels > start) & (pixels < start + length)
+    inside = (pixels > start) & (pixels < stop)
     weights = jnp.where(inside[None, :], _FILTERS[interpolation](distance), 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -166,11 +167,15 @@ def _inception_box(
     first = jnp.argmax(fits)
     height = jnp.where(fits.any(), heights[first], largest_h)
     width = jnp.where(fits.any(), widths[first], largest_w)
-    top = jnp.floor((h - height + 1) * draws[-2]).astype(jnp.int32)
-    left = jnp.floor((w - width + 1) * draws[-1]).astype(jnp.int32)
+    top, left = _position(h - height, draws[-2]), _position(w - width, draws[-1])
     top = jnp.where(fits.any(), top, (h - largest_h) // 2)
     left = jnp.where(fits.any(), left, (w - largest_w) // 2)
     return top, left, height, width
+
+
+def _position(largest: Int[Array, ""], draw: Float[Array, ""]) -> Int[Array, ""]:
+    """Returns a whole number from 0 to ``largest``, by a uniform draw from [0, 1)."""
+    return jnp.floor((largest + 1).astype(draw.dtype) * draw).astype(jnp.int32)
 
 
 @on_pixels
@@ -202,8 +207,7 @@ def random_square(
     h, w, _ = image.shape
     height, width = _square(h, w, picture_aspect)
     draws = jax.random.uniform(key, (2,))
-    top = jnp.floor((h - height + 1) * draws[0]).astype(jnp.int32)
-    left = jnp.floor((w - width + 1) * draws[1]).astype(jnp.int32)
+    top, left = _position(h - height, draws[0]), _position(w - width, draws[1])
     size = size or min(h, w)
     return crop_and_resize(image, top, left, height, width, size=size, interpolation=interpolation)
 

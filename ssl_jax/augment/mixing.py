@@ -96,14 +96,14 @@ def _box(key: PRNGKeyArray, h: int, w: int, alpha: float) -> Bool[Array, "h w"]:
     side = jnp.sqrt(1 - jax.random.beta(share_key, alpha, alpha))
     y, x = jax.random.uniform(center_key, (2,))
     rows, columns = _interval(h, y, side), _interval(w, x, side)
-    return rows[:, None] & columns
+    return rows[:, None] & columns[None]
 
 
 def _interval(size: int, center: Scalar, length: Scalar) -> Bool[Array, " size"]:
     """Marks the pixels from ``center - length / 2`` to ``center + length / 2``, as fractions."""
     start = jnp.round(size * jnp.maximum(center - length / 2, 0.0))
     stop = jnp.round(size * jnp.minimum(center + length / 2, 1.0))
-    pixels = jnp.arange(size)
+    pixels = jnp.arange(size, dtype=start.dtype)
     return (pixels >= start) & (pixels < stop)
 
 

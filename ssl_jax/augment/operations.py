@@ -134,7 +134,7 @@ def adjust_sharpness(image: Image, factor: Scalar | float) -> Image:
     tall = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     box = tall[:, :, :-2] + tall[:, :, 1:-1] + tall[:, :, 2:]
     smooth = (box + 4 * planes) / 13
-    rows, columns = jnp.arange(h)[:, None], jnp.arange(w)
+    rows, columns = jnp.arange(h)[:, None], jnp.arange(w)[None]
     inside = (rows > 0) & (rows < h - 1) & (columns > 0) & (columns < w - 1)
     smooth = jnp.where(inside, smooth, planes)
     return channels_last(jnp.clip(smooth + factor * (planes - smooth), 0.0, 1.0))
@@ -245,7 +245,8 @@ def warp(image: Image, matrix: Matrix) -> Image:
     """
     planes = channels_first(image)
     c, h, w = planes.shape
-    x, y = jnp.arange(w) + 0.5, jnp.arange(h)[:, None] + 0.5
+    x = jnp.arange(w, dtype=matrix.dtype)[None] + 0.5
+    y = jnp.arange(h, dtype=matrix.dtype)[:, None] + 0.5
     columns, rows = (
         jnp.floor(row[0] * x + row[1] * y + row[2]).astype(jnp.int32) for row in matrix
     )

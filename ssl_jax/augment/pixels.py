@@ -16,14 +16,20 @@ def normalize(
     images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Array, "*b h w c"]:
     """Returns ``(images - mean) / std``, with one mean and one std per channel."""
-    return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
+    return (images - _per_channel(mean, images)) / _per_channel(std, images)
 
 
 def denormalize(
     images: Float[Array, "*b h w c"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Array, "*b h w c"]:
     """Inverts ``normalize``."""
-    return images * jnp.asarray(std, images.dtype) + jnp.asarray(mean, images.dtype)
+    return images * _per_channel(std, images) + _per_channel(mean, images)
+
+
+def _per_channel(
+    values: Sequence[float], images: Float[Array, "*b h w c"]
+) -> Float[Array, "*b h w c"]:
+    return jnp.broadcast_to(jnp.asarray(values, images.dtype), images.shape)
 
 
 def standardize(images: Float[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:

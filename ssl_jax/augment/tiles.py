@@ -64,7 +64,7 @@ class Grid(NamedTuple):
         start = jax.random.randint(start_key, (2,), 0, np.array([h, w]) - self.span + 1)
         jitter = jax.random.randint(jitter_key, (TILES, 2), 0, 2 * self.jitter + 1)
         places = np.stack(np.divmod(np.arange(TILES), SIDE), axis=1)
-        return start + (self.tile + self.gap) * places + jitter
+        return start[None] + (self.tile + self.gap) * places + jitter
 
     def cut(self, image: Image, corners: Corners) -> Tiles:
         """Cuts out the tiles whose upper left pixels are given; ``[9, tile, tile, c]``."""

@@ -170,7 +170,7 @@ def _row_softmax(rows: _Scored, columns: _Scored, scores: Array) -> Array:
 
 def _row_and_column_softmax(rows: _Scored, columns: _Scored, scores: Array) -> Array:
     softmax = jnp.exp(scores - rows.totals[:, None]) * rows.gradients[:, None]
-    softmax += jnp.exp(scores - columns.totals) * columns.gradients
+    softmax += jnp.exp(scores - columns.totals[None]) * columns.gradients[None]
     return jnp.where(_other_examples(rows.side, columns.side), softmax, 0)
 
 
@@ -229,11 +229,11 @@ def _zeros(side: Side) -> Array:
 
 
 def _same_example(rows: Side, columns: Side) -> Bool[Array, "n m"]:
-    return rows.example[:, None] == columns.example
+    return rows.example[:, None] == columns.example[None]
 
 
 def _not_padding(rows: Side, columns: Side) -> Bool[Array, "n m"]:
-    return (rows.example[:, None] >= 0) & (columns.example >= 0)
+    return (rows.example[:, None] >= 0) & (columns.example[None] >= 0)
 
 
 def _other_examples(rows: Side, columns: Side) -> Bool[Array, "n m"]:

@@ -25,9 +25,9 @@ def check_shapes(condition: bool, expected: str, **arrays: Array) -> None:
 
 
 def in_float32(*arrays: Array) -> tuple[Array, ...]:
-    """Casts the arrays to their common type, at least float32."""
-    dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
-    return tuple(x.astype(dtype) for x in arrays)
+    """Casts the arrays to float64 if any of them has that type, else to float32."""
+    wide = any(jnp.result_type(x) == jnp.float64 for x in arrays)
+    return tuple(x.astype(jnp.float64 if wide else jnp.float32) for x in arrays)
 
 
 def normalize(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
@@ -70,4 +70,4 @@ def log_sum_exp_of_columns(x: Float[Array, "n k"], axis_name: str | None) -> Flo
     largest = jax.lax.stop_gradient(x.max(axis=0))
     if axis_name is not None:
         largest = jax.lax.pmax(largest, axis_name)
-    return jnp.log(sum_over(jnp.exp(x - largest).sum(axis=0), axis_name)) + largest
+    return jnp.log(sum_over(jnp.exp(x - largest[None]).sum(axis=0), axis_name)) + largest

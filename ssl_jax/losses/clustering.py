@@ -47,7 +47,7 @@ def sinkhorn(
     (scores,) = in_float32(scores)
 
     def balance(_: Any, log_q: Array) -> Array:
-        log_q = log_q - log_sum_exp_of_columns(log_q, axis_name)
+        log_q = log_q - log_sum_exp_of_columns(log_q, axis_name)[None]
         return jax.nn.log_softmax(log_q, axis=-1)
 
     return jnp.exp(jax.lax.fori_loop(0, iterations, balance, scores / epsilon))

@@ -376,4 +376,5 @@ def _mean_of_same_label(
     classes = classes_of_all[example_indices(len(z), axis_name)]
     sums = sum_over(jax.ops.segment_sum(z, classes, bound), axis_name)
     others = jnp.bincount(classes_of_all, length=bound)[classes] - 1
-    return (sums[classes] - z) / jnp.maximum(others, 1)[:, None], others > 0
+    count = jnp.maximum(others, 1).astype(z.dtype)
+    return (sums[classes] - z) / count[:, None], others > 0

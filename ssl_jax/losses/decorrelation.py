@@ -50,7 +50,10 @@ def barlow_twins(
     """
     check_same_shape(z1=z1, z2=z2)
     a, b = (_centered(z, axis_name) for z in in_float32(z1, z2))
-    a, b = (z / jnp.sqrt(mean_over((z * z).mean(axis=0), axis_name) + 1e-5) for z in (a, b))
+    a, b = (
+        z / jnp.sqrt(mean_over((z * z).mean(axis=0, keepdims=True), axis_name) + 1e-5)
+        for z in (a, b)
+    )
     correlation = _second_moment(a, b, axis_name)
     diagonal = jnp.diagonal(correlation)
     off = jnp.sum(correlation**2) - jnp.sum(diagonal**2)
@@ -188,7 +191,7 @@ def cca(
 
 
 def _centered(z: Float[Array, "n d"], axis_name: str | None) -> Float[Array, "n d"]:
-    return z - mean_over(z.mean(axis=0), axis_name)
+    return z - mean_over(z.mean(axis=0, keepdims=True), axis_name)
 
 
 def _second_moment(

@@ -92,7 +92,7 @@ def cross_view(
     logits, targets = in_float32(student, jax.lax.stop_gradient(targets))
     log_p = jax.nn.log_softmax(logits / temperature, axis=-1)
     pairs = -jnp.einsum("gnk,vnk->gvn", targets, log_p, precision=jax.lax.Precision.HIGHEST)
-    others = jnp.arange(g)[:, None] != jnp.arange(v)
+    others = jnp.arange(g)[:, None] != jnp.arange(v)[None]
     return jnp.where(others[..., None], pairs, 0).sum(axis=(0, 1)) / (g * (v - 1))
 
 
@@ -228,12 +228,12 @@ def update_center(
     )
     (logits,) = in_float32(jax.lax.stop_gradient(teacher))
     mean = mean_over(logits.mean(axis=(0, 1)), axis_name)
-    new = momentum * jax.lax.stop_gradient(center) + (1 - momentum) * mean
-    return new.astype(center.dtype)
+    old, new = in_float32(momentum * jax.lax.stop_gradient(center), (1 - momentum) * mean)
+    return (old + new).astype(center.dtype)
 
 
 def _sharpened(
     teacher: Float[Array, "*b k"], center: Float[Array, " k"], temperature: Number
 ) -> Float[Array, "*b k"]:
-    logits, center = in_float32(teacher, center)
+    logits, center = in_float32(teacher, jnp.broadcast_to(center, teacher.shape))
     return jax.lax.stop_gradient(jax.nn.softmax((logits - center) / temperature, axis=-1))

@@ -98,4 +98,5 @@ def masked_smooth_l1(
 
 def masked_mean(x: Float[Array, "n t"], mask: Bool[Array, "n t"]) -> Float[Array, " n"]:
     """Returns the mean of each row where the mask is True; 0 where it never is."""
-    return jnp.where(mask, x, 0).sum(axis=-1) / jnp.maximum(mask.sum(axis=-1), 1)
+    count = jnp.maximum(mask.sum(axis=-1), 1).astype(x.dtype)
+    return jnp.where(mask, x, 0).sum(axis=-1) / count

@@ -45,7 +45,8 @@ def colorization(
     (logits,) = in_float32(logits)
     log_p = jax.nn.log_softmax(logits, axis=-1)
     if soft:
-        per_pixel = -jnp.sum(targets * log_p, axis=-1)
+        p, log_p = in_float32(targets, log_p)
+        per_pixel = -jnp.sum(p * log_p, axis=-1)
         bins = jnp.argmax(targets, axis=-1)
     else:
         per_pixel = -jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
@@ -57,5 +58,6 @@ def colorization(
             bin_weights=bin_weights,
             logits=logits,
         )
-        per_pixel = per_pixel * bin_weights[bins]
+        per_pixel, weights = in_float32(per_pixel, bin_weights[bins])
+        per_pixel = per_pixel * weights
     return per_pixel.mean(axis=(1, 2))

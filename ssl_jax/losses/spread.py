@@ -51,7 +51,7 @@ def koleo(z: Float[Array, "n d"], *, axis_name: str | None = None) -> Float[Arra
     (z,) = in_float32(z)
     q = normalize(z)
     keys = gather(q, axis_name)
-    is_self = example_indices(len(q), axis_name)[:, None] == jnp.arange(len(keys))
+    is_self = example_indices(len(q), axis_name)[:, None] == jnp.arange(len(keys))[None]
     products = jax.lax.stop_gradient(dot_products(q, keys))
     nearest = jnp.argmax(jnp.where(is_self, -jnp.inf, products), axis=-1)
     return -jnp.log(distance(q, keys[nearest]) + 1e-8)
@@ -131,8 +131,8 @@ def sigreg(
     check_shapes(z.ndim == 2, "z [n, d]", z=z)
     (z,) = in_float32(z)
     directions = jax.random.normal(key, (z.shape[1], slices), jnp.float32)
-    directions = directions / jnp.linalg.norm(directions, axis=0)
-    x = jnp.matmul(z, directions, precision=jax.lax.Precision.HIGHEST)
+    directions = directions / jnp.linalg.norm(directions, axis=0, keepdims=True)
+    x = jnp.matmul(z, directions.astype(z.dtype), precision=jax.lax.Precision.HIGHEST)
     # The integrand is even: of nine points from 0 on, all but the first and the last count twice.
     step = 10 / 16
     t = step * jnp.arange(9, dtype=x.dtype)

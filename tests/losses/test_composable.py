@@ -21,6 +21,12 @@ def z(*shape):
     return lambda key: jax.random.normal(key, shape)
 
 
+def update_center(z):
+    """Returns the squared distances to the new center, which has no gradient."""
+    center = losses.update_center(CENTER, z)
+    return ((z.astype(center.dtype) - center[None, None]) ** 2).sum((0, 2))
+
+
 # For each loss: a function that draws the differentiated input, and the loss of that input.
 CASES = {
     "info_nce": (z(2, N, D), lambda z, **o: losses.info_nce(*z, **o)),
@@ -43,13 +49,10 @@ CASES = {
     "cross_view": (z(3, N, K), lambda z: losses.cross_view(z, jax.nn.softmax(z[:2]))),
     "dino": (z(3, N, K), lambda z: losses.dino(z, z[:2] - 1, CENTER)),
     "ibot_patch": (z(N, T, K), lambda z: losses.ibot_patch(z, z[::-1], CENTER, MASK)),
-    "update_center": (
-        z(2, N, K),
-        lambda z: ((z - losses.update_center(CENTER, z)) ** 2).sum((0, 2)),
-    ),
+    "update_center": (z(2, N, K), update_center),
     "sinkhorn": (z(N, K), lambda z: losses.sinkhorn(z, epsilon=0.5) @ CENTER),
     "swav": (z(2, N, K), lambda z: losses.swav(*z, epsilon=0.5)),
-    "barlow_twins": (z(2, N, D), lambda z: losses.barlow_twins(*(z @ jnp.tri(D)))),
+    "barlow_twins": (z(2, N, D), lambda z: losses.barlow_twins(*(z @ jnp.tri(D, dtype=z.dtype)))),
     "vicreg": (z(2, N, D), lambda z: losses.vicreg(*z)),
     "whitening_mse": (z(2, N, 2), lambda z: losses.whitening_mse(*z)),
     "cca": (z(2, N, 2), lambda z: losses.cca(*z)),

@@ -57,7 +57,7 @@ def related(rng):
 def update_center(teacher, **options):
     """Returns the distances [n] of logits [n, g, k] to the new center, which has no gradient."""
     center = losses.update_center(PROTOTYPES, teacher.swapaxes(0, 1), **options)
-    return ((teacher[:, 0] - center) ** 2).sum(-1)
+    return ((teacher[:, 0] - center[None]) ** 2).sum(-1)
 
 
 def moco_v3(z1, z2, **options):
