@@ -2,7 +2,7 @@
 
 A score is the dot product of a row and a column; any scale is part of the vectors, so its gradient
 comes from theirs. In tiles the matrix of all scores is never held: an online log-sum-exp joins the
-tiles, and the backward pass computes each tile again.
+tiles, and the backward pass computes each tile again. There is no second derivative in tiles.
 """
 
 from collections.abc import Callable
@@ -101,6 +101,17 @@ class _Scored(NamedTuple):
     gradients: Any = None
 
 
+@jax.custom_jvp
+def _differentiable_once(sides: Any) -> Any:
+    """Returns the inputs of a forward pass, which only a second derivative differentiates."""
+    return sides
+
+
+@_differentiable_once.defjvp
+def _refuse(sides: Any, tangents: Any) -> Any:
+    raise NotImplementedError("block_size: there is no second derivative in tiles; expected None")
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _tiled_log_sum_exp(tiling: Tiling, rows: Side, columns: Side) -> Array:
     tile = _log_sum_exp_of_rows
@@ -108,6 +119,7 @@ def _tiled_log_sum_exp(tiling: Tiling, rows: Side, columns: Side) -> Array:
 
 
 def _log_sum_exp_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Array, Any]:
+    rows, columns = _differentiable_once((rows, columns))
     totals = _tiled_log_sum_exp(tiling, rows, columns)
     return totals, (rows, columns, totals)
 
@@ -127,6 +139,7 @@ def _tiled_log_sum_exp_both_ways(tiling: Tiling, rows: Side, columns: Side) -> t
 
 
 def _both_ways_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Any, Any]:
+    rows, columns = _differentiable_once((rows, columns))
     totals = _tiled_log_sum_exp_both_ways(tiling, rows, columns)
     return totals, (rows, columns, totals)
 
@@ -147,6 +160,7 @@ def _tiled_log_sum_exp_of_others(tiling: Tiling, rows: Side) -> Array:
 
 
 def _of_others_forward(tiling: Tiling, rows: Side) -> tuple[Array, Any]:
+    rows = _differentiable_once(rows)
     totals = _tiled_log_sum_exp_of_others(tiling, rows)
     return totals, (rows, totals)
 
@@ -186,6 +200,7 @@ def _tiled_softplus_sum(tiling: Tiling, rows: Side, columns: Side) -> Array:
 
 
 def _softplus_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Array, Any]:
+    rows, columns = _differentiable_once((rows, columns))
     return _tiled_softplus_sum(tiling, rows, columns), (rows, columns)
 
 

@@ -60,7 +60,8 @@ def info_nce(
       keys: ``[n, d]``, of any length; normalized inside. Row ``i`` is the positive of query ``i``.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider. A single example on a single device gives 0.
@@ -107,7 +108,8 @@ def nt_xent(
       z2: second views of the same examples, ``[n, d]``, of any length; normalized inside.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the views are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[2n]`` in float32 or wider, ``z1``'s rows first; with ``axis_name``, the rows of this
@@ -151,7 +153,8 @@ def decoupled_nt_xent(
       z2: second views of the same examples, ``[n, d]``, of any length; normalized inside.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the views are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[2n]`` in float32 or wider, ``z1``'s rows first; may be negative. Without a negative
@@ -232,7 +235,8 @@ def moco_v3(
       keys2: ``[n, d]``, the momentum encoder's keys of the second views.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider.
@@ -270,7 +274,8 @@ def mil_nce(
         ``i`` and negatives of all other queries.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the keys are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider. With one positive per query it equals ``info_nce``.
@@ -318,7 +323,8 @@ def supcon(
       labels: ``[n]``.
       temperature: softmax temperature, above 0. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the examples are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider; 0 where no other example has the label.

@@ -28,7 +28,8 @@ def clip(
       logit_scale: factor of the cosine, used as given (no exponential inside). It may be traced,
         and gradients reach it.
       axis_name: mapped axis over whose devices images and texts are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider.
@@ -81,7 +82,8 @@ def sigmoid_pairwise(
         and gradients reach it.
       logit_bias: added to all logits. It may be traced, and gradients reach it.
       axis_name: mapped axis over whose devices the texts are gathered.
-      block_size: rows and columns per tile; None computes all scores at once.
+      block_size: rows and columns per tile; None computes all scores at once. With it there is
+        neither a second derivative nor forward mode.
 
     Returns:
       ``[n]`` in float32 or wider.

@@ -136,3 +136,15 @@ def test_block_size_zero_is_rejected(name):
         jax.eval_shape(
             scalar(name, block_size=0), jax.eval_shape(CASES[name][0], jax.random.key(0))
         )
+
+
+@pytest.mark.parametrize("name", IN_BLOCKS)
+def test_blocks_have_no_second_derivative(name):
+    assert "second derivative" in getattr(losses, name).__doc__
+    inputs = jax.eval_shape(CASES[name][0], jax.random.key(0))
+    f = scalar(name, block_size=2)
+    for second in (jax.hessian(f), jax.jacrev(jax.grad(f))):
+        with pytest.raises(NotImplementedError, match="block_size: there is no second derivative"):
+            jax.eval_shape(second, inputs)
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jacfwd(f)(jnp.ones(inputs.shape))
