@@ -49,7 +49,7 @@ def changed(key: str, value: object, config: ConfigDict | None = None) -> Config
         ("data.batch_size", True, "whole number"),
         ("data.batch_size", "many", "whole number"),
         ("data.name", "", "not empty"),
-        ("data.channels", 2, "one of 1, 3"),
+        ("data.channels", 0, "a whole number of at least 1"),
         ("data.image_size", 3, "from 4 to 4096"),
         ("data.std", (0.0,), "above 0"),
         ("data.mean", (float("nan"),), "per channel"),

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
 
 from ssl_jax.augment.aberration import drop_colors, jitter_channels, project_colors
@@ -59,3 +60,9 @@ def test_without_jitter_channels_stay():
     image = picture(5, 5, 3)
     np.testing.assert_array_equal(jitter_channels(KEY, image, jitter=0), image)
     assert jitter_channels(KEY, jnp.zeros((9, 9, 1))).shape == (5, 5, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_other_than_three_channels_keep_their_values(channels):
+    image = jax.random.uniform(KEY, (6, 6, channels))
+    np.testing.assert_array_equal(project_colors(KEY, image), image)

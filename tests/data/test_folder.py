@@ -515,6 +515,15 @@ def test_the_range_of_values_can_be_set(tmp_path):
     assert "pairs of numbers, smallest < largest" in refusal(root, value_range=(400, 200))
 
 
+def test_images_of_8_bits_do_not_widen_the_range_and_are_not_scaled(tmp_path):
+    root = deep(tmp_path / "deep", (100 + RAMP * 50).astype(np.uint16), ".png")
+    for number in range(8):
+        put(root, f"{number}.png", 255, size=(64, 64), mode="L")
+    dataset = load(root)
+    assert dataset.facts["value_range"] == (100, 150)
+    assert {*values(dataset.train), *values(dataset.test)} > {255}
+
+
 def test_images_of_8_bits_have_no_range(tmp_path):
     put(tmp_path, "a.png", 10)
     put(tmp_path, "b.png", 20)

@@ -9,6 +9,8 @@ from PIL import Image
 from ssl_jax.data import formats, pixels
 from ssl_jax.data.frame import Frame
 
+formats.prepare()  # registers the encoder of HEIC too
+
 RED = {
     "RGB": (255, 0, 0),
     "RGBA": (255, 0, 0, 255),

@@ -27,7 +27,7 @@ def test_data_without_limits_has_no_notes():
     ("labels", "options", "expected"),
     [
         (np.arange(20), {}, "no class has two training examples"),
-        (np.arange(20) % 20, {"train_examples": 10}, "no class has two training examples"),
+        (np.arange(40) % 20, {"train_examples": 2}, "no class has two training examples"),
         (np.zeros(20, int), {}, "all training examples have the same label"),
         ([0] * 20 + [1] * 3, {}, "1 of 2 classes have fewer than 10 training examples"),
         (np.arange(20) % 2, {"test": 1}, "single test example"),

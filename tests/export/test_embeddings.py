@@ -460,12 +460,12 @@ def script(*arguments):
 
 
 def test_the_script_is_killed_and_continued(workdir, tmp_path):
-    """Each file is a link to one large image, which takes a while to decode."""
+    """Each file is another name of one large image, which takes a while to decode."""
     pixels = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "large", "PNG")
     (tmp_path / "pictures").mkdir()
     for number in range(40):
-        (tmp_path / f"pictures/{number}.png").symlink_to(tmp_path / "large")
+        (tmp_path / f"pictures/{number}.png").hardlink_to(tmp_path / "large")
     arguments = [f"--workdir={workdir}", f"--data=folder:{tmp_path}/pictures", "--layer=features,z"]
     output, journal = tmp_path / "x.npz", tmp_path / "x.npz.parts" / "journal.jsonl"
 

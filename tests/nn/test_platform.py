@@ -148,7 +148,7 @@ def cudnn(monkeypatch):
     """Records the calls of cuDNN's attention, which this machine need not have."""
     calls = []
 
-    def fake(query, key, value, *, is_causal, implementation):
+    def fake(query, key, value, *, is_causal, key_value_seq_lengths, implementation):
         calls.append((is_causal, implementation))
         return query
 
