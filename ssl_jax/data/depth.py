@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import IO
 
 import numpy as np
-from PIL import Image
 
-from ssl_jax.data import formats, memory, pixels
+from ssl_jax.data import memory, pixels
 
 _IMAGES = 2000
 
@@ -16,7 +15,7 @@ def measure(
 ) -> pixels.Values | None:
     """Measures the smallest and the largest value, on evenly spaced image files.
 
-    Images of 8 bits, and those that cannot be decoded, are skipped.
+    Images of 8 bits, and those that cannot be decoded or take too much memory, are skipped.
 
     Args:
       count: how many files there are.
@@ -29,7 +28,7 @@ def measure(
 
     def ends(row: int) -> pixels.Values | None:
         try:
-            with Image.open(file(row), formats=formats.FORMATS) as image:
+            with pixels.opened(file(row), shorter=1) as image:
                 is_deep = pixels.depth(image) is pixels.Depth.DEEP
                 return pixels.smallest_and_largest(image) if is_deep else None
         except Exception:  # Pillow's decoders raise exceptions of almost any type

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ssl_jax import data
-from ssl_jax.data import formats
+from ssl_jax.data import formats, pixels
 from ssl_jax.data.choices import choose_size
 from ssl_jax.data.contents import changes
 from ssl_jax.data.dataset import gather, labels_of
@@ -565,14 +565,18 @@ def test_without_its_extra_heic_is_counted_and_the_extra_is_named():
 
 
 def test_a_picture_that_takes_too_much_memory_is_refused_before_it_is_decoded(tmp_path):
-    """16 bits a pixel, 40,000 x 40,000 pixels, in a file of some bytes."""
     put(tmp_path, "a.png", 10)
     put(tmp_path, "b.png", 20)
-    Image.new("I;16", (20_000, 14_000)).save(tmp_path / "large.tif", compression="tiff_lzw")
-    with mock.patch.object(Image, "MAX_IMAGE_PIXELS", None):
+    Image.new("I;16", (2000, 1400)).save(tmp_path / "large.png")
+    decoded = Image.Image.load
+    with (
+        mock.patch.object(pixels, "_BUDGET", 2**22),
+        mock.patch.object(Image.Image, "load", autospec=True, side_effect=decoded) as loads,
+    ):
         dataset = load(tmp_path)
     (reason,) = dataset.unreadable.values()
-    assert "20,000 x 14,000 pixels take 534 MiB to decode; expected at most 512" in reason
+    assert reason.endswith("2,000 x 1,400 pixels take 5 MiB to decode; expected at most 4")
+    assert all(call.args[0].size != (2000, 1400) for call in loads.call_args_list)
 
 
 def test_large_deep_pictures_take_little_memory_beside_themselves():

@@ -55,7 +55,7 @@ def test_views_keep_the_values_of_each_channel(name):
             np.testing.assert_allclose(view, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["simclr", "mae", "autoencoder"])
+@pytest.mark.parametrize("name", [pytest.param("mae", marks=pytest.mark.slow), "autoencoder"])
 def test_training_steps_are_made(name):
     method, config, batch = made(name)
     losses = [row["loss"] for row in tiny.rows(method, config, batch)]
