@@ -101,17 +101,6 @@ class _Scored(NamedTuple):
     gradients: Any = None
 
 
-@jax.custom_jvp
-def _differentiable_once(sides: Any) -> Any:
-    """Returns the inputs of a forward pass, which only a second derivative differentiates."""
-    return sides
-
-
-@_differentiable_once.defjvp
-def _refuse(sides: Any, tangents: Any) -> Any:
-    raise NotImplementedError("block_size: there is no second derivative in tiles; expected None")
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _tiled_log_sum_exp(tiling: Tiling, rows: Side, columns: Side) -> Array:
     tile = _log_sum_exp_of_rows
@@ -119,7 +108,6 @@ def _tiled_log_sum_exp(tiling: Tiling, rows: Side, columns: Side) -> Array:
 
 
 def _log_sum_exp_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Array, Any]:
-    rows, columns = _differentiable_once((rows, columns))
     totals = _tiled_log_sum_exp(tiling, rows, columns)
     return totals, (rows, columns, totals)
 
@@ -139,7 +127,6 @@ def _tiled_log_sum_exp_both_ways(tiling: Tiling, rows: Side, columns: Side) -> t
 
 
 def _both_ways_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Any, Any]:
-    rows, columns = _differentiable_once((rows, columns))
     totals = _tiled_log_sum_exp_both_ways(tiling, rows, columns)
     return totals, (rows, columns, totals)
 
@@ -160,7 +147,6 @@ def _tiled_log_sum_exp_of_others(tiling: Tiling, rows: Side) -> Array:
 
 
 def _of_others_forward(tiling: Tiling, rows: Side) -> tuple[Array, Any]:
-    rows = _differentiable_once(rows)
     totals = _tiled_log_sum_exp_of_others(tiling, rows)
     return totals, (rows, totals)
 
@@ -200,7 +186,6 @@ def _tiled_softplus_sum(tiling: Tiling, rows: Side, columns: Side) -> Array:
 
 
 def _softplus_forward(tiling: Tiling, rows: Side, columns: Side) -> tuple[Array, Any]:
-    rows, columns = _differentiable_once((rows, columns))
     return _tiled_softplus_sum(tiling, rows, columns), (rows, columns)
 
 
@@ -236,7 +221,20 @@ def _gradient_tile(
 
 
 def _gradient(side: Any, dz: Array) -> Side:
-    return side._replace(z=dz, example=None)  # an index has no gradient
+    return side._replace(z=_last_derivative(dz), example=None)  # an index has no gradient
+
+
+@jax.custom_vjp
+def _last_derivative(dz: Array) -> Array:
+    """Returns a gradient that cannot be differentiated again, but used as a constant."""
+    return dz
+
+
+def _refuse(saved: None, gradients: Array) -> tuple[Array]:
+    raise NotImplementedError("block_size: there is no second derivative in tiles; expected None")
+
+
+_last_derivative.defvjp(lambda dz: (dz, None), _refuse)
 
 
 def _zeros(side: Side) -> Array:
